@@ -1,0 +1,1 @@
+"""Keys and certificates: how they are made, checked and stored."""

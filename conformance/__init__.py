@@ -1,0 +1,1 @@
+"""Black-box suites and the reference platform."""

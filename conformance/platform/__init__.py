@@ -1,0 +1,1 @@
+"""The reference platform: a server that behaves as a regional centre."""

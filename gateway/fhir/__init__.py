@@ -1,0 +1,1 @@
+"""FHIR: reading requests, CapabilityStatement, answers and OperationOutcome."""

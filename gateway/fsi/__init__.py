@@ -1,0 +1,1 @@
+"""The national medical-insurance interface: definitions, checks, envelope, channels."""

@@ -1,0 +1,328 @@
+"""The few types everything is made of: plain structs, no I/O.
+
+A message of any protocol becomes an `Intent`: one verb and records whose fields are named by the
+national field codes (`psn_no`, `medfee_sumamt`; reference: the definitions in
+`gateway/fsi/definitions`). The pipeline turns an intent into calls and the calls into a `Result`,
+from which the answer is written in the language of the question. HL7 and FHIR know only these two.
+
+Values of records are text. An amount is its exact decimal text in yuan ("12.50"), a time is
+`yyyy-MM-dd HH:mm:ss` in China Standard Time, a date `yyyy-MM-dd`. An absent key means nothing was
+stated; an empty value means the sender stated that there is none (HL7 `""`). Arithmetic is done
+in `decimal.Decimal` and never in binary floats.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gateway.errors import Problem
+
+
+class Verb(StrEnum):
+    """What a sender wants done; docs/reference/verbs.md has the transactions behind each."""
+
+    IDENTIFY = "identify"
+    """Who is this person and how insured (1101)."""
+    ENTITLE = "entitle"
+    """Which benefits the person has (1101, 2001)."""
+    REGISTER = "register"
+    """Open an outpatient visit (2201, 2203)."""
+    UNREGISTER = "unregister"
+    """Cancel an outpatient registration (2202)."""
+    ADMIT = "admit"
+    """Open an inpatient visit (2401)."""
+    UNADMIT = "unadmit"
+    """Cancel an admission (2404)."""
+    UPDATE = "update"
+    """Change diagnoses or details of the open visit (2203 or 2403)."""
+    DISCHARGE = "discharge"
+    """End an inpatient stay (2402)."""
+    UNDISCHARGE = "undischarge"
+    """Cancel a discharge (2405)."""
+    CHARGE = "charge"
+    """Upload charge lines (2204 or 2301)."""
+    REFUND = "refund"
+    """Withdraw uploaded, unsettled charge batches (2205 or 2302)."""
+    PRESETTLE = "presettle"
+    """Compute a settlement without making it (2206 or 2303)."""
+    SETTLE = "settle"
+    """Settle (2207 or 2304)."""
+    CANCEL = "cancel"
+    """Cancel a settlement (2208 or 2305)."""
+    CARRY = "carry"
+    """Carry one national transaction that the sender composed itself (national JSON)."""
+    IGNORE = "ignore"
+    """Accepted and counted, no transaction (self-pay visits, events on the ignore list)."""
+
+
+class VisitClass(StrEnum):
+    """The two settings of a visit."""
+
+    OUTPATIENT = "outpatient"
+    INPATIENT = "inpatient"
+
+
+class Source(NamedTuple):
+    """Where a value came from: its place in the message, what stood there, which map line took it.
+
+    `raw` may identify a patient: it is shown by `gateway explain` to the person who holds the
+    file, and never logged or stored.
+    """
+
+    place: str
+    raw: str = ""
+    rule: str = ""
+
+
+class Record(msgspec.Struct):
+    """One record of an intent: values by national field code, and where each came from."""
+
+    values: dict[str, str] = {}
+    sources: dict[str, Source] = {}
+
+    def get(self, code: str, default: str = "") -> str:
+        """The value, or `default` when absent or stated to be empty."""
+        return self.values.get(code) or default
+
+    def has(self, code: str) -> bool:
+        """True when a non-empty value is there."""
+        return bool(self.values.get(code))
+
+    def set(self, code: str, value: str, source: Source | None = None) -> None:
+        """Set a value, and its source when one is given."""
+        self.values[code] = value
+        if source is not None:
+            self.sources[code] = source
+
+    def place(self, code: str) -> str:
+        """The place in the sender's message, empty when the value did not come from it."""
+        source = self.sources.get(code)
+        return source.place if source else ""
+
+    def amount(self, code: str) -> Decimal:
+        """The value as an exact amount; an absent one is zero.
+
+        Raises:
+            decimal.InvalidOperation: the text is no number.
+        """
+        return Decimal(self.values.get(code) or "0")
+
+    def fill_from(self, other: Record) -> None:
+        """Take every value of `other` that is absent here."""
+        for code, value in other.values.items():
+            if code not in self.values:
+                self.values[code] = value
+                if code in other.sources:
+                    self.sources[code] = other.sources[code]
+
+    def without_sources(self) -> Record:
+        """A copy for storage."""
+        return Record(dict(self.values))
+
+
+class Intent(msgspec.Struct, kw_only=True):
+    """One verb and its records.
+
+    `person`: psn_no, psn_name, certno, psn_cert_type, mdtrt_cert_type, mdtrt_cert_no, card_sn,
+    gend, brdy, insuplc_admdvs, insutype, psn_type. `visit`: ipt_otp_no (the hospital's own visit
+    number), mdtrt_id, med_type, begntime, endtime, department, physician, bed, discharge fields.
+    `settlement`: options and claimed totals (psn_setlway, acct_used_flag, invono, mid_setl_flag,
+    medfee_sumamt, chrg_bchno, setl_id). `facility`: fixmedins_code, fixmedins_name, and the
+    operator (opter, opter_name, opter_type). `carried`: for `Verb.CARRY` only, the sender's own
+    transaction input. `settle_after`: charge lines and the settlement came in one message.
+    """
+
+    verb: Verb
+    visit_class: VisitClass | None = None
+    person: Record = msgspec.field(default_factory=Record)
+    visit: Record = msgspec.field(default_factory=Record)
+    facility: Record = msgspec.field(default_factory=Record)
+    settlement: Record = msgspec.field(default_factory=Record)
+    diagnoses: list[Record] = []
+    charges: list[Record] = []
+    diagnoses_complete: bool = True
+    """The diagnoses are the whole list: one that is missing was withdrawn."""
+    check_entitlement: bool = False
+    presettle_after: bool = False
+    """After the charge lines, compute the settlement and stop."""
+    carried_infno: str = ""
+    carried: dict[str, Any] = {}
+    carried_header: Record = msgspec.field(default_factory=Record)
+    place: str = ""
+    """Where the message as a whole is spoken of (`MSH-9`, `Claim`)."""
+
+
+class Reply(msgspec.Struct, kw_only=True):
+    """A parsed reply of the platform."""
+
+    infcode: str
+    inf_refmsgid: str = ""
+    err_msg: str = ""
+    warn_msg: str = ""
+    output: dict[str, Any] = {}
+
+
+class Accepted(msgspec.Struct, tag="accepted"):
+    """Parsed reply, `infcode` 0."""
+
+    reply: Reply
+
+
+class Rejected(msgspec.Struct, tag="rejected"):
+    """Parsed reply of the platform that refuses."""
+
+    reply: Reply
+
+
+class NotSent(msgspec.Struct, tag="not-sent"):
+    """Provably nothing took effect: no connection, breaker open, refused by the outer gateway."""
+
+    reason: str
+
+
+class Unknown(msgspec.Struct, tag="unknown"):
+    """Something left and no readable, trusted reply came."""
+
+    reason: str
+
+
+Outcome = Accepted | Rejected | NotSent | Unknown
+
+
+class Call(msgspec.Struct, kw_only=True):
+    """One transaction to make.
+
+    `input` is the object of nodes of the definition; numbers in it are `Decimal`.
+    `sources` maps a path in the input (`feedetail[0].cnt`) to where the value came from.
+    """
+
+    infno: str
+    input: dict[str, Any]
+    fixmedins_code: str
+    fixmedins_name: str
+    mdtrtarea_admvs: str
+    insuplc_admdvs: str = ""
+    opter: str = ""
+    opter_name: str = ""
+    opter_type: str = "1"
+    psn_no: str = ""
+    visit_key: str = ""
+    money: bool = False
+    """Settles or cancels money: its unknown outcome holds the visit."""
+    sources: dict[str, Source] = {}
+
+
+class CallReport(msgspec.Struct, kw_only=True):
+    """What became of one call; safe to log and to store."""
+
+    infno: str
+    msgid: str
+    outcome: str
+    """`accepted`, `rejected`, `not-sent` or `unknown`."""
+    inf_refmsgid: str = ""
+    pooling_region: str = ""
+    route_class: str = ""
+    seconds: float = 0.0
+
+
+class Settlement(msgspec.Struct, kw_only=True):
+    """One settlement or pre-settlement as the platform gave it: setlinfo and its funds.
+
+    `infno` and `msgid` name the call that made it; `chrg_bchno` the charge batch (outpatient).
+    `cancels` is the setl_id that this one reverses.
+    """
+
+    infno: str
+    msgid: str
+    info: Record
+    funds: list[Record] = []
+    chrg_bchno: str = ""
+    cancels: str = ""
+
+
+class Status(StrEnum):
+    """What is told to the sender about the whole message."""
+
+    DONE = "done"
+    INVALID = "invalid"
+    """A check of ours stopped it; nothing was sent."""
+    REJECTED = "rejected"
+    """The platform refused a call."""
+    NOT_SENT = "not-sent"
+    UNKNOWN = "unknown"
+    REVERSED = "reversed"
+    """The outcome was unknown and the platform has since undone it: nothing was charged."""
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """The records again, now with what the platform said."""
+
+    status: Status
+    intent: Intent
+    problems: list[Problem] = []
+    calls: list[CallReport] = []
+    insurances: list[Record] = []
+    """Rows of 1101 insuinfo."""
+    identities: list[Record] = []
+    """Rows of 1101 idetinfo."""
+    entitlements: list[Record] = []
+    """Rows of 2001 trtinfo."""
+    charge_results: list[Record] = []
+    """Rows of 2204 or 2301 result, by feedetl_sn."""
+    settlements: list[Settlement] = []
+    presettlement: Settlement | None = None
+    output: dict[str, Any] = {}
+    """Output of the carried transaction (`Verb.CARRY`)."""
+    reply: Reply | None = None
+    """The last reply, for `Verb.CARRY`."""
+    retry_after: int = 0
+
+
+class Message(msgspec.Struct, kw_only=True):
+    """A message that was read.
+
+    `control_id` is MSH-10, Claim.identifier or msgid; `sender` what makes it unique (MSH-3 and
+    MSH-4, the identifier system). `fingerprint` is an SM3 hex digest of the content without the
+    e-voucher token. `context` is what is needed to write the answer later, JSON-ready, without
+    token. `document` is the parsed form, of the protocol's own type.
+    """
+
+    protocol: str
+    peer: str
+    sender: str
+    control_id: str
+    kind: str
+    """Event or interaction: `ADT^A04`, `create Claim`, `2207`; safe to log."""
+    fingerprint: str
+    context: dict[str, Any] = {}
+    document: Any = None
+
+
+class Resource(msgspec.Struct, kw_only=True):
+    """A resource to be kept with the answer, for later reads and searches.
+
+    `body` is JSON; `search` maps search parameter names to token texts (`system|value` and
+    `value`).
+    """
+
+    type: str
+    id: str
+    body: bytes
+    search: dict[str, list[str]] = {}
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """What goes back, stored with the exchange so that the same message gets the same answer."""
+
+    body: bytes
+    content_type: str = ""
+    status: int = 200
+    headers: dict[str, str] = {}
+    outcome: Status = Status.DONE
+    resources: list[Resource] = []
+    final: bool = True
+    """False when a later answer will replace this one (unknown outcome)."""

@@ -1,0 +1,1 @@
+"""Regions, pooling regions and channels."""

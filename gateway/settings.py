@@ -1,0 +1,421 @@
+"""Typed settings: one TOML file, overlaid by environment variables; an unknown key is an error.
+
+Environment variables override the file: `GATEWAY__HTTP__PORT=8081` sets `[http] port`. Secrets
+are never written into the file: a setting that ends in `_file` names a file that holds one.
+Relative paths are taken from the folder of the settings file.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gateway.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "GATEWAY__"
+
+Region = Annotated[str, Field(pattern=r"^\d{6}$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogSettings(_Section):
+    """`[log]`."""
+
+    level: str = "INFO"
+    """Lowest level that is written: DEBUG, INFO, WARNING, ERROR."""
+    format: LogFormat = LogFormat.JSON
+    """`json` for machines, `console` for people."""
+
+
+class MLLPSettings(_Section):
+    """`[mllp]`: the HL7 v2 port."""
+
+    enabled: bool = True
+    """False leaves the port closed."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 2575
+    """TCP port; 0 takes any free one."""
+    max_message_bytes: int = 10_485_760
+    """A longer frame is refused and its connection closed."""
+    max_connections: int = 256
+    """Connections at a time; a further one is closed at once."""
+    frame_timeout: float = 30.0
+    """Seconds an unfinished frame may take before its connection is closed."""
+    idle_timeout: float = 3600.0
+    """Seconds a connection may be silent before it is closed."""
+    tls_certificate_file: Path | None = None
+    """PEM chain; with `tls_key_file` the port speaks TLS."""
+    tls_key_file: Path | None = None
+    """PEM private key of the certificate."""
+    tls_client_ca_file: Path | None = None
+    """PEM bundle; when set, a client certificate signed by it is required."""
+
+
+class HTTPSettings(_Section):
+    """`[http]`: FHIR, national JSON, health and metrics."""
+
+    enabled: bool = True
+    """False leaves the port closed."""
+    host: str = "127.0.0.1"
+    """Address to listen on."""
+    port: Port = 8080
+    """TCP port; 0 takes any free one."""
+    max_body_bytes: int = 10_485_760
+    """A longer body is refused with 413."""
+    request_timeout: float = 15.0
+    """Seconds within which a client has to have sent its request head and body."""
+    max_connections: int = 512
+    """Connections at a time; a further one is closed at once."""
+    tls_certificate_file: Path | None = None
+    """PEM chain; with `tls_key_file` the port speaks TLS."""
+    tls_key_file: Path | None = None
+    """PEM private key of the certificate."""
+
+
+class FHIRSettings(_Section):
+    """`[fhir]`: names and limits of the FHIR side."""
+
+    canonical_base: str = "https://fsi-gateway.example/fhir"
+    """Base of our identifier systems, code systems and extensions."""
+    max_items: int = 500
+    """Claim items at most."""
+    max_depth: int = 32
+    """Nesting of a body at most."""
+    page_size: int = 50
+    """Entries of a search page."""
+
+
+class JournalSettings(_Section):
+    """`[journal]`: where exchanges, transactions, visits and the audit are kept."""
+
+    path: Path = Path("journal.db")
+    """SQLite file; created on first start."""
+
+
+class InstitutionSettings(_Section):
+    """`[[institutions]]`: an institution the gateway speaks for."""
+
+    fixmedins_code: Annotated[str, Field(pattern=r"^[HP]\d{11}$")]
+    """National code of the institution, 12 characters."""
+    fixmedins_name: Annotated[str, Field(min_length=1, max_length=200)]
+    """Name as registered with the bureau."""
+    mdtrtarea_admvs: Region
+    """Region of the place of treatment."""
+    home_pools: list[Region] = []
+    """Pooling regions whose patients count as local; the institution's own pool when empty."""
+    channel: str
+    """Name of the channel its transactions leave by."""
+    aliases: list[str] = []
+    """Other names for it in messages: values of MSH-4 or PV1-3.4, identifiers of Claim.provider."""
+    opter: str = "gateway"
+    """Operator number where the message names none."""
+    opter_name: str = "gateway"
+    """Operator name where the message names none."""
+    opter_type: str = "1"
+    """1 clerk, 2 self-service terminal, 3 mobile terminal."""
+    mac: str = "00-00-00-00-00-00"
+    """MAC address of the signing-in machine (9001)."""
+    ip: str = "127.0.0.1"
+    """IP address of the signing-in machine (9001)."""
+    catalogue: str = "default"
+    """Name of the code tables that translate its local codes."""
+
+
+class ChannelSettings(_Section):
+    """`[[channels]]`: a platform that transactions are sent to."""
+
+    name: str
+    """Name by which institutions and routes refer to it."""
+    url: str
+    """Base URL; how the transaction is named in it is the profile's business."""
+    profile: str = "generic"
+    """Regional profile: a name in gateway/fsi/profiles, or a file path ending in .toml."""
+    regions: list[Region] = []
+    """Pooling regions or provinces (xx0000) routed to this channel (hub); empty in a hospital."""
+    account: str = ""
+    """x-tif-paasid, or the access key of a CSB gateway, or the apikey account."""
+    secret_file: Path | None = None
+    """File that holds the secret of the gateway scheme."""
+    signing_key_file: Path | None = None
+    """Our SM2 private key (PEM, PKCS#8)."""
+    platform_public_key_file: Path | None = None
+    """The platform's SM2 public key (PEM); when set, replies must verify."""
+    timeout: float = 15.0
+    """Seconds to wait for a reply after the request was written; then the outcome is unknown."""
+    connect_timeout: float = 5.0
+    """Seconds to wait for a connection; then nothing was sent."""
+    max_connections: int = 32
+    """Connections at a time."""
+    breaker_failures: int = 5
+    """Connection failures in a row after which calls are not sent for `breaker_seconds`."""
+    breaker_seconds: float = 10.0
+    """Seconds the breaker stays open."""
+
+
+class ReplyMode(StrEnum):
+    """How an HL7 v2 application acknowledgement travels in enhanced mode."""
+
+    SAME_CONNECTION = "same-connection"
+    """After the accept acknowledgement, as a further message on the connection."""
+    CONNECT = "connect"
+    """As an exchange of its own to `reply_to`."""
+    SINGLE = "single"
+    """One application acknowledgement and no accept acknowledgement (observed practice)."""
+
+
+class HL7Dialect(_Section):
+    """`[peers.hl7v2]`: how a peer's HL7 v2 differs from the standard (matrix 1.11)."""
+
+    default_charset: str = ""
+    """Charset when MSH-18 is blank and a byte is not ASCII; empty refuses such a message."""
+    charset_aliases: dict[str, str] = {}
+    """Values of MSH-18 beside the standard ones, and the charset each means."""
+    accept_line_feeds: bool = False
+    """True takes LF and CRLF as segment ends."""
+    processing_ids: list[str] = ["P", "D", "T"]
+    """Accepted values of MSH-11.1."""
+    reply_mode: ReplyMode = ReplyMode.SAME_CONNECTION
+    """How the application acknowledgement travels in enhanced mode."""
+    reply_to: str = ""
+    """`host:port` for `reply_mode = "connect"`."""
+    identifier_aliases: dict[str, str] = {}
+    """CX.5 of the peer to the standard type: `{SFZ = "NNCHN", IDCard = "PI"}`."""
+    event_aliases: dict[str, str] = {}
+    """Events of the peer to the standard one: `{"ADT^A16" = "ADT^A03"}`."""
+    ignored_events: list[str] = []
+    """Events answered AA and counted without any transaction."""
+    ignored_transaction_types: list[str] = []
+    """FT1-6 values left out (deposits and the like)."""
+    self_pay_classes: list[str] = ["01"]
+    """PV1-20.1 values that mean no insurance: the visit leads to no transaction."""
+    amount_component: int = 1
+    """Component of FT1-11 and FT1-12 that holds the amount."""
+    value_maps: dict[str, dict[str, str]] = {}
+    """Value map name (`patient_class`, `sex`, ...) to the peer's own entries."""
+    reply_segments: list[str] = []
+    """Z segments added to acknowledgements: `ZMI` visit ids, `ZSL` settlement amounts."""
+
+
+class PeerSettings(_Section):
+    """`[[peers]]`: a sender."""
+
+    name: str
+    """Name in logs and the audit."""
+    institutions: list[str]
+    """fixmedins_code of the institutions it may speak for."""
+    applications: list[str] = []
+    """HL7 v2: `MSH-3` or `MSH-3|MSH-4` values by which the peer is recognised."""
+    token_sha256: list[str] = []
+    """HTTP: SHA-256 hex digests of the bearer tokens it may present."""
+    addresses: list[str] = []
+    """Networks it may connect from; empty means any."""
+    hl7v2: HL7Dialect = HL7Dialect()
+    """Its HL7 v2 dialect."""
+    map_overlay: Path | None = None
+    """Folder of message maps laid over the standard ones."""
+    defaults: dict[str, str] = {}
+    """National field codes filled when the message states nothing: `{acct_used_flag = "1"}`."""
+    settle_with_charges: bool = False
+    """True settles when charge lines arrive, without waiting for a payment line."""
+    presettle_with_charges: bool = False
+    """True computes a pre-settlement when charge lines arrive."""
+    check_entitlement: bool = False
+    """True runs 2001 before a visit is opened."""
+
+
+class CodeSettings(_Section):
+    """`[codes]`: tables that translate local codes."""
+
+    directories: list[Path] = []
+    """Folders of CSV tables, later ones over earlier ones; the national lists are built in."""
+
+
+class RegionSettings(_Section):
+    """`[regions]`: tables laid over the built-in region and pooling tables."""
+
+    files: list[Path] = []
+    """CSV files in the form of mappings/regions/pooling.csv."""
+
+
+class UnknownPolicy(StrEnum):
+    """What the gateway does by itself about an unknown money outcome."""
+
+    HOLD = "hold"
+    """Nothing: an operator decides."""
+    REVERSE = "reverse"
+    """Undo by 2601 where the profile allows it."""
+    REVERSE_AND_SETTLE = "reverse-and-settle"
+    """Undo by 2601 and, once that is certain, settle anew."""
+
+
+class ResolverSettings(_Section):
+    """`[resolver]`: unknown outcomes."""
+
+    policy: UnknownPolicy = UnknownPolicy.HOLD
+    """What is done without an operator."""
+    delay: float = 30.0
+    """Seconds after an outcome became unknown before the first step."""
+    interval: float = 5.0
+    """Seconds between looks at what is open."""
+    max_reversals: int = 1
+    """2601 attempts for one transaction; a reversal of unknown outcome goes to the operator."""
+
+
+class LimitSettings(_Section):
+    """`[limits]`: bounds of the pipeline."""
+
+    max_messages_in_flight: int = 256
+    """Messages worked on at a time; a further one is answered busy."""
+    max_charge_lines: int = 2_000
+    """Charge lines of a message."""
+    amount_tolerance: str = "0.01"
+    """Yuan by which cnt x pric may differ from the stated amount of a line."""
+
+
+class Settings(_Section):
+    """The whole file."""
+
+    data_dir: Path = Path()
+    """Folder of relative paths in the sections; itself relative to the settings file."""
+    application: str = "FSI-GATEWAY"
+    """Our name in MSH-3 of replies."""
+    facility: str = ""
+    """Our facility in MSH-4 of replies; the request's MSH-6 when empty."""
+    log: LogSettings = LogSettings()
+    """Log lines."""
+    mllp: MLLPSettings = MLLPSettings()
+    """The HL7 v2 port."""
+    http: HTTPSettings = HTTPSettings()
+    """The HTTP port."""
+    fhir: FHIRSettings = FHIRSettings()
+    """The FHIR side."""
+    journal: JournalSettings = JournalSettings()
+    """The journal."""
+    codes: CodeSettings = CodeSettings()
+    """Code tables."""
+    regions: RegionSettings = RegionSettings()
+    """Region tables."""
+    resolver: ResolverSettings = ResolverSettings()
+    """Unknown outcomes."""
+    limits: LimitSettings = LimitSettings()
+    """Bounds."""
+    institutions: Annotated[list[InstitutionSettings], Field(min_length=1)]
+    """Whom the gateway speaks for."""
+    channels: Annotated[list[ChannelSettings], Field(min_length=1)]
+    """Where transactions go."""
+    peers: Annotated[list[PeerSettings], Field(min_length=1)]
+    """Who may send."""
+
+    @model_validator(mode="after")
+    def _names_refer_to_something(self) -> Settings:
+        channels = {channel.name for channel in self.channels}
+        if len(channels) != len(self.channels):
+            raise ValueError("two channels have the same name")
+        codes = {institution.fixmedins_code for institution in self.institutions}
+        if len(codes) != len(self.institutions):
+            raise ValueError("two institutions have the same fixmedins_code")
+        if len({peer.name for peer in self.peers}) != len(self.peers):
+            raise ValueError("two peers have the same name")
+        for institution in self.institutions:
+            if institution.channel not in channels:
+                raise ValueError(
+                    f"institution {institution.fixmedins_code}: no channel {institution.channel!r}"
+                )
+        for peer in self.peers:
+            for code in peer.institutions:
+                if code not in codes:
+                    raise ValueError(f"peer {peer.name}: no institution {code!r}")
+        return self
+
+    def institution(self, fixmedins_code: str) -> InstitutionSettings | None:
+        """The institution of this national code."""
+        for institution in self.institutions:
+            if institution.fixmedins_code == fixmedins_code:
+                return institution
+        return None
+
+
+def load_settings(path: Path, environment: dict[str, str] | None = None) -> Settings:
+    """Read, overlay and check the settings.
+
+    Raises:
+        ConfigurationError: the file cannot be read or a value is wrong; names every wrong key.
+    """
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(error), file=str(path)) from error
+    _overlay(document, dict(os.environ) if environment is None else environment)
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(_describe(error), file=str(path)) from None
+    return _resolve_paths(settings, path.resolve().parent)
+
+
+def _overlay(document: dict[str, Any], environment: dict[str, str]) -> None:
+    for name, value in sorted(environment.items()):
+        if not name.startswith(ENVIRONMENT_PREFIX):
+            continue
+        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+        place = document
+        for section in sections:
+            inner = place.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise ConfigurationError(f"{name}: {section} is not a section")
+            place = inner
+        place[key] = value
+
+
+def _describe(error: ValidationError) -> str:
+    lines = []
+    for finding in error.errors(include_url=False, include_input=False):
+        where = ".".join(str(part) for part in finding["loc"]) or "settings"
+        reason = "unknown key" if finding["type"] == "extra_forbidden" else finding["msg"]
+        lines.append(f"{where}: {reason}")
+    return "\n  ".join(lines)
+
+
+def _resolve_paths(settings: Settings, folder: Path) -> Settings:
+    base = folder / settings.data_dir
+
+    def resolved(model: BaseModel) -> BaseModel:
+        updates: dict[str, Any] = {}
+        for name, value in model:
+            if isinstance(value, Path):
+                updates[name] = base / value if name != "data_dir" else base
+            elif isinstance(value, BaseModel):
+                updates[name] = resolved(value)
+            elif isinstance(value, list):
+                updates[name] = [
+                    base / item
+                    if isinstance(item, Path)
+                    else resolved(item)
+                    if isinstance(item, BaseModel)
+                    else item
+                    for item in value
+                ]
+        return model.model_copy(update=updates)
+
+    result = resolved(settings)
+    assert isinstance(result, Settings)
+    return result

@@ -1,0 +1,1 @@
+"""Plans, visit state, filling of calls, resolution of unknown outcomes."""

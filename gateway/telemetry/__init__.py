@@ -1,0 +1,1 @@
+"""Log lines without patient data, and metrics."""

@@ -1,0 +1,1 @@
+"""How messages become records, and local codes national codes."""

@@ -1,0 +1,1 @@
+"""Dated code tables and translation as of the date of service."""

@@ -1,0 +1,1 @@
+"""Region and pooling tables."""
