@@ -213,6 +213,8 @@ class Call(msgspec.Struct, kw_only=True):
     visit_key: str = ""
     money: bool = False
     """Settles or cancels money: its unknown outcome holds the visit."""
+    msgid: str = ""
+    """The sender's own message id (national JSON), kept when it is well formed."""
     sources: dict[str, Source] = {}
 
 

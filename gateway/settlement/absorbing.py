@@ -1,0 +1,336 @@
+"""What each accepted reply means for the visit and the result: one small function a transaction.
+
+A transaction that is not in `ABSORBERS` gives nothing that a later step needs. A reply that lacks
+what the transaction must give (no mdtrt_id after 2201, no setl_id after 2207) is not trusted:
+`UnreadableReplyError`, which makes a money outcome unknown (conformance statement T-029).
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.errors import (
+    GatewayError,
+    InvalidError,
+    Problem,
+    ProblemCode,
+    ProblemKind,
+    Severity,
+)
+from gateway.intents import Intent, Record, Result, Settlement, Verb
+from gateway.settlement.charges import batches_of
+from gateway.settlement.coverage import choose_insurance
+from gateway.settlement.visits import Visit, VisitEvent
+
+SPLITS = {
+    "fulamt_ownpay_amt": "fulamt_ownpay_amt",
+    "overlmt_amt": "overlmt_selfpay",
+    "preselfpay_amt": "preselfpay_amt",
+    "inscp_scp_amt": "inscp_scp_amt",
+}
+"""Split amounts of a line in the 2204 reply -> their sums in the 2207 input."""
+
+PERSON_FIELDS = ("psn_no", "psn_cert_type", "certno", "psn_name", "gend", "brdy", "naty", "age")
+INSURANCE_FIELDS = ("insutype", "psn_type", "insuplc_admdvs", "cvlserv_flag", "emp_name")
+
+
+class UnreadableReplyError(GatewayError):
+    """The platform accepted, but its reply lacks what the transaction must give."""
+
+
+class Work(msgspec.Struct, kw_only=True):
+    """One message under way: what was asked, what stands, what came of it so far."""
+
+    intent: Intent
+    result: Result
+    visit: Visit | None = None
+    resolved_problems: list[Problem] = []
+
+    def opened(self) -> Visit:
+        """The visit of a verb that has one."""
+        assert self.visit is not None
+        return self.visit
+
+
+class Absorption(msgspec.Struct, kw_only=True):
+    """One accepted call: its number, its message id, its batch or lines, its output."""
+
+    infno: str
+    msgid: str
+    output: Mapping[str, Any]
+    batch: str = ""
+    lines: Sequence[Record] = ()
+
+
+Absorber = Callable[[Work, Absorption], None]
+
+
+def absorb(work: Work, call: Absorption) -> None:
+    """Take the reply into the visit and the result.
+
+    Raises:
+        UnreadableReplyError: the reply lacks what the transaction must give.
+        InvalidError: the reply shows that the message cannot go on (no insurance, another person).
+        StateError: the visit's table has no such transition.
+    """
+    absorber = ABSORBERS.get(call.infno)
+    if absorber is not None:
+        absorber(work, call)
+
+
+def text_record(node: Mapping[str, Any]) -> Record:
+    """A node of a reply as a record: values as text, amounts with all their digits."""
+    values: dict[str, str] = {}
+    for code, value in node.items():
+        if value is None or isinstance(value, dict | list):
+            continue
+        values[code] = format(value, "f") if isinstance(value, Decimal) else str(value)
+    return Record(values)
+
+
+def rows(output: Mapping[str, Any], node: str) -> list[Record]:
+    """The rows of a node; one row may come as an object (rules section 21)."""
+    found = output.get(node)
+    if isinstance(found, dict):
+        found = [found]
+    if not isinstance(found, list):
+        return []
+    return [text_record(row) for row in found if isinstance(row, dict)]
+
+
+def _one(call: Absorption, node: str, *required: str) -> Record:
+    found = rows(call.output, node)
+    if not found:
+        raise UnreadableReplyError(f"{call.infno}: the reply has no {node}")
+    for code in required:
+        if not found[0].has(code):
+            raise UnreadableReplyError(f"{call.infno}: the reply has no {node}.{code}")
+    return found[0]
+
+
+def _identified(work: Work, call: Absorption) -> None:
+    person = _one(call, "baseinfo", "psn_no")
+    work.result.insurances = rows(call.output, "insuinfo")
+    work.result.identities = rows(call.output, "idetinfo")
+    intent = work.intent
+    if intent.verb is not Verb.IDENTIFY:
+        _same_person(intent.person, person)
+    for code in PERSON_FIELDS:
+        if person.has(code):
+            intent.person.values[code] = person.get(code)
+    if intent.verb is Verb.IDENTIFY:
+        return
+    chosen = choose_insurance(
+        work.result.insurances,
+        insutype=intent.person.get("insutype"),
+        insuplc_admdvs=intent.person.get("insuplc_admdvs"),
+    )
+    for code in INSURANCE_FIELDS:
+        if chosen.has(code):
+            intent.person.values[code] = chosen.get(code)
+
+
+def _same_person(stated: Record, found: Record) -> None:
+    """A name that arrives garbled, or another person's card, stops the visit."""
+    if not stated.has("psn_name") or not found.has("psn_name"):
+        return
+    if _plain(stated.get("psn_name")) != _plain(found.get("psn_name")):
+        raise InvalidError(
+            [
+                Problem(
+                    kind=ProblemKind.VALUE,
+                    code=ProblemCode.PERSON_CONFLICT,
+                    field="psn_name",
+                    place=stated.place("psn_name"),
+                    zh="姓名与医保登记不一致",
+                    en="the name differs from the one the insurance has",
+                    remedy_zh="请核对凭证是否为本人，以及消息的字符集",
+                    remedy_en="check whose certificate it is, and the character set of the message",
+                )
+            ]
+        )
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split()).replace("•", "·").casefold()
+
+
+def _entitled(work: Work, call: Absorption) -> None:
+    work.result.entitlements = rows(call.output, "trtinfo")
+
+
+def _registered(work: Work, call: Absorption) -> None:
+    reply = _one(call, "data", "mdtrt_id")
+    visit = work.opened()
+    _open(work, visit, reply.get("mdtrt_id"), VisitEvent.REGISTERED)
+
+
+def _admitted(work: Work, call: Absorption) -> None:
+    reply = _one(call, "result", "mdtrt_id")
+    visit = work.opened()
+    _open(work, visit, reply.get("mdtrt_id"), VisitEvent.ADMITTED)
+    visit.diagnoses = work.intent.diagnoses
+
+
+def _open(work: Work, visit: Visit, mdtrt_id: str, event: VisitEvent) -> None:
+    work.intent.visit.values["mdtrt_id"] = mdtrt_id
+    visit.apply(event)
+    _remember(work, visit)
+
+
+def _remember(work: Work, visit: Visit) -> None:
+    visit.person = work.intent.person
+    visit.visit = work.intent.visit
+
+
+def _described(work: Work, _call: Absorption) -> None:
+    visit = work.opened()
+    visit.apply(VisitEvent.DESCRIBED)
+    _remember(work, visit)
+    visit.diagnoses = [d for d in work.intent.diagnoses if d.get("vali_flag") != "0"]
+
+
+def _charged(work: Work, call: Absorption) -> None:
+    visit = work.opened()
+    results = rows(call.output, "result")
+    by_number = {row.get("feedetl_sn"): row for row in results}
+    for batch in batches_of(call.lines):
+        found = [by_number[n.feedetl_sn] for n in batch.lines if n.feedetl_sn in by_number]
+        for of_line, of_batch in SPLITS.items():
+            total = sum((row.amount(of_line) for row in found), Decimal("0.00"))
+            setattr(batch, of_batch, format(total, "f"))
+        visit.batches.append(batch)
+    work.result.charge_results += results
+    visit.apply(VisitEvent.CHARGED)
+
+
+def _withdrawn(work: Work, call: Absorption) -> None:
+    visit = work.opened()
+    visit.batches = [b for b in visit.batches if b.setl_id or b.chrg_bchno != call.batch]
+    if not visit.open_batches():
+        trimmed = any(b.setl_id for b in visit.batches)
+        visit.apply(VisitEvent.TRIMMED if trimmed else VisitEvent.WITHDRAWN)
+
+
+def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
+    info = _one(call, "setlinfo", "medfee_sumamt", *required)
+    if info.has("pdn_cash_pay") and not info.has("psn_cash_pay"):
+        info.values["psn_cash_pay"] = info.get("pdn_cash_pay")
+    settlement = Settlement(
+        infno=call.infno,
+        msgid=call.msgid,
+        info=info,
+        funds=rows(call.output, "setldetail"),
+        chrg_bchno=call.batch,
+    )
+    work.result.problems += sums_that_differ(settlement)
+    return settlement
+
+
+def _presettled(work: Work, call: Absorption) -> None:
+    work.result.presettlement = _settlement(work, call)
+
+
+def _settled(work: Work, call: Absorption) -> None:
+    visit = work.opened()
+    settlement = _settlement(work, call, "setl_id")
+    for batch in visit.open_batches():
+        if not call.batch or batch.chrg_bchno == call.batch:
+            batch.setl_id = settlement.info.get("setl_id")
+    visit.apply(VisitEvent.SETTLED)
+    visit.settlements.append(settlement)
+    work.result.settlements.append(settlement)
+
+
+def _unsettled(work: Work, call: Absorption) -> None:
+    visit = work.opened()
+    settlement = _settlement(work, call, "setl_id")
+    settlement.cancels = work.intent.settlement.get("setl_id")
+    undo_settlement(visit, settlement.cancels)
+    visit.settlements.append(settlement)
+    work.result.settlements.append(settlement)
+
+
+def undo_settlement(visit: Visit, setl_id: str) -> None:
+    """Set the visit back to before the settlement: its batches are open again."""
+    for batch in visit.batches:
+        if batch.setl_id == setl_id:
+            batch.setl_id = ""
+    in_stay = visit.visit_class.value == "inpatient" and not visit.visit.has("endtime")
+    visit.apply(VisitEvent.UNSETTLED_IN_STAY if in_stay else VisitEvent.UNSETTLED)
+
+
+def _event(event: VisitEvent) -> Absorber:
+    def apply(work: Work, _call: Absorption) -> None:
+        visit = work.opened()
+        visit.apply(event)
+        _remember(work, visit)
+        if event is VisitEvent.UNDISCHARGED:
+            visit.visit.values.pop("endtime", None)
+
+    return apply
+
+
+ABSORBERS: dict[str, Absorber] = {
+    "1101": _identified,
+    "2001": _entitled,
+    "2201": _registered,
+    "2202": _event(VisitEvent.CANCELLED),
+    "2203": _described,
+    "2204": _charged,
+    "2205": _withdrawn,
+    "2206": _presettled,
+    "2207": _settled,
+    "2208": _unsettled,
+    "2301": _charged,
+    "2302": _withdrawn,
+    "2303": _presettled,
+    "2304": _settled,
+    "2305": _unsettled,
+    "2401": _admitted,
+    "2402": _event(VisitEvent.DISCHARGED),
+    "2403": _described,
+    "2404": _event(VisitEvent.CANCELLED),
+    "2405": _event(VisitEvent.UNDISCHARGED),
+}
+
+FUND_PARTS = (
+    "hifp_pay",
+    "cvlserv_pay",
+    "hifes_pay",
+    "hifmi_pay",
+    "hifob_pay",
+    "hifdm_pay",
+    "maf_pay",
+    "oth_pay",
+)
+"""The parts of fund_pay_sumamt (matrix part 3)."""
+
+
+def sums_that_differ(settlement: Settlement) -> list[Problem]:
+    """The money identities of matrix part 3 that do not hold, as warnings; nothing is altered."""
+    info = settlement.info
+    identities = (
+        ("medfee_sumamt", ("fund_pay_sumamt", "psn_part_amt", "hosp_part_amt")),
+        ("fund_pay_sumamt", FUND_PARTS),
+        ("psn_part_amt", ("acct_pay", "psn_cash_pay")),
+    )
+    return [
+        Problem(
+            kind=ProblemKind.BUSINESS,
+            code=ProblemCode.AMOUNT_MISMATCH,
+            severity=Severity.WARNING,
+            field=total,
+            zh=f"平台返回的金额不平：{total} 不等于 {'+'.join(parts)}",
+            en=f"the platform's amounts do not add up: {total} is not {' + '.join(parts)}",
+            detail=f"{settlement.infno} {settlement.msgid}",
+        )
+        for total, parts in identities
+        if info.has(total)
+        and info.amount(total) != sum((info.amount(part) for part in parts), Decimal(0))
+    ]

@@ -1,0 +1,160 @@
+"""Station 5: local codes to national codes as of the date of service.
+
+A code without a mapping is a problem with its place, never a pass-through: equal strings are no
+equal codes (reference/datasets.md has 250 proofs). The outgoing name is the target list's.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Protocol
+
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.intents import Intent, Record
+from mappings.codes import Translation, Unmapped
+
+
+class CodeTables(Protocol):
+    """What translates; `mappings.codes.CodeBook` is one."""
+
+    def translate(
+        self, kind: str, code: str, *, on: date, name: str = "", system: str = ""
+    ) -> Translation:
+        """Translate one code or raise `Unmapped`."""
+        ...
+
+
+LABELS = {
+    "item": ("收费项目", "charge item"),
+    "diagnosis": ("诊断", "diagnosis"),
+    "physician": ("医师", "physician"),
+    "department": ("科室", "department"),
+}
+
+PHYSICIANS = {
+    "atddr_no": "dr_name",
+    "dise_dor_no": "dise_dor_name",
+    "bilg_dr_codg": "bilg_dr_name",
+    "orders_dr_code": "orders_dr_name",
+}
+"""Field that holds a physician's code -> field of the name that goes with it."""
+
+DEPARTMENTS = {
+    "dept_code": "dept_name",
+    "bilg_dept_codg": "bilg_dept_name",
+    "acord_dept_codg": "acord_dept_name",
+    "diag_dept": "",
+}
+"""The same for departments."""
+
+
+class Coder:
+    """Translates the codes of an intent with the tables of one institution."""
+
+    def __init__(self, tables: CodeTables) -> None:
+        self._tables = tables
+
+    def code(self, intent: Intent, today: date) -> list[Problem]:
+        """Replace every local code; report each that has no national code.
+
+        The date of service is that of the line, the diagnosis or the visit, else `today`.
+        """
+        problems: list[Problem] = []
+        visit_date = _date(intent.visit.get("begntime")) or today
+        self._people_and_places(intent.visit, visit_date, problems)
+        for diagnosis in intent.diagnoses:
+            on = _date(diagnosis.get("diag_time")) or visit_date
+            self._people_and_places(diagnosis, on, problems)
+            self._translate(diagnosis, "diagnosis", "diag_code", "diag_name", on, problems)
+        for charge in intent.charges:
+            on = _date(charge.get("fee_ocur_time")) or visit_date
+            self._people_and_places(charge, on, problems)
+            if not charge.has("med_list_codg") and charge.has("medins_list_codg"):
+                self._item(charge, on, problems)
+        return problems
+
+    def code_carried(self, rows: list[object], today: date) -> list[tuple[int, Problem]]:
+        """Give `med_list_codg` to the rows of a national feedetail node that have none."""
+        found: list[tuple[int, Problem]] = []
+        for index, row in enumerate(rows):
+            if not isinstance(row, dict) or row.get("med_list_codg"):
+                continue
+            local = row.get("medins_list_codg")
+            if not isinstance(local, str) or not local:
+                continue
+            record = Record({"medins_list_codg": local})
+            problems: list[Problem] = []
+            self._item(record, _date(str(row.get("fee_ocur_time") or "")) or today, problems)
+            found += [(index, problem) for problem in problems]
+            if record.has("med_list_codg"):
+                row["med_list_codg"] = record.get("med_list_codg")
+        return found
+
+    def _people_and_places(self, record: Record, on: date, problems: list[Problem]) -> None:
+        for code, name in PHYSICIANS.items():
+            if record.has(code):
+                self._translate(record, "physician", code, name, on, problems)
+        for code, name in DEPARTMENTS.items():
+            if record.has(code):
+                self._translate(record, "department", code, name, on, problems)
+
+    def _item(self, charge: Record, on: date, problems: list[Problem]) -> None:
+        local = charge.get("medins_list_codg")
+        try:
+            found = self._tables.translate(
+                "item", local, on=on, name=charge.get("medins_list_name")
+            )
+        except Unmapped as error:
+            problems.append(_unmapped("item", "medins_list_codg", charge, error))
+            return
+        charge.set("med_list_codg", found.code, charge.sources.get("medins_list_codg"))
+
+    def _translate(
+        self,
+        record: Record,
+        kind: str,
+        code: str,
+        name: str,
+        on: date,
+        problems: list[Problem],
+    ) -> None:
+        if not record.has(code):
+            return
+        try:
+            found = self._tables.translate(
+                kind,
+                record.get(code),
+                on=on,
+                name=record.get(name) if name else "",
+                system=record.get("diag_system") if kind == "diagnosis" else "",
+            )
+        except Unmapped as error:
+            problems.append(_unmapped(kind, code, record, error))
+            return
+        record.values[code] = found.code
+        if name and found.name:
+            record.set(name, found.name, record.sources.get(name) or record.sources.get(code))
+        if kind == "department" and code == "dept_code" and not record.has("caty"):
+            record.set("caty", found.code[:6], record.sources.get(code))
+
+
+def _unmapped(kind: str, code: str, record: Record, error: Unmapped) -> Problem:
+    zh, en = LABELS[kind]
+    local = record.get(code)
+    return Problem(
+        kind=ProblemKind.NO_CODE,
+        code=ProblemCode.MAP_NO_CODE,
+        field=code,
+        place=record.place(code),
+        zh=f"{zh}“{local}”没有对应的国家医保编码：{error.reason_zh}",
+        en=f"{en} '{local}' has no national code: {error.reason_en}",
+        remedy_zh="请在目录对照表中补充该编码后重新发送",
+        remedy_en="add the code to the institution's code table and send again",
+    )
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text[:10])
+    except ValueError:
+        return None

@@ -1,0 +1,209 @@
+"""Stations 7 to 9 for one call: route it, record it durably, send it, record what became of it.
+
+Rules (DESIGN section 5): the message id is durable before the first byte leaves; one money
+transaction is in flight per visit; an unknown outcome is never sent again under a new message id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Protocol
+
+import msgspec
+
+from gateway.clock import Clock, stamp
+from gateway.crypto.sm import sm3
+from gateway.errors import NotSentError
+from gateway.fsi.channel import Channel
+from gateway.fsi.envelope import new_msgid
+from gateway.fsi.signin import SignIn
+from gateway.intents import (
+    Accepted,
+    Call,
+    CallReport,
+    NotSent,
+    Outcome,
+    Rejected,
+    Unknown,
+)
+from gateway.journal import AuditEvent, Journal, Send, VisitRow
+from gateway.routing import Route, Router
+from gateway.settings import InstitutionSettings
+from gateway.settlement.plans import MONEY
+
+OUTCOME_NAMES: dict[type, str] = {
+    Accepted: "accepted",
+    Rejected: "rejected",
+    NotSent: "not-sent",
+    Unknown: "unknown",
+}
+
+
+class Observer(Protocol):
+    """Is told of every call, for log lines and metrics."""
+
+    def called(self, exchange_id: str, report: CallReport) -> None:
+        """A call has its outcome."""
+        ...
+
+
+class Dispatched(msgspec.Struct):
+    """The outcome of a call, its report, and what the interpreter made of the reply."""
+
+    outcome: Outcome
+    report: CallReport
+    route: Route | None = None
+
+
+Interpreter = Callable[[Outcome, str], tuple[Outcome, VisitRow | None]]
+"""Takes an outcome and its msgid, may downgrade it, and gives the visit to store with it."""
+
+
+def keep(outcome: Outcome, _msgid: str) -> tuple[Outcome, VisitRow | None]:
+    """The interpreter that changes nothing."""
+    return outcome, None
+
+
+class Dispatcher:
+    """Makes calls for an institution over its channel."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        router: Router,
+        channels: Mapping[str, Channel],
+        institutions: Sequence[InstitutionSettings],
+        clock: Clock,
+        observer: Observer,
+    ) -> None:
+        self._journal = journal
+        self._router = router
+        self._channels = channels
+        self._institutions = {i.fixmedins_code: i for i in institutions}
+        self._clock = clock
+        self._observer = observer
+        self.sign_in: SignIn | None = None
+        """Set by the composition root: signing in is itself a call."""
+
+    async def dispatch(
+        self,
+        call: Call,
+        *,
+        exchange_id: str,
+        interpret: Interpreter = keep,
+        insutype: str = "",
+        on: date | None = None,
+    ) -> Dispatched:
+        """Make one call; a refusal for an expired sign-in is answered by one renewed attempt.
+
+        Raises:
+            InvalidError: the insured region is empty or unknown; nothing was sent.
+            StateError: another money transaction of the visit is in flight or unknown.
+        """
+        institution = self._institutions[call.fixmedins_code]
+        route = self._router.route(
+            call.insuplc_admdvs,
+            institution,
+            insutype=insutype,
+            on=on or self._clock.now().date(),
+            first_identification=not call.psn_no,
+        )
+        channel = self._channels[route.channel]
+        sign_no = ""
+        if self.sign_in is not None and channel.profile.sign_in and call.infno[:2] != "90":
+            try:
+                sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
+            except NotSentError as error:
+                report = CallReport(infno=call.infno, msgid="", outcome="not-sent")
+                return Dispatched(NotSent(error.reason), report, route)
+        done = await self._attempt(call, route, channel, sign_no, exchange_id, interpret)
+        if (
+            sign_no
+            and self.sign_in is not None
+            and isinstance(done.outcome, Rejected)
+            and channel.profile.classify(done.outcome.reply.err_msg) == "sign-in-expired"
+        ):
+            self.sign_in.forget(institution, call.opter, sign_no)
+            try:
+                sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
+            except NotSentError as error:
+                return Dispatched(NotSent(error.reason), done.report, route)
+            done = await self._attempt(call, route, channel, sign_no, exchange_id, interpret)
+        return done
+
+    async def _attempt(
+        self,
+        call: Call,
+        route: Route,
+        channel: Channel,
+        sign_no: str,
+        exchange_id: str,
+        interpret: Interpreter,
+    ) -> Dispatched:
+        now = self._clock.now()
+        msgid = await self._new_msgid(call)
+        where = {
+            "infno": call.infno,
+            "msgid": msgid,
+            "pooling_region": route.pooling_region,
+            "route_class": route.route_class,
+            "channel": route.channel,
+        }
+        await self._journal.record_send(
+            Send(
+                msgid=msgid,
+                exchange_id=exchange_id,
+                infno=call.infno,
+                visit_key=call.visit_key,
+                fixmedins_code=call.fixmedins_code,
+                insuplc_admdvs=call.insuplc_admdvs,
+                pooling_region=route.pooling_region,
+                channel=route.channel,
+                digest=digest(call),
+                money=call.money,
+                psn_no=call.psn_no,
+            ),
+            events=[AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})],
+        )
+        began = self._clock.monotonic()
+        outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+        seconds = self._clock.monotonic() - began
+        outcome, visit = interpret(outcome, msgid)
+        reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
+        report = CallReport(
+            infno=call.infno,
+            msgid=msgid,
+            outcome=OUTCOME_NAMES[type(outcome)],
+            inf_refmsgid=reply.inf_refmsgid if reply else "",
+            pooling_region=route.pooling_region,
+            route_class=route.route_class,
+            seconds=round(seconds, 6),
+        )
+        detail = {**where, "outcome": report.outcome, "inf_refmsgid": report.inf_refmsgid}
+        await self._journal.record_outcome(
+            msgid,
+            outcome,
+            visit=visit,
+            events=[AuditEvent(exchange_id, "send", detail)],
+        )
+        self._observer.called(exchange_id, report)
+        return Dispatched(outcome, report, route)
+
+    async def _new_msgid(self, call: Call) -> str:
+        if call.msgid:
+            return call.msgid
+        now = self._clock.now()
+        serial = await self._journal.next_serial(call.fixmedins_code, now.strftime("%Y%m%d%H%M%S"))
+        return new_msgid(call.fixmedins_code, now, serial)
+
+
+def digest(call: Call) -> str:
+    """SM3 of the input, to recognise a call again without storing it."""
+    return sm3(msgspec.json.encode([call.infno, call.input])).hex()
+
+
+def is_money(infno: str) -> bool:
+    """True for a transaction whose unknown outcome holds the visit."""
+    return infno in MONEY

@@ -1,0 +1,175 @@
+"""Fills the input of a transaction by looking its field codes up in the records of an intent.
+
+The vocabulary of the records is the national dictionary, so there is no code for any single
+transaction here: a field is looked for under its own code in the row (charge or diagnosis), the
+settlement options, the visit, the person and the facility, in this order. `FALLBACKS` lists the
+fields that a transaction calls by another name than the records do. An optional field that
+nothing fills is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from gateway.fsi.definitions import Definitions, Node
+from gateway.intents import Record, Source
+
+FALLBACKS: dict[str, tuple[str, ...]] = {
+    "ipt_no": ("ipt_otp_no",),
+    "cert_type": ("psn_cert_type",),
+    "chfpdr_name": ("dr_name",),
+    "adm_dept_codg": ("dept_code",),
+    "adm_dept_name": ("dept_name",),
+    "dscg_dept_codg": ("dept_code",),
+    "dscg_dept_name": ("dept_name",),
+    "dscg_bed": ("adm_bed",),
+    "adm_diag_dscr": ("main_diag_name",),
+    "dscg_maindiag_code": ("main_diag_code",),
+    "dscg_maindiag_name": ("main_diag_name",),
+    "diag_dept": ("dept_code",),
+    "dise_dor_no": ("atddr_no",),
+    "dise_dor_name": ("dr_name",),
+    "diag_time": ("begntime",),
+    "bilg_dept_codg": ("dept_code",),
+    "bilg_dept_name": ("dept_name",),
+    "bilg_dr_codg": ("atddr_no",),
+    "bilg_dr_name": ("dr_name",),
+    "fee_ocur_time": ("begntime",),
+}
+"""Field of a transaction -> where else it is looked for."""
+
+FALLBACKS_OF: dict[tuple[str, str], tuple[str, ...]] = {
+    ("2203", "dise_codg"): ("main_diag_code",),
+    ("2203", "dise_name"): ("main_diag_name",),
+}
+"""The same for one transaction: 2203 wants a disease code of every visit in the Hunan edition,
+and does not say which an ordinary visit carries (rules section 9); the main diagnosis is sent."""
+
+NOT_FILLED: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("1101", "begntime"),  # sent only to fetch past insurance records (rules section 4)
+        ("2001", "endtime"),  # a check for the visit that begins now is open-ended
+    }
+)
+"""Fields that the records know under this code in another meaning."""
+
+DEFAULTS: dict[str, str] = {
+    "psn_setlway": "01",
+    "acct_used_flag": "0",
+    "mid_setl_flag": "0",
+    "rx_circ_flag": "0",
+    "hosp_appr_flag": "0",
+    "vali_flag": "1",
+    "diag_type": "1",
+}
+"""Taken when neither the message nor the peer's settings state a value: settle by item, leave the
+person's account alone, no settlement during the stay, own prescription, no approval needed, a
+valid western diagnosis (dictionaries of the interface)."""
+
+
+class _Slot(msgspec.Struct, frozen=True):
+    code: str
+    candidates: tuple[str, ...]
+    numeric: bool
+
+
+class Filled(msgspec.Struct):
+    """An input, and for each path in it where the value came from."""
+
+    input: dict[str, Any]
+    sources: dict[str, Source]
+
+
+class Filler:
+    """Builds inputs from the definitions of one edition."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._slots: dict[tuple[str, str], tuple[_Slot, ...]] = {}
+
+    def fill(
+        self,
+        infno: str,
+        *,
+        rows: Mapping[str, Sequence[Record]],
+        records: Sequence[Record],
+    ) -> Filled:
+        """Build the input of one transaction.
+
+        `rows` gives the records of each repeating node by its name; `records` are searched in
+        order for everything else.
+        """
+        filled = Filled({}, {})
+        for node in self._definitions.transaction(infno).input:
+            slots = self._slots_of(infno, node)
+            if node.repeats:
+                built = [
+                    self._row(slots, (row, *records), f"{node.name}[{index}]", filled.sources)
+                    for index, row in enumerate(rows.get(node.name, ()))
+                ]
+                if built:
+                    filled.input[node.name] = built
+            else:
+                filled.input[node.name] = self._row(slots, records, node.name, filled.sources)
+        return filled
+
+    def _slots_of(self, infno: str, node: Node) -> tuple[_Slot, ...]:
+        key = (infno, node.name)
+        if key not in self._slots:
+            self._slots[key] = tuple(
+                _Slot(
+                    code=field.code,
+                    candidates=(
+                        field.code,
+                        *FALLBACKS_OF.get((infno, field.code), FALLBACKS.get(field.code, ())),
+                    ),
+                    numeric=field.type == "number",
+                )
+                for field in node.fields
+                if (infno, field.code) not in NOT_FILLED
+            )
+        return self._slots[key]
+
+    @staticmethod
+    def _row(
+        slots: Sequence[_Slot],
+        records: Sequence[Record],
+        path: str,
+        sources: dict[str, Source],
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {}
+        for slot in slots:
+            for candidate in slot.candidates:
+                record = next((r for r in records if candidate in r.values), None)
+                if record is None:
+                    continue
+                row[slot.code] = (
+                    _number(record.values[candidate])
+                    if slot.numeric
+                    else (record.values[candidate])
+                )
+                if candidate in record.sources:
+                    sources[f"{path}.{slot.code}"] = record.sources[candidate]
+                break
+            else:
+                if slot.code in DEFAULTS:
+                    row[slot.code] = DEFAULTS[slot.code]
+        return row
+
+
+def _number(text: str) -> Decimal | str:
+    """The exact number; an empty one is sent as 0 (rules section 1).
+
+    Text that is no number is left for the check to report.
+    """
+    if not text:
+        return Decimal(0)
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return number if number.is_finite() else text
