@@ -1,1 +1,16 @@
-"""Log lines without patient data, and metrics."""
+"""Log lines that never identify a patient, and metrics."""
+
+from gateway.telemetry.logs import Logger, configure_logging, get_logger
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.stations import STATIONS, StationLine, exchange_scope, station
+
+__all__ = [
+    "STATIONS",
+    "Logger",
+    "Metrics",
+    "StationLine",
+    "configure_logging",
+    "exchange_scope",
+    "get_logger",
+    "station",
+]

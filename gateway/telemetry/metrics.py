@@ -1,0 +1,190 @@
+"""Every metric of the gateway, each with one comment; docs/reference/metrics.md is made from here.
+
+Labels are bounded: a label that a sender can choose (the kind of a message, a route) is one of a
+known set or `other`, so that a stranger cannot grow the number of series. No label ever holds
+patient data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Media type of the text that `Metrics.render` gives."""
+
+MAX_KINDS = 200
+"""Kinds of message told apart; further ones are counted as `other`."""
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0, 60.0)
+_KIND = re.compile(
+    r"[A-Z]{3}\^[A-Z]\d\d|\d{4,6}[A-Z]?|[a-z][a-z-]{2,19}( [A-Z][A-Za-z]{2,39}(/?\$[a-z-]+)?)?"
+)
+
+
+class Metrics:
+    """The metrics of one gateway in a registry of their own."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        r = self.registry = CollectorRegistry() if registry is None else registry
+        self._kinds: set[str] = set()
+
+        # Answered messages, by what was told to the sender.
+        self.messages = Counter(
+            "gateway_messages",
+            "Messages answered, by protocol, kind and outcome",
+            ["protocol", "kind", "outcome"],
+            registry=r,
+        )
+        # Whole way of a message, first byte to answer.
+        self.message_seconds = Histogram(
+            "gateway_message_seconds",
+            "Seconds from a message's arrival to its answer",
+            ["protocol"],
+            buckets=_SLOW,
+            registry=r,
+        )
+        # Messages between arrival and answer right now.
+        self.in_flight = Gauge(
+            "gateway_messages_in_flight",
+            "Messages being worked on",
+            ["protocol"],
+            registry=r,
+        )
+        # Where the time goes.
+        self.station_seconds = Histogram(
+            "gateway_station_seconds",
+            "Seconds a message spent at a station",
+            ["station"],
+            buckets=_FAST,
+            registry=r,
+        )
+        # Transactions at the platforms: accepted, rejected, not-sent, unknown.
+        self.calls = Counter(
+            "gateway_calls",
+            "Transactions by number and outcome",
+            ["infno", "outcome"],
+            registry=r,
+        )
+        # Answer times of the platforms.
+        self.call_seconds = Histogram(
+            "gateway_call_seconds",
+            "Seconds from sending a transaction to its outcome",
+            ["infno"],
+            buckets=_SLOW,
+            registry=r,
+        )
+        # The number an operator watches: money of unknown outcome.
+        self.unknown_open = Gauge(
+            "gateway_unknown_open",
+            "Transactions whose outcome is unknown and not yet resolved",
+            registry=r,
+        )
+        # Findings in messages, by their stable code.
+        self.problems = Counter(
+            "gateway_problems",
+            "Problems told to senders, by code",
+            ["code"],
+            registry=r,
+        )
+        # Open connections of a port.
+        self.connections = Gauge(
+            "gateway_connections",
+            "Open connections",
+            ["port"],
+            registry=r,
+        )
+        # Connections closed by a limit: `full`, `slow`, `idle`.
+        self.connections_refused = Counter(
+            "gateway_connections_refused",
+            "Connections closed by a limit",
+            ["port", "reason"],
+            registry=r,
+        )
+        # Bytes that were no message of the protocol.
+        self.bad_input = Counter(
+            "gateway_bad_input",
+            "Input that was no message of its protocol",
+            ["protocol"],
+            registry=r,
+        )
+        # Requests refused for want of a valid token, or from an address that is not allowed.
+        self.denied = Counter(
+            "gateway_http_denied",
+            "HTTP requests refused for who sent them",
+            ["reason"],
+            registry=r,
+        )
+        # HTTP requests by route template (never by path).
+        self.http_requests = Counter(
+            "gateway_http_requests",
+            "HTTP requests by route and status",
+            ["route", "method", "status"],
+            registry=r,
+        )
+        # Handling of HTTP requests.
+        self.http_seconds = Histogram(
+            "gateway_http_seconds",
+            "Seconds to answer an HTTP request",
+            ["route"],
+            buckets=_SLOW,
+            registry=r,
+        )
+        # Log keys and values that the redaction took out: every one is a defect to look at.
+        self.log_values_dropped = Counter(
+            "gateway_log_values_dropped",
+            "Log keys and values taken out by the redaction",
+            registry=r,
+        )
+
+    def message(self, protocol: str, kind: str, outcome: str, seconds: float) -> None:
+        """Count one answered message."""
+        self.messages.labels(protocol, self.known_kind(kind), outcome).inc()
+        self.message_seconds.labels(protocol).observe(seconds)
+
+    def station(self, name: str, seconds: float) -> None:
+        """Observe one passage of a station."""
+        self.station_seconds.labels(name).observe(seconds)
+
+    def call(self, infno: str, outcome: str, seconds: float) -> None:
+        """Count one transaction."""
+        self.calls.labels(infno, outcome).inc()
+        self.call_seconds.labels(infno).observe(seconds)
+
+    def request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one HTTP request; `route` is the template."""
+        known = method if method in _METHODS else "other"
+        self.http_requests.labels(route, known, str(status)).inc()
+        self.http_seconds.labels(route).observe(seconds)
+
+    def dropped(self, count: int) -> None:
+        """Count what the redaction took out."""
+        self.log_values_dropped.inc(count)
+
+    def known_kind(self, kind: str) -> str:
+        """The kind as a label: itself while it has the form of one and there are not too many."""
+        if kind in self._kinds:
+            return kind
+        if len(self._kinds) >= MAX_KINDS or not _KIND.fullmatch(kind):
+            return "other"
+        self._kinds.add(kind)
+        return kind
+
+    def render(self) -> bytes:
+        """The text that /metrics answers."""
+        return generate_latest(self.registry)
+
+    def described(self) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+        """Name, kind, labels and description of every metric, for the documentation."""
+        for metric in vars(self).values():
+            if isinstance(metric, MetricWrapperBase):
+                family = next(iter(metric.describe()))
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                yield name, family.type, tuple(metric._labelnames), family.documentation  # noqa: SLF001 - the library has no public name for the labels
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
