@@ -1,1 +1,1 @@
-"""SM2, SM3, SM4 and HMAC behind one module; key files."""
+"""SM2, SM3 and SM4 behind one module; key files."""
