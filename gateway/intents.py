@@ -133,7 +133,7 @@ class Intent(msgspec.Struct, kw_only=True):
     `settlement`: options and claimed totals (psn_setlway, acct_used_flag, invono, mid_setl_flag,
     medfee_sumamt, chrg_bchno, setl_id). `facility`: fixmedins_code, fixmedins_name, and the
     operator (opter, opter_name, opter_type). `carried`: for `Verb.CARRY` only, the sender's own
-    transaction input. `settle_after`: charge lines and the settlement came in one message.
+    transaction input.
     """
 
     verb: Verb
@@ -149,6 +149,12 @@ class Intent(msgspec.Struct, kw_only=True):
     check_entitlement: bool = False
     presettle_after: bool = False
     """After the charge lines, compute the settlement and stop."""
+    own_charges_only: bool = False
+    """Settle the lines of this message only (a claim), not all that is open (a payment line)."""
+    withdraw_after: bool = False
+    """After the pre-settlement, take the lines of this message back (a predetermination)."""
+    coded: bool = False
+    """The codes are national already: a stored intent is not translated twice."""
     carried_infno: str = ""
     carried: dict[str, Any] = {}
     carried_header: Record = msgspec.field(default_factory=Record)
@@ -215,6 +221,8 @@ class Call(msgspec.Struct, kw_only=True):
     """Settles or cancels money: its unknown outcome holds the visit."""
     msgid: str = ""
     """The sender's own message id (national JSON), kept when it is well formed."""
+    reverses: str = ""
+    """For 2601: the msgid that it undoes."""
     sources: dict[str, Source] = {}
 
 

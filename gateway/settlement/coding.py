@@ -65,7 +65,7 @@ class Coder:
         for diagnosis in intent.diagnoses:
             on = _date(diagnosis.get("diag_time")) or visit_date
             self._people_and_places(diagnosis, on, problems)
-            self._translate(diagnosis, "diagnosis", "diag_code", "diag_name", on, problems)
+            self._translate(diagnosis, "diagnosis", ("diag_code", "diag_name"), on, problems)
         for charge in intent.charges:
             on = _date(charge.get("fee_ocur_time")) or visit_date
             self._people_and_places(charge, on, problems)
@@ -91,12 +91,10 @@ class Coder:
         return found
 
     def _people_and_places(self, record: Record, on: date, problems: list[Problem]) -> None:
-        for code, name in PHYSICIANS.items():
-            if record.has(code):
-                self._translate(record, "physician", code, name, on, problems)
-        for code, name in DEPARTMENTS.items():
-            if record.has(code):
-                self._translate(record, "department", code, name, on, problems)
+        for fields in PHYSICIANS.items():
+            self._translate(record, "physician", fields, on, problems)
+        for fields in DEPARTMENTS.items():
+            self._translate(record, "department", fields, on, problems)
 
     def _item(self, charge: Record, on: date, problems: list[Problem]) -> None:
         local = charge.get("medins_list_codg")
@@ -113,11 +111,11 @@ class Coder:
         self,
         record: Record,
         kind: str,
-        code: str,
-        name: str,
+        fields: tuple[str, str],
         on: date,
         problems: list[Problem],
     ) -> None:
+        code, name = fields
         if not record.has(code):
             return
         try:

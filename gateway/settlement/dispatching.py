@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -118,7 +119,15 @@ class Dispatcher:
             except NotSentError as error:
                 report = CallReport(infno=call.infno, msgid="", outcome="not-sent")
                 return Dispatched(NotSent(error.reason), report, route)
-        done = await self._attempt(call, route, channel, sign_no, exchange_id, interpret)
+        attempt = partial(
+            self._attempt,
+            call,
+            route=route,
+            channel=channel,
+            exchange_id=exchange_id,
+            interpret=interpret,
+        )
+        done = await attempt(sign_no=sign_no)
         if (
             sign_no
             and self.sign_in is not None
@@ -130,12 +139,13 @@ class Dispatcher:
                 sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
             except NotSentError as error:
                 return Dispatched(NotSent(error.reason), done.report, route)
-            done = await self._attempt(call, route, channel, sign_no, exchange_id, interpret)
+            done = await attempt(sign_no=sign_no)
         return done
 
     async def _attempt(
         self,
         call: Call,
+        *,
         route: Route,
         channel: Channel,
         sign_no: str,
@@ -164,6 +174,7 @@ class Dispatcher:
                 digest=digest(call),
                 money=call.money,
                 psn_no=call.psn_no,
+                reverses=call.reverses,
             ),
             events=[AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})],
         )

@@ -1,0 +1,317 @@
+"""The ten stations in order: the only place that knows the way of a message.
+
+receive → read → understand → plan → code → check → route → record → send → answer
+
+`accept` ends when the message is durable, `work` when it is answered. Between the two nothing is
+lost: an exchange without an answer is taken up again when the same message comes, and what a
+crash leaves behind is "not sent" or a recorded send of unknown outcome, never a guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.clock import Clock, stamp
+from gateway.errors import (
+    DuplicateError,
+    GatewayError,
+    MessageError,
+    NotSentError,
+    Problem,
+    ProblemCode,
+    ProblemKind,
+)
+from gateway.intents import Answer, Intent, Message, Result, Status, Verb
+from gateway.journal import AuditEvent, Journal
+from gateway.settings import PeerSettings
+from gateway.settlement.carrying import Carrier
+from gateway.settlement.conducting import Conductor
+from gateway.settlement.explaining import Explanation
+
+
+class Adapter(Protocol):
+    """Speaks one protocol: to the pipeline it is the sender's language."""
+
+    @property
+    def protocol(self) -> str:
+        """`hl7v2`, `fhir` or `fsi`."""
+        ...
+
+    async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
+        """Station 2; raises `MessageError`."""
+        ...
+
+    async def understand(
+        self, message: Message, peer: PeerSettings
+    ) -> tuple[Intent, list[Problem]]:
+        """Station 3; raises `MessageError`."""
+        ...
+
+    def answer(self, message_kind: str, context: dict[str, Any], result: Result) -> Answer:
+        """Station 10: the same context and result give the same answer, now or later."""
+        ...
+
+    def refuse(
+        self,
+        raw: bytes,
+        meta: Mapping[str, str],
+        error: Exception,
+        context: dict[str, Any] | None = None,
+    ) -> Answer:
+        """The answer to what cannot be carried out, read or not."""
+        ...
+
+    def redact(self, raw: bytes) -> bytes:
+        """The bytes to keep: without an e-voucher token."""
+        ...
+
+
+class Watcher(Protocol):
+    """Is told what passes, for log lines and metrics; is given no patient data."""
+
+    def refused(self, protocol: str, peer: str, error: Exception) -> None:
+        """A message was refused before it had an exchange."""
+        ...
+
+    def accepted(self, exchange_id: str, message: Message, kind: str) -> None:
+        """A message is durable; `kind` is new, resume, replay or running."""
+        ...
+
+    def answered(self, exchange_id: str, message: Message, result: Result, seconds: float) -> None:
+        """A message has its answer."""
+        ...
+
+    def failed(self, exchange_id: str, error: Exception) -> None:
+        """Something of ours broke."""
+        ...
+
+
+class Received(msgspec.Struct, kw_only=True):
+    """A message that is durable, or the answer to one that is not carried out."""
+
+    protocol: str
+    peer: PeerSettings
+    exchange_id: str = ""
+    message: Message | None = None
+    answer: Answer | None = None
+    replayed: bool = False
+
+
+class Pipeline:
+    """Takes messages of every protocol the whole way."""
+
+    def __init__(
+        self,
+        *,
+        adapters: Mapping[str, Adapter],
+        journal: Journal,
+        conductor: Conductor,
+        carrier: Carrier,
+        clock: Clock,
+        watcher: Watcher,
+        max_in_flight: int,
+    ) -> None:
+        self._adapters = adapters
+        self._journal = journal
+        self._conductor = conductor
+        self._carrier = carrier
+        self._clock = clock
+        self._watcher = watcher
+        self._max_in_flight = max_in_flight
+        self._running: dict[str, asyncio.Task[Answer]] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """Messages being worked on."""
+        return len(self._running)
+
+    async def handle(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Answer:
+        """Accept and work."""
+        return await self.work(await self.accept(protocol, raw, peer, meta))
+
+    async def accept(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Received:
+        """Read a message and make it durable.
+
+        `answer` is set when it is refused, or was answered before.
+        """
+        adapter = self._adapters[protocol]
+        received = Received(protocol=protocol, peer=peer)
+        message: Message | None = None
+        try:
+            if self.in_flight >= self._max_in_flight:
+                raise NotSentError("the gateway is busy", retry_after=1)
+            message = await adapter.read(raw, peer, meta)
+            begun = await self._journal.begin_exchange(
+                message, adapter.redact(raw), stamp(self._clock.now())
+            )
+            if begun.kind == "conflict":
+                raise DuplicateError([_conflict(message)])
+        except (MessageError, NotSentError) as error:
+            self._watcher.refused(protocol, peer.name, error)
+            received.answer = adapter.refuse(raw, meta, error, message and message.context)
+            return received
+        except GatewayError as error:
+            self._watcher.failed("", error)
+            received.answer = adapter.refuse(raw, meta, error, message and message.context)
+            return received
+        received.exchange_id = begun.exchange_id
+        received.message = message
+        received.replayed = begun.kind == "replay"
+        received.answer = begun.answer if begun.kind == "replay" else None
+        self._watcher.accepted(begun.exchange_id, message, begun.kind)
+        return received
+
+    async def work(self, received: Received) -> Answer:
+        """Carry an accepted message out and answer it.
+
+        A second copy of a message waits for the first. A caller that goes away does not stop
+        the work: what was begun is finished and stored.
+        """
+        if received.answer is not None:
+            return received.answer
+        task = self._running.get(received.exchange_id)
+        if task is None:
+            task = asyncio.create_task(self._work(received))
+            self._running[received.exchange_id] = task
+            task.add_done_callback(lambda _: self._running.pop(received.exchange_id, None))
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for everything that is being worked on."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
+    async def _work(self, received: Received) -> Answer:
+        message, adapter = received.message, self._adapters[received.protocol]
+        assert message is not None
+        began = self._clock.monotonic()
+        result = await self._carry_out(received, message, adapter)
+        try:
+            answer = adapter.answer(message.kind, message.context, result)
+            answer.final = result.status is not Status.UNKNOWN
+            answer.outcome = result.status
+            events = [_answered(received.exchange_id, result)]
+            if result.status is Status.NOT_SENT:
+                await self._journal.release_exchange(received.exchange_id, events=events)
+            else:
+                await self._journal.finish_exchange(
+                    received.exchange_id, answer, result, events=events
+                )
+        except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
+            self._watcher.failed(received.exchange_id, error)
+            answer = adapter.refuse(b"", {}, error, message.context)
+        self._watcher.answered(
+            received.exchange_id, message, result, self._clock.monotonic() - began
+        )
+        return answer
+
+    async def _carry_out(self, received: Received, message: Message, adapter: Adapter) -> Result:
+        """Stations 3 to 9; whatever happens there becomes a result."""
+        intent = Intent(verb=Verb.IGNORE)
+        try:
+            intent, problems = await adapter.understand(message, received.peer)
+            _number_unnumbered(intent, message)
+            if any(problem.stops for problem in problems):
+                return Result(status=Status.INVALID, intent=intent, problems=problems)
+            if intent.verb is Verb.CARRY:
+                return await self._carrier.carry(intent, received.peer, received.exchange_id)
+            result = await self._conductor.conduct(intent, received.peer, received.exchange_id)
+        except MessageError as error:
+            return Result(status=Status.INVALID, intent=intent, problems=list(error.problems))
+        except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
+            self._watcher.failed(received.exchange_id, error)
+            return Result(
+                status=await self._after_failure(received.exchange_id),
+                intent=intent,
+                problems=[_internal(error)],
+            )
+        result.problems = [*problems, *result.problems]
+        return result
+
+    async def _after_failure(self, exchange_id: str) -> Status:
+        """Something of ours broke: unknown as soon as one send of the message may have left."""
+        try:
+            sends = await self._journal.sends(exchange_id=exchange_id)
+        except GatewayError:
+            return Status.UNKNOWN
+        return Status.UNKNOWN if any(send.money for send in sends) else Status.INVALID
+
+    async def explain(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Explanation:
+        """What would be sent, field by field; nothing is stored or sent.
+
+        Raises:
+            MessageError: the message cannot be read.
+        """
+        adapter = self._adapters[protocol]
+        message = await adapter.read(raw, peer, meta)
+        intent, problems = await adapter.understand(message, peer)
+        _number_unnumbered(intent, message)
+        if intent.verb is Verb.CARRY:
+            explanation = self._carrier.explain(intent, peer)
+        else:
+            explanation = self._conductor.explain(intent, peer)
+        explanation.kind = message.kind
+        explanation.problems = [*problems, *explanation.problems]
+        return explanation
+
+    async def replace(self, exchange_id: str, result: Result, note: str) -> None:
+        """Answer an exchange anew after its unknown outcome was resolved."""
+        row = await self._journal.exchange(exchange_id)
+        if row is None or row.final:
+            return
+        adapter = self._adapters[row.protocol]
+        context = await self._journal.context(exchange_id)
+        answer = adapter.answer(row.kind, context, result)
+        answer.final = result.status is not Status.UNKNOWN
+        answer.outcome = result.status
+        event = AuditEvent(exchange_id, "resolve", {"status": result.status.value, "note": note})
+        await self._journal.replace_answer(exchange_id, answer, result, events=[event])
+
+
+def _number_unnumbered(intent: Intent, message: Message) -> None:
+    """A line that the sender did not number is known by its message and position."""
+    for index, charge in enumerate(intent.charges):
+        if not charge.has("feedetl_sn"):
+            charge.values["feedetl_key"] = f"{message.sender}|{message.control_id}|{index}"
+
+
+def _answered(exchange_id: str, result: Result) -> AuditEvent:
+    detail = {
+        "status": result.status.value,
+        "verb": result.intent.verb.value,
+        "calls": " ".join(f"{call.infno}:{call.outcome}" for call in result.calls),
+        "problems": " ".join(dict.fromkeys(problem.code.value for problem in result.problems)),
+    }
+    return AuditEvent(exchange_id, "answer", {k: v for k, v in detail.items() if v})
+
+
+def _conflict(message: Message) -> Problem:
+    return Problem(
+        kind=ProblemKind.DUPLICATE,
+        code=ProblemCode.DUPLICATE_KEY,
+        place=message.context.get("key_place", ""),
+        zh="该消息号已用于不同内容的消息",
+        en="the key of this message was used for other content",
+        remedy_zh="新的内容请使用新的消息号",
+        remedy_en="give new content a new key",
+    )
+
+
+def _internal(error: Exception) -> Problem:
+    return Problem(
+        kind=ProblemKind.INTERNAL,
+        code=ProblemCode.INTERNAL,
+        zh="网关内部错误，请联系管理员",
+        en="the gateway failed; ask its operator",
+        detail=type(error).__name__,
+    )

@@ -1,0 +1,338 @@
+"""Stations 4 to 6: from an intent and the state of its visit to checked steps.
+
+Everything that can be known before the first byte leaves is checked here, over all planned
+transactions at once: local codes, amounts, sums, and the input of every call. A value that an
+earlier call of the same plan will give (psn_no, mdtrt_id, the split sums) is deferred to the
+check that is made again before each send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.clock import stamp
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.fsi.checks import Checker
+from gateway.fsi.definitions import Definitions
+from gateway.fsi.profiles import Profile
+from gateway.intents import Intent, Record, Source, Verb, VisitClass
+from gateway.settings import InstitutionSettings
+from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
+from gateway.settlement.coding import Coder
+from gateway.settlement.filling import Filled, Filler
+from gateway.settlement.plans import PLANS, plan
+from gateway.settlement.totals import (
+    SPLIT_SUMS,
+    Step,
+    batches_to_settle,
+    line_records,
+    money_problems,
+    new_numbers,
+    settlement_options,
+)
+from gateway.settlement.visits import Visit, VisitState
+
+PATIENT_CLASSES = {"E": "emergency", "EMER": "emergency"}
+"""Patient class (HL7 table 0004, FHIR ActCode) to the profile's kind of visit, where it is not
+simply outpatient or inpatient."""
+
+
+class Site(msgspec.Struct):
+    """What one institution's messages are prepared with."""
+
+    institution: InstitutionSettings
+    profile: Profile
+    definitions: Definitions
+    filler: Filler
+    checker: Checker
+    coder: Coder
+
+
+class Prepared(msgspec.Struct, kw_only=True):
+    """The steps, or the problems that stop them."""
+
+    steps: list[Step] = []
+    problems: list[Problem] = []
+    deferred: frozenset[str] = frozenset()
+
+    @property
+    def stops(self) -> bool:
+        """True when a problem forbids the first send."""
+        return any(problem.stops for problem in self.problems)
+
+
+class Preparer:
+    """Prepares the messages of one institution."""
+
+    def __init__(self, site: Site, *, tolerance: Decimal, defaults: Record) -> None:
+        self.site = site
+        self._tolerance = tolerance
+        self._defaults = defaults
+
+    def prepare(
+        self, intent: Intent, visit: Visit | None, now: datetime, *, assume_open: bool = False
+    ) -> Prepared:
+        """Plan, code and check; changes the records of `intent` and gives `visit` new numbers.
+
+        `assume_open` plans as if the visit stood where the verb needs it (explain).
+        """
+        prepared = Prepared()
+        state = visit.state if visit else VisitState.NONE
+        if assume_open and visit is not None:
+            state = _assumed_state(intent.verb, visit) or state
+            prepared.deferred = _REMEMBERED
+        marks = plan(intent.verb, intent.visit_class, state)
+        if marks is None:
+            prepared.problems.append(_impossible(intent, state))
+            return prepared
+        for charge in intent.charges:
+            prepared.problems += complete_amounts(charge, self._tolerance)
+        if not intent.coded:
+            prepared.problems += self.site.coder.code(intent, now.date())
+            intent.coded = True
+        self._complete(intent, visit, now)
+        _summarise_diagnoses(intent, visit)
+        new: list[Record] = []
+        uploads: list[list[Record]] = []
+        if visit is not None and intent.charges:
+            new, found = number_lines(intent.charges, visit)
+            prepared.problems += found
+            uploads, found = self._uploads(intent, visit, new, now)
+            prepared.problems += found
+        prepared.steps = self._expand(marks, intent, visit, uploads)
+        if visit is not None:
+            prepared.problems += money_problems(intent, visit, prepared.steps, uploads)
+        if not prepared.stops:
+            prepared.problems += self._preflight(prepared, intent, visit)
+        return prepared
+
+    def fill(self, step: Step, intent: Intent, visit: Visit | None) -> Filled:
+        """The input of one step from the records as they stand now."""
+        records = [
+            settlement_options(step, intent, visit),
+            intent.visit,
+            intent.person,
+            intent.facility,
+            self._defaults,
+        ]
+        if visit is not None:
+            records[3:3] = [visit.visit, visit.person]
+        diagnoses = intent.diagnoses or (visit.diagnoses if visit else [])
+        rows: dict[str, Sequence[Record]] = {"feedetail": step.lines, "diseinfo": diagnoses}
+        if step.infno == "2302":
+            rows["data"] = step.lines
+        return self.site.filler.fill(step.infno, rows=rows, records=records)
+
+    def check(
+        self, step: Step, filled: Filled, intent: Intent, deferred: Iterable[str] = ()
+    ) -> list[Problem]:
+        """The findings on one input, at their places in the sender's message."""
+        return [
+            problem.at(place_of(problem.place, filled.sources) or intent.place)
+            for problem in self.site.checker.check(
+                step.infno, filled.input, deferred=frozenset(deferred)
+            )
+        ]
+
+    def _complete(self, intent: Intent, visit: Visit | None, now: datetime) -> None:
+        """Fill what follows from the settings, the clock and the visit."""
+        facility, institution = intent.facility, self.site.institution
+        facility.values["fixmedins_code"] = institution.fixmedins_code
+        facility.values["fixmedins_name"] = institution.fixmedins_name
+        facility.values["mdtrtarea_admvs"] = institution.mdtrtarea_admvs
+        if visit is not None:
+            intent.person.fill_from(visit.person)
+            intent.visit.fill_from(visit.visit)
+        intent.visit.values.setdefault("begntime", stamp(now))
+        if not intent.visit.has("med_type") and intent.visit_class is not None:
+            kind = PATIENT_CLASSES.get(intent.visit.get("patient_class"), intent.visit_class.value)
+            med_type = self.site.profile.med_types.get(kind)
+            if med_type:
+                intent.visit.values["med_type"] = med_type
+
+    def _uploads(
+        self, intent: Intent, visit: Visit, new: Sequence[Record], now: datetime
+    ) -> tuple[list[list[Record]], list[Problem]]:
+        infno = "2301" if intent.visit_class is VisitClass.INPATIENT else "2204"
+        taken = {b.chrg_bchno for b in visit.batches}
+        problems = [
+            Problem(
+                kind=ProblemKind.DUPLICATE,
+                code=ProblemCode.DUPLICATE_KEY,
+                field="chrg_bchno",
+                place=charge.place("chrg_bchno"),
+                zh="该收费批次已上传，新的明细请使用新的批次号",
+                en="the charge batch was uploaded: new lines need a new batch number",
+            )
+            for charge in new
+            if charge.get("chrg_bchno") in taken
+        ]
+        count = len(visit.batches)
+
+        def new_batch() -> str:
+            nonlocal count
+            count += 1
+            return f"{now:%Y%m%d%H%M%S}{count:04d}"
+
+        def size(charge: Record) -> int:
+            filled = self.fill(Step(infno=infno, lines=[charge]), intent, visit)
+            return len(msgspec.json.encode(filled.input).decode())
+
+        uploads, found = make_uploads(
+            new,
+            new_batch=new_batch,
+            size=size,
+            max_lines=self.site.profile.batch_lines,
+            max_characters=self.site.profile.max_input_characters,
+        )
+        return uploads, problems + found
+
+    def _expand(
+        self,
+        marks: Sequence[str],
+        intent: Intent,
+        visit: Visit | None,
+        uploads: Sequence[list[Record]],
+    ) -> list[Step]:
+        """One step a mark; `+` once an upload, `*` once a batch, neighbours interleaved."""
+        steps: list[Step] = []
+        starred = [mark[:-1] for mark in marks if mark.endswith("*")]
+        for mark in marks:
+            infno = mark.rstrip("?%+*")
+            if mark.endswith("?") and not _changed(intent, visit):
+                continue
+            if mark.endswith("%") and not intent.check_entitlement:
+                continue
+            if mark.endswith("*"):
+                continue
+            if mark.endswith("+"):
+                steps += [Step(infno=infno, lines=lines) for lines in uploads]
+            else:
+                steps.append(Step(infno=infno))
+        batches = batches_to_settle(intent, visit, uploads) if starred and visit else []
+        steps += [
+            Step(infno=infno, batch=b.chrg_bchno, lines=line_records(b) if infno == "2302" else [])
+            for b in batches
+            for infno in starred
+        ]
+        if intent.withdraw_after:
+            undo = "2302" if intent.visit_class is VisitClass.INPATIENT else "2205"
+            for number in new_numbers(uploads):
+                lines = [c for upload in uploads for c in upload if c.get("chrg_bchno") == number]
+                steps.append(Step(infno=undo, batch=number, lines=lines if undo == "2302" else []))
+        return steps
+
+    def _preflight(self, prepared: Prepared, intent: Intent, visit: Visit | None) -> list[Problem]:
+        deferred = SPLIT_SUMS | prepared.deferred
+        problems: list[Problem] = []
+        for step in prepared.steps:
+            filled = self.fill(step, intent, visit)
+            for problem in self.check(step, filled, intent, deferred):
+                if problem not in problems:
+                    problems.append(problem)
+            gives = self.site.definitions.transaction(step.infno).output
+            deferred = deferred | {field.code for node in gives for field in node.fields}
+        return problems
+
+
+_REMEMBERED = frozenset(
+    {
+        *("psn_no", "psn_name", "psn_cert_type", "certno", "psn_type", "insutype"),
+        *("insuplc_admdvs", "mdtrt_cert_type", "mdtrt_cert_no", "mdtrt_id", "ipt_otp_no"),
+        *("med_type", "begntime", "dept_code", "dept_name", "caty", "atddr_no", "dr_name"),
+        *("adm_bed", "bilg_dept_codg", "bilg_dept_name", "bilg_dr_codg", "bilg_dr_name"),
+        *("diag_code", "diag_name", "adm_diag_dscr", "dscg_maindiag_code", "dscg_maindiag_name"),
+        *("setl_id", "chrg_bchno", "medfee_sumamt", "adm_dept_codg", "adm_dept_name"),
+        *("dscg_dept_codg", "dscg_dept_name", "dise_codg", "dise_name", "chfpdr_name", "diseinfo"),
+    }
+)
+"""Fields that an open visit already has: not missing when a message alone is explained."""
+
+
+def place_of(path: str, sources: dict[str, Source]) -> str:
+    """The sender's place for a path in an input, or that of its row where the value is missing."""
+    if path in sources:
+        return sources[path].place
+    row = path.rpartition(".")[0]
+    if "[" not in row:
+        return ""
+    for known, source in sources.items():
+        if known.startswith(f"{row}.") and source.place:
+            head = source.place.partition("-")[0]
+            return head if head != source.place else source.place.rpartition(".")[0]
+    return ""
+
+
+def _assumed_state(verb: Verb, visit: Visit) -> VisitState | None:
+    states = [s for v, c, s in PLANS if v is verb and c is visit.visit_class and PLANS[v, c, s]]
+    return None if not states or VisitState.NONE in states else states[0]
+
+
+def _impossible(intent: Intent, state: VisitState) -> Problem:
+    if state is VisitState.NONE:
+        return Problem(
+            kind=ProblemKind.NOT_FOUND,
+            code=ProblemCode.VISIT_UNKNOWN,
+            field="ipt_otp_no",
+            place=intent.visit.place("ipt_otp_no") or intent.place,
+            zh="没有该就诊号的就诊，请先挂号或入院登记",
+            en="no open visit of this number: register or admit first",
+        )
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.VISIT_STATE,
+        field="ipt_otp_no",
+        place=intent.visit.place("ipt_otp_no") or intent.place,
+        zh=f"就诊当前状态（{state}）不允许此操作（{intent.verb}）",
+        en=f"the visit is {state}: {intent.verb} is not possible",
+    )
+
+
+def _summarise_diagnoses(intent: Intent, visit: Visit | None) -> None:
+    """Numbers, exactly one main diagnosis (matrix 1.4), and its name and code for the visit."""
+    for index, diagnosis in enumerate(intent.diagnoses, 1):
+        if not diagnosis.has("diag_srt_no"):
+            diagnosis.values["diag_srt_no"] = str(index)
+    if intent.diagnoses:
+        mains = [d for d in intent.diagnoses if d.get("maindiag_flag") == "1"]
+        main = mains or [d for d in intent.diagnoses if d.get("inout") == "F"] or intent.diagnoses
+        for diagnosis in intent.diagnoses:
+            diagnosis.values["maindiag_flag"] = "1" if diagnosis is main[0] else "0"
+        chosen = main[0]
+    elif visit is not None and visit.diagnoses:
+        chosen = next(
+            (d for d in visit.diagnoses if d.get("maindiag_flag") == "1"), visit.diagnoses[0]
+        )
+    else:
+        return
+    intent.visit.set("main_diag_code", chosen.get("diag_code"), chosen.sources.get("diag_code"))
+    intent.visit.set("main_diag_name", chosen.get("diag_name"), chosen.sources.get("diag_code"))
+
+
+def _changed(intent: Intent, visit: Visit | None) -> bool:
+    """True when the message's diagnoses differ from those the platform has."""
+    if not intent.diagnoses:
+        return False
+    return visit is None or _keys(intent.diagnoses) != _keys(visit.diagnoses)
+
+
+def _keys(diagnoses: Sequence[Record]) -> list[tuple[str, str, str]]:
+    return [(d.get("diag_code"), d.get("diag_srt_no"), d.get("maindiag_flag")) for d in diagnoses]
+
+
+def carried_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Findings on a carried input, at their paths in the sender's JSON."""
+    return [
+        problem.at(f"input.{problem.place}" if problem.place else "input") for problem in problems
+    ]
+
+
+def carried_rows(carried: dict[str, Any]) -> list[object]:
+    """The charge lines of a carried input."""
+    rows = carried.get("feedetail")
+    return rows if isinstance(rows, list) else [rows] if isinstance(rows, dict) else []

@@ -1,0 +1,138 @@
+"""Which charge batches a settlement means, and the exact totals it states.
+
+All sums are decimals in yuan; nothing is rounded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.intents import Intent, Record, Verb, VisitClass
+from gateway.settlement.visits import Batch, Visit
+
+SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
+"""Sums of the 2204 replies, known once the lines are uploaded."""
+
+SETTLING = frozenset({"2206", "2207", "2303", "2304"})
+"""Transactions that state a total."""
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One call to make: its batch or its lines."""
+
+    infno: str
+    batch: str = ""
+    lines: list[Record] = []
+
+
+def new_numbers(uploads: Sequence[Sequence[Record]]) -> list[str]:
+    """The batch numbers in uploads, in order."""
+    return list(dict.fromkeys(c.get("chrg_bchno") for upload in uploads for c in upload))
+
+
+def batches_to_settle(
+    intent: Intent, visit: Visit, uploads: Sequence[Sequence[Record]]
+) -> list[Batch]:
+    """Open batches and those about to be uploaded, narrowed to what the message means."""
+    new = [Batch(chrg_bchno=number) for number in new_numbers(uploads)]
+    if intent.verb is Verb.REFUND:
+        new = []
+    candidates = visit.open_batches() + new
+    stated = intent.settlement.get("chrg_bchno")
+    if stated:
+        return [b for b in candidates if b.chrg_bchno == stated]
+    if intent.own_charges_only:
+        own = {charge.get("chrg_bchno") for charge in intent.charges}
+        return [b for b in candidates if b.chrg_bchno in own]
+    return candidates
+
+
+def line_records(batch: Batch) -> list[Record]:
+    """The lines of a batch as rows of 2302."""
+    return [Record({"feedetl_sn": line.feedetl_sn}) for line in batch.lines]
+
+
+def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Record:
+    """The settlement options, with the totals of the batch (outpatient) or the stay."""
+    options = Record(dict(intent.settlement.values), dict(intent.settlement.sources))
+    if step.batch:
+        options.values["chrg_bchno"] = step.batch
+    if visit is None:
+        return options
+    batches = visit.open_batches()
+    if step.batch:
+        batches = [b for b in batches if b.chrg_bchno == step.batch]
+    pending = [c for c in intent.charges if c.has("chrg_bchno")]
+    if step.batch:
+        pending = [c for c in pending if c.get("chrg_bchno") == step.batch]
+    uploaded = {line.feedetl_sn for batch in visit.batches for line in batch.lines}
+    total = sum((b.amount for b in batches), Decimal("0.00"))
+    total += sum(
+        (
+            amount
+            for c in pending
+            if c.get("feedetl_sn") not in uploaded and (amount := _amount(c)) is not None
+        ),
+        Decimal("0.00"),
+    )
+    options.values["medfee_sumamt"] = format(total, "f")
+    options.sources.pop("medfee_sumamt", None)
+    for code in SPLIT_SUMS:
+        if batches:
+            values = (Decimal(getattr(batch, code)) for batch in batches)
+            options.values[code] = format(sum(values, Decimal("0.00")), "f")
+    return options
+
+
+def _amount(charge: Record) -> Decimal | None:
+    try:
+        return charge.amount("det_item_fee_sumamt")
+    except ArithmeticError:
+        return None  # reported by the check of its type
+
+
+def money_problems(
+    intent: Intent,
+    visit: Visit,
+    steps: Sequence[Step],
+    uploads: Sequence[Sequence[Record]],
+) -> list[Problem]:
+    """Nothing to settle, or a stated total that is not the sum of the lines (F-010)."""
+    if intent.verb not in (Verb.SETTLE, Verb.PRESETTLE):
+        return []
+    inpatient = intent.visit_class is VisitClass.INPATIENT
+    settled = [s for s in steps if s.infno in SETTLING]
+    if not settled or (inpatient and not visit.open_batches() and not uploads):
+        return [
+            Problem(
+                kind=ProblemKind.NOT_FOUND,
+                code=ProblemCode.CHARGE_UNKNOWN,
+                field="chrg_bchno",
+                place=intent.settlement.place("chrg_bchno") or intent.place,
+                zh="没有可结算的费用：费用未上传，或已经结算",
+                en="nothing to settle: no charges were uploaded, or they are settled already",
+            )
+        ]
+    if not intent.settlement.has("medfee_sumamt"):
+        return []
+    total = Decimal(0)
+    for batch in dict.fromkeys(step.batch for step in settled):
+        step = Step(infno="2304" if inpatient else "2207", batch=batch)
+        total += settlement_options(step, intent, visit).amount("medfee_sumamt")
+    stated = intent.settlement.amount("medfee_sumamt")
+    if stated == total:
+        return []
+    return [
+        Problem(
+            kind=ProblemKind.VALUE,
+            code=ProblemCode.AMOUNT_MISMATCH,
+            field="medfee_sumamt",
+            place=intent.settlement.place("medfee_sumamt") or intent.place,
+            zh=f"申报的费用总额{stated}与明细合计{total}不一致，未结算",
+            en=f"the stated total {stated} is not the sum of the lines {total}: not settled",
+        )
+    ]
