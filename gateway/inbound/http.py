@@ -1,0 +1,332 @@
+"""The HTTP port: who may ask, how much, how long; everything else is a mount's business.
+
+A request is refused in this order: the gateway is stopping, nobody knows the path, the token or
+the address is not a peer's, the body is too long or too slow. Only then a handler runs. What a
+stranger can make happen before the token was seen is a head of at most 8 KiB a line.
+
+The log line of a request names its route template, method, status and duration; paths, queries
+and headers may hold patient data and are never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_exceptions import HTTPException
+
+from gateway.errors import ConfigurationError
+from gateway.inbound import http_routes as routes
+from gateway.inbound.http_connection import (
+    KEEP_ALIVE,
+    LINGERING,
+    Connection,
+    ConnectionLimits,
+)
+from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.peers import PeerDirectory, is_local
+from gateway.settings import HTTPSettings, PeerSettings
+from gateway.telemetry import Logger, Metrics
+from gateway.telemetry.metrics import CONTENT_TYPE
+
+DRAIN = 20.0
+"""Seconds that requests in work have to finish when the port closes."""
+
+RETRY_AFTER = 5
+"""Seconds told to a client that comes while the gateway stops."""
+
+Readiness = Callable[[], Mapping[str, bool]]
+"""The parts that have to work, by name; ready means that all do."""
+
+
+class HTTPServer:
+    """The port with its mounts."""
+
+    def __init__(
+        self,
+        settings: HTTPSettings,
+        peers: PeerDirectory,
+        mounts: Sequence[Mount],
+        *,
+        metrics: Metrics,
+        log: Logger,
+        ready: Readiness = dict,
+    ) -> None:
+        self._settings = settings
+        self._peers = peers
+        self._metrics = metrics
+        self._log = log
+        self._ready = ready
+        self._own = Mount(
+            prefix="", protocol="http", routes=self._own_routes(), refuse=routes.refuse_plainly
+        )
+        self._mounts = (*mounts, self._own)
+        self._permissions: dict[web.AbstractRoute, Permission] = {}
+        self._limits = ConnectionLimits(settings.max_connections, settings.request_timeout, metrics)
+        self._app = self._application()
+        self._runner: web.AppRunner | None = None
+        self._server: asyncio.Server | None = None
+        self._in_flight = 0
+        self._drained = asyncio.Event()
+        self._stopping = False
+
+    # Life cycle
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            ConfigurationError: the address cannot be listened on, or the certificate is wrong.
+        """
+        context = tls_context(self._settings.tls_certificate_file, self._settings.tls_key_file)
+        self._runner = web.AppRunner(self._app, access_log=None, handle_signals=False)
+        await self._runner.setup()
+        manager = self._runner.server
+        assert manager is not None
+        loop = asyncio.get_running_loop()
+
+        def connection() -> Connection:
+            return Connection(
+                self._limits,
+                manager,
+                loop=loop,
+                keepalive_timeout=KEEP_ALIVE,
+                lingering_time=LINGERING,
+                access_log=None,
+                auto_decompress=False,
+            )
+
+        try:
+            self._server = await loop.create_server(
+                connection, self._settings.host, self._settings.port, ssl=context
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise ConfigurationError(f"[http] {where}: {error.strerror}") from error
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are listened on; known after `start`."""
+        assert self._server is not None
+        host, port, *_ = self._server.sockets[0].getsockname()
+        return str(host), int(port)
+
+    async def stop(self, grace: float = DRAIN) -> None:
+        """Take no more, let the requests in work finish for `grace` seconds, then close."""
+        self._stopping = True
+        if self._server is not None:
+            self._server.close()
+        try:
+            async with asyncio.timeout(grace):
+                while self._in_flight:
+                    self._drained.clear()
+                    await self._drained.wait()
+        except TimeoutError:
+            self._log.warning("http drain ended early", in_flight=self._in_flight)
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    # Routes
+
+    def all_routes(self) -> list[Route]:
+        """Every route of the port with its whole path, for tests and documentation."""
+        return [
+            Route(
+                method=route.method,
+                path=f"{mount.prefix}{route.path}",
+                handler=route.handler,
+                permission=route.permission,
+                summary=route.summary,
+            )
+            for mount in self._mounts
+            for route in mount.routes
+        ]
+
+    def _application(self) -> web.Application:
+        app = web.Application(
+            middlewares=[self._guard], client_max_size=self._settings.max_body_bytes
+        )
+        for route in self.all_routes():
+            added = app.router.add_route(route.method, route.path, route.handler)
+            self._permissions[added] = route.permission
+        return app
+
+    def _own_routes(self) -> list[Route]:
+        return [
+            Route(
+                method="GET",
+                path="/health/live",
+                handler=self._live,
+                permission=Permission.ANYONE,
+                summary="200 while the process answers.",
+            ),
+            Route(
+                method="GET",
+                path="/health/ready",
+                handler=self._is_ready,
+                permission=Permission.ANYONE,
+                summary="200 when every part works, 503 otherwise or while stopping.",
+            ),
+            Route(
+                method="GET",
+                path="/metrics",
+                handler=self._render_metrics,
+                permission=Permission.LOCAL,
+                summary="Metrics in the Prometheus text format.",
+            ),
+        ]
+
+    async def _live(self, _request: web.Request) -> web.Response:
+        return _json(200, {"status": "live"})
+
+    async def _is_ready(self, _request: web.Request) -> web.Response:
+        checks = dict(self._ready())
+        ready = all(checks.values()) and not self._stopping
+        return _json(
+            200 if ready else 503, {"status": "ready" if ready else "not-ready", "checks": checks}
+        )
+
+    async def _render_metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+    # The way of a request
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: routes.Handler) -> web.StreamResponse:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        route = routes.template(request)
+        self._in_flight += 1
+        try:
+            response = await self._answer(request, handler)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._drained.set()
+        seconds = loop.time() - started
+        self._metrics.request(route, request.method, response.status, seconds)
+        self._log.info(
+            "http",
+            route=route,
+            method=request.method,
+            status=response.status,
+            seconds=seconds,
+        )
+        if self._stopping:
+            response.force_close()
+        return response
+
+    async def _answer(self, request: web.Request, handler: routes.Handler) -> web.StreamResponse:
+        mount = self._mount(request.path)
+        try:
+            self._admit(request)
+            await self._read(request)
+            return await handler(request)
+        except Refusal as refusal:
+            response = mount.refuse(refusal.status, [refusal.problem])
+            response.headers.update(refusal.headers)
+            if not request.content.is_eof():
+                response.force_close()
+            return response
+        except HTTPException as error:
+            return _translated(mount, error)
+        except Exception as error:  # noqa: BLE001 - whatever a handler missed is answered once
+            self._log.error("http handler failed", route=routes.template(request), exc_info=error)
+            return mount.refuse(500, [routes.INTERNAL])
+
+    def _mount(self, path: str) -> Mount:
+        return next(mount for mount in self._mounts if mount is self._own or mount.owns(path))
+
+    def _admit(self, request: web.Request) -> None:
+        """Refuse whoever may not use the route, before anything of the body is read."""
+        if self._stopping and not request.path.startswith("/health/"):
+            raise Refusal(503, routes.STOPPING, {"Retry-After": str(RETRY_AFTER)})
+        if request.match_info.http_exception is not None:
+            raise request.match_info.http_exception
+        permission = self._permissions[request.match_info.route]
+        if permission is Permission.ANYONE:
+            return
+        if permission is Permission.LOCAL and is_local(_address(request)):
+            return
+        request[PEER] = self._authenticate(request)
+
+    def _authenticate(self, request: web.Request) -> PeerSettings:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        peer = self._peers.by_token(token.strip()) if scheme.lower() == "bearer" else None
+        if peer is None:
+            self._metrics.denied.labels("token").inc()
+            raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+        if not self._peers.may_connect(peer, _address(request)):
+            self._metrics.denied.labels("address").inc()
+            raise Refusal(403, routes.WRONG_ADDRESS)
+        return peer
+
+    async def _read(self, request: web.Request) -> None:
+        """Take the whole body within the limits; handlers then get it at once."""
+        connection = request.protocol
+        assert isinstance(connection, Connection)
+        deadline = connection.read_deadline()
+        if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+            raise Refusal(415, routes.ENCODED)
+        if (request.content_length or 0) > self._settings.max_body_bytes:
+            raise Refusal(413, routes.TOO_LONG)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await request.read()
+        except TimeoutError:
+            self._limits.refused("slow")
+            raise Refusal(408, routes.TOO_SLOW) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise Refusal(413, routes.TOO_LONG) from None
+        except (web.RequestPayloadError, HttpProcessingError):
+            self._metrics.bad_input.labels("http").inc()
+            raise Refusal(400, routes.BROKEN) from None
+
+
+def _translated(mount: Mount, error: HTTPException) -> web.StreamResponse:
+    """Word the refusals of aiohttp (no such path, no such method) in the words of the mount."""
+    if error.status < 400:
+        return error
+    found = routes.METHOD if error.status == 405 else routes.UNKNOWN_PATH
+    response = mount.refuse(error.status, [found if error.status in {404, 405} else routes.BROKEN])
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response
+
+
+def _address(request: web.Request) -> str:
+    transport = request.transport
+    name = transport.get_extra_info("peername") if transport is not None else None
+    return str(name[0]) if isinstance(name, tuple) else ""
+
+
+def _json(status: int, content: object) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(content), content_type="application/json"
+    )
+
+
+def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """The TLS side of a port; None when neither file is set.
+
+    Raises:
+        ConfigurationError: only one of the two is set, or they cannot be used.
+    """
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigurationError("[http] tls_certificate_file and tls_key_file go together")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"[http] TLS: {error.strerror}", file=str(certificate)) from error
+    return context

@@ -1,0 +1,174 @@
+"""Routes of the HTTP port: each names its handler and who may use it.
+
+A protocol (national JSON, FHIR) brings a `Mount`: a path prefix, its routes, and how it words a
+refusal, so that a client always gets an error in the language it speaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+from aiohttp import web
+
+from gateway.errors import ConfigurationError, Problem, ProblemCode, ProblemKind
+from gateway.intents import Answer
+from gateway.settings import PeerSettings
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+"""Answers one request; the body was read and is given at once by `await request.read()`."""
+
+Refuse = Callable[[int, Sequence[Problem]], web.Response]
+"""Words a refusal: status and problems to a response."""
+
+PEER = web.RequestKey("peer", PeerSettings)
+"""`request[PEER]` is who asks, on routes with `Permission.PEER`."""
+
+
+class Permission(StrEnum):
+    """Who may use a route; there is no default."""
+
+    ANYONE = "anyone"
+    """No token: the answer says nothing about patients or settings."""
+    LOCAL = "local"
+    """From this machine, or with a peer's token."""
+    PEER = "peer"
+    """With a peer's token, from one of its addresses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method on one path template (`/fsi/{infno}`)."""
+
+    method: str
+    path: str
+    handler: Handler
+    permission: Permission
+    summary: str = ""
+    """One line for the documentation."""
+
+    def __post_init__(self) -> None:
+        """Refuse a route that a stranger could guess wrong.
+
+        Raises:
+            ConfigurationError: no permission, or a method in lower case.
+        """
+        if not isinstance(self.permission, Permission):
+            raise ConfigurationError(f"route {self.path}: no permission")
+        if not self.method.isupper():
+            raise ConfigurationError(f"route {self.path}: method {self.method!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """The routes of a protocol below a prefix (`/fsi`, `/fhir/r4`; empty for the port's own)."""
+
+    prefix: str
+    protocol: str
+    routes: Sequence[Route] = field(default=())
+    refuse: Refuse
+
+    def owns(self, path: str) -> bool:
+        """True when the path lies below the prefix."""
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
+
+
+class Refusal(Exception):  # noqa: N818 - what a client is told, not a fault of ours
+    """A request that is answered with a problem."""
+
+    def __init__(
+        self, status: int, problem: Problem, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(problem.code)
+        self.status, self.problem, self.headers = status, problem, headers or {}
+
+
+def refuse_plainly(status: int, problems: Sequence[Problem]) -> web.Response:
+    """The refusal of paths that belong to no protocol: `{"problems": [...]}`."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode({"problems": list(problems)}),
+        content_type="application/json",
+        charset="utf-8",
+    )
+
+
+def respond(answer: Answer) -> web.Response:
+    """The answer of a pipeline as a response."""
+    headers = dict(answer.headers)
+    if answer.content_type:
+        headers["Content-Type"] = answer.content_type
+    headers.setdefault("Cache-Control", "no-store")
+    return web.Response(status=answer.status, body=answer.body, headers=headers)
+
+
+def problem(  # the texts that every protocol of the port shares
+    code: ProblemCode, kind: ProblemKind, zh: str, en: str
+) -> Problem:
+    """A problem of the request as a whole."""
+    return Problem(kind=kind, code=code, zh=zh, en=en)
+
+
+UNKNOWN_PATH = problem(
+    ProblemCode.NOT_FOUND, ProblemKind.NOT_FOUND, "没有这个地址", "There is no such path"
+)
+METHOD = problem(
+    ProblemCode.NOT_SUPPORTED,
+    ProblemKind.UNSUPPORTED_TYPE,
+    "此地址不支持该请求方法",
+    "This path does not offer the method",
+)
+NO_TOKEN = problem(
+    ProblemCode.PEER_DENIED,
+    ProblemKind.FORBIDDEN,
+    "缺少有效的访问令牌",
+    "A valid bearer token is needed",
+)
+WRONG_ADDRESS = problem(
+    ProblemCode.PEER_DENIED,
+    ProblemKind.FORBIDDEN,
+    "不允许从此地址访问",
+    "Not allowed from this address",
+)
+TOO_LONG = problem(
+    ProblemCode.READ_LIMIT, ProblemKind.TOO_COSTLY, "请求内容过长", "The body is too long"
+)
+TOO_SLOW = problem(
+    ProblemCode.READ_LIMIT,
+    ProblemKind.TOO_COSTLY,
+    "请求未在规定时间内发送完毕",
+    "The request was not sent within the time allowed",
+)
+BROKEN = problem(
+    ProblemCode.READ_SYNTAX, ProblemKind.STRUCTURE, "请求无法读取", "The request cannot be read"
+)
+ENCODED = problem(
+    ProblemCode.NOT_SUPPORTED,
+    ProblemKind.UNSUPPORTED_TYPE,
+    "不支持压缩的请求内容",
+    "A compressed body is not supported",
+)
+STOPPING = problem(
+    ProblemCode.LIMIT_BUSY,
+    ProblemKind.NOT_SENT,
+    "网关正在停止，请稍后重试",
+    "The gateway is stopping; try again later",
+)
+INTERNAL = problem(
+    ProblemCode.INTERNAL,
+    ProblemKind.INTERNAL,
+    "网关内部错误，结果未知，请勿重复提交，请联系管理员",
+    "Internal error; the outcome is not known: do not repeat, ask the operator",
+)
+
+_SAFE_ROUTE = re.compile(r"/[A-Za-z0-9_/{}$.-]{0,99}")
+
+
+def template(request: web.Request) -> str:
+    """The route template of a request for logs and metrics; never the path itself."""
+    resource = request.match_info.route.resource
+    canonical = resource.canonical if resource is not None else ""
+    return canonical if _SAFE_ROUTE.fullmatch(canonical) else "unmatched"
