@@ -1,1 +1,40 @@
 """What happened and what is owed: the durable store and its audit chain."""
+
+from gateway.journal.protocol import Journal
+from gateway.journal.records import (
+    AuditBreak,
+    AuditEvent,
+    AuditReport,
+    AuditRow,
+    BeginKind,
+    Begun,
+    BreakKind,
+    ExchangeRow,
+    Send,
+    SendRow,
+    Stats,
+    VisitRow,
+)
+from gateway.journal.sqlite import SQLiteJournal
+from gateway.journal.states import SEND_TRANSITIONS, STAGE_TRANSITIONS, SendState, Stage
+
+__all__ = [
+    "SEND_TRANSITIONS",
+    "STAGE_TRANSITIONS",
+    "AuditBreak",
+    "AuditEvent",
+    "AuditReport",
+    "AuditRow",
+    "BeginKind",
+    "Begun",
+    "BreakKind",
+    "ExchangeRow",
+    "Journal",
+    "SQLiteJournal",
+    "Send",
+    "SendRow",
+    "SendState",
+    "Stage",
+    "Stats",
+    "VisitRow",
+]

@@ -1,0 +1,52 @@
+"""The audit in the database: appending in the writer's transaction, reading, verifying."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.journal.chain import Link, link_hash, verify
+from gateway.journal.queries import SQL
+from gateway.journal.records import AuditEvent, AuditReport, AuditRow
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def append(db: sqlite3.Connection, now: str, events: Sequence[AuditEvent]) -> None:
+    """Append events to the chain, as part of the caller's transaction."""
+    if not events:
+        return
+    seq, previous = db.execute(SQL["audit_head"]).fetchone()
+    for event in events:
+        seq += 1
+        detail = _encode(event.detail).decode()
+        row = Link(seq, now, event.exchange_id, event.station, detail, previous, "")
+        previous = link_hash(row)
+        db.execute(SQL["insert_audit"], row._replace(hash=previous))
+    db.execute(SQL["update_audit_head"], {"seq": seq, "hash": previous})
+
+
+def trail(db: sqlite3.Connection, exchange_id: str) -> list[AuditRow]:
+    """The rows of one exchange."""
+    rows = db.execute(SQL["audit_trail"], {"exchange_id": exchange_id})
+    return [
+        AuditRow(
+            seq=link.seq,
+            time=link.time,
+            exchange_id=link.exchange_id,
+            station=link.station,
+            detail=msgspec.json.decode(link.detail, type=dict[str, str]),
+            previous=link.previous,
+            hash=link.hash,
+        )
+        for link in map(Link._make, rows)
+    ]
+
+
+def verify_chain(db: sqlite3.Connection) -> AuditReport:
+    """Check every row; memory does not grow with the length of the chain."""
+    head = db.execute(SQL["audit_head"]).fetchone()
+    seq, digest = (0, None) if head is None else head
+    return verify(map(Link._make, db.execute(SQL["audit"])), seq, digest)

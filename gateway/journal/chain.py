@@ -1,0 +1,175 @@
+"""The hash chain of the audit, without a database: how a row is hashed and what a break means.
+
+The hash of a row is SM3 (GB/T 32905) over six netstrings (`<length in bytes>:<UTF-8>,`): number
+of the row, time, exchange id, station, detail as stored (JSON text), and the hash of the row
+before, in hex. The first row continues sixty-four zeros. Netstrings keep the fields apart, so no
+two different rows are the same bytes, and any language can compute them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from gateway.journal.records import AuditBreak, AuditReport, BreakKind
+
+GENESIS: Final = "0" * 64
+"""What the first row continues."""
+
+MAX_BREAKS: Final = 1000
+"""Findings listed in a report; a chain with more is beyond reading one by one."""
+
+
+class Link(NamedTuple):
+    """A row as stored, in the order of the columns."""
+
+    seq: int
+    time: str
+    exchange_id: str
+    station: str
+    detail: str
+    previous: str
+    hash: str
+
+    def is_genuine(self, seq: int) -> bool:
+        """True when this row was written as row `seq`, and is unchanged but for its number."""
+        return self.hash == link_hash(self._replace(seq=seq))
+
+
+def sm3_hex(data: bytes) -> str:
+    """SM3 digest in hex."""
+    return hashlib.new("sm3", data).hexdigest()
+
+
+def link_hash(row: Link) -> str:
+    """The hash that a row should have, from its other columns, in hex."""
+    parts = []
+    for text in (str(row.seq), *row[1:6]):
+        data = text.encode()
+        parts.append(b"%d:%b," % (len(data), data))
+    return sm3_hex(b"".join(parts))
+
+
+class _Findings:
+    """What one pass over the rows noticed; bounded, whatever the size of the damage."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.last = 0
+        self.last_hash = GENESIS
+        self.strangers: list[Link] = []
+        self.missing: list[int] = []
+        self.rewritten: list[int] = []
+        self.beyond: list[int] = []
+
+    @property
+    def full(self) -> bool:
+        return (
+            len(self.strangers) + len(self.missing) + len(self.rewritten) + len(self.beyond)
+            >= MAX_BREAKS
+        )
+
+    def miss(self, first: int, last: int) -> None:
+        room = MAX_BREAKS - len(self.missing)
+        self.missing.extend(range(first, min(last, first + room - 1) + 1))
+
+
+def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditReport:
+    """Check the rows, in the order of their numbers, against each other and the recorded head.
+
+    `head_hash` is None when the record of the head is missing. Work is linear in the number of
+    rows while the chain is intact, plus the square of at most `MAX_BREAKS` findings.
+    """
+    findings = _pass(rows, head_seq)
+    breaks = _explain(findings, head_seq)
+    if head_hash is None:
+        breaks.append(AuditBreak(0, BreakKind.HEAD, "the record of the last row is missing"))
+    elif not breaks and findings.last == head_seq and findings.last_hash != head_hash:
+        breaks.append(_altered(head_seq, "it does not have the hash recorded for the last row"))
+    breaks.sort(key=lambda one: one.seq)
+    return AuditReport(rows=findings.rows, head=findings.last_hash, broken=breaks[:MAX_BREAKS])
+
+
+def _pass(rows: Iterable[Link], head_seq: int) -> _Findings:
+    findings = _Findings()
+    sound = True
+    for row in rows:
+        findings.rows += 1
+        if findings.full:
+            findings.last, findings.last_hash = row.seq, row.hash
+            continue
+        gap = row.seq > findings.last + 1
+        if gap:
+            findings.miss(findings.last + 1, row.seq - 1)
+        if not row.is_genuine(row.seq):
+            findings.strangers.append(row)
+            sound = False
+        else:
+            if row.seq > head_seq:
+                findings.beyond.append(row.seq)
+            elif sound and not gap and row.previous != findings.last_hash:
+                findings.rewritten.append(max(findings.last, 1))
+            sound = True
+        findings.last, findings.last_hash = row.seq, row.hash
+    return findings
+
+
+def _explain(findings: _Findings, head_seq: int) -> list[AuditBreak]:
+    last = findings.last
+    vacant = [*findings.missing]
+    if last < head_seq:
+        vacant += range(last + 1, min(head_seq, last + MAX_BREAKS) + 1)
+    homes = _homes(findings.strangers, vacant)
+    claimed = set(homes.values())
+    breaks = [
+        _altered(seq, "the row after it continues another hash") for seq in findings.rewritten
+    ]
+    breaks += [
+        AuditBreak(seq, BreakKind.INSERTED, "the journal recorded no row behind its last one")
+        for seq in findings.beyond
+    ]
+    for row in findings.strangers:
+        home = homes.get(row.seq)
+        if home is not None:
+            reason = f"this row was written as row {home}"
+            breaks.append(AuditBreak(row.seq, BreakKind.REORDERED, reason))
+            if row.seq not in claimed and row.seq <= head_seq:
+                breaks.append(_removed(row.seq))
+        elif row.seq in claimed or not 1 <= row.seq <= head_seq:
+            reason = "the journal never wrote this row"
+            breaks.append(AuditBreak(row.seq, BreakKind.INSERTED, reason))
+        else:
+            breaks.append(_altered(row.seq, "its content does not have its hash"))
+    for seq in vacant:
+        if seq in claimed:
+            continue
+        if seq > last:
+            reason = f"rows {last + 1} to {head_seq} are gone from the end"
+            breaks.append(AuditBreak(seq, BreakKind.TRUNCATED, reason))
+            break
+        breaks.append(_removed(seq))
+    return breaks
+
+
+def _homes(strangers: list[Link], vacant: list[int]) -> dict[int, int]:
+    """Where the rows that do not belong to their place were written, as far as that shows."""
+    places = [row.seq for row in strangers] + vacant
+    homes: dict[int, int] = {}
+    shift = 0
+    for row in strangers:
+        # Rows are mostly moved together: the last shift is tried first.
+        for seq in (row.seq + shift, *places):
+            if seq != row.seq and row.is_genuine(seq):
+                homes[row.seq] = seq
+                shift = seq - row.seq
+                break
+    return homes
+
+
+def _altered(seq: int, reason: str) -> AuditBreak:
+    return AuditBreak(seq, BreakKind.ALTERED, reason)
+
+
+def _removed(seq: int) -> AuditBreak:
+    return AuditBreak(seq, BreakKind.REMOVED, "the row written under this number is gone")

@@ -1,0 +1,235 @@
+"""The journal as every implementation offers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
+from gateway.journal.records import (
+    AuditEvent,
+    AuditReport,
+    AuditRow,
+    Begun,
+    ExchangeRow,
+    Send,
+    SendRow,
+    Stats,
+    VisitRow,
+)
+
+
+class Journal(Protocol):
+    """What happened and what is owed.
+
+    A write is durable when it returns; `events` reach the audit in the same database transaction.
+    Waiting for a write may be cancelled; the write itself is not withdrawn by that.
+
+    Every method raises `JournalError` when the store fails. After a failed commit every further
+    write is refused until the journal was opened anew. A write that is refused for its content
+    (`StateError`) changes nothing and appends no event.
+    """
+
+    async def begin_exchange(
+        self, message: Message, raw: bytes, now: str, *, events: Sequence[AuditEvent] = ()
+    ) -> Begun:
+        """Store a message that arrived, or say what is known of it.
+
+        The key is protocol, sender and control id; it never expires. `raw` must have no e-voucher
+        token. `now` is when the message arrived. An event without exchange id gets the one of
+        this exchange.
+        """
+        ...
+
+    async def finish_exchange(
+        self,
+        exchange_id: str,
+        answer: Answer,
+        result: Result | None,
+        *,
+        events: Sequence[AuditEvent] = (),
+    ) -> None:
+        """Store the first answer, its resources and the result.
+
+        The result is stored without sources and without e-voucher token, the answer without its
+        resources, which are read by `resource` and `search_resources`.
+
+        Raises:
+            StateError: there is no such exchange, or it was answered.
+        """
+        ...
+
+    async def replace_answer(
+        self,
+        exchange_id: str,
+        answer: Answer,
+        result: Result | None,
+        *,
+        events: Sequence[AuditEvent] = (),
+    ) -> None:
+        """Store the answer after an unknown outcome was resolved.
+
+        Raises:
+            StateError: there is no such exchange, or its answer is final.
+        """
+        ...
+
+    async def exchange(self, exchange_id: str) -> ExchangeRow | None:
+        """The exchange of this id."""
+        ...
+
+    async def exchanges(
+        self, limit: int = 100, before: str = "", status: str = ""
+    ) -> list[ExchangeRow]:
+        """Exchanges, newest first, older than the exchange `before`."""
+        ...
+
+    async def stored_answer(self, exchange_id: str) -> Answer | None:
+        """The answer of an exchange as it stands now."""
+        ...
+
+    async def stored_result(self, exchange_id: str) -> Result | None:
+        """The result of an exchange as it stands now; its numbers are `Decimal` or `int`."""
+        ...
+
+    async def raw(self, exchange_id: str) -> bytes | None:
+        """The bytes of the message."""
+        ...
+
+    async def context(self, exchange_id: str) -> dict[str, Any]:
+        """What the adapter needs to write the answer; empty for an unknown exchange."""
+        ...
+
+    async def record_send(self, send: Send, *, events: Sequence[AuditEvent] = ()) -> None:
+        """Store the intent to send; durable before the first byte leaves.
+
+        Raises:
+            StateError: the msgid was used, the exchange does not exist, a money send has no
+                visit, or the rule of one open money send a visit forbids it.
+        """
+        ...
+
+    async def record_outcome(
+        self,
+        msgid: str,
+        outcome: Outcome,
+        *,
+        visit: VisitRow | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> VisitRow | None:
+        """Store what became of a send, and the visit as it is now; returns the visit as stored.
+
+        Raises:
+            StateError: the table has no such transition, or the visit was changed meanwhile.
+        """
+        ...
+
+    async def resolve_send(
+        self,
+        msgid: str,
+        state: str,
+        note: str,
+        *,
+        visit: VisitRow | None = None,
+        events: Sequence[AuditEvent] = (),
+    ) -> VisitRow | None:
+        """End an unknown outcome: `accepted`, `reversed`, `confirmed` or `manual`.
+
+        Raises:
+            StateError: the send is not unknown, or the visit was changed meanwhile.
+        """
+        ...
+
+    async def recover(self) -> list[SendRow]:
+        """At start: every send found `sending` becomes `unknown`; returns those."""
+        ...
+
+    async def send(self, msgid: str) -> SendRow | None:
+        """The send of this msgid."""
+        ...
+
+    async def sends(
+        self, *, state: str = "", visit_key: str = "", exchange_id: str = "", limit: int = 1000
+    ) -> list[SendRow]:
+        """Sends that fit every criterion given, oldest first."""
+        ...
+
+    async def reply(self, msgid: str) -> Reply | None:
+        """The platform's reply to a send; its numbers are `Decimal` or `int`."""
+        ...
+
+    async def visit(self, key: str) -> VisitRow | None:
+        """The visit of this key."""
+        ...
+
+    async def visits(
+        self, *, state: str = "", after: str = "", limit: int = 1000
+    ) -> list[VisitRow]:
+        """Visits in the order of their keys, from the one behind `after`."""
+        ...
+
+    async def put_visit(self, visit: VisitRow, *, events: Sequence[AuditEvent] = ()) -> VisitRow:
+        """Store a visit that changed without a send; returns it as stored.
+
+        Raises:
+            StateError: the visit was changed meanwhile.
+        """
+        ...
+
+    async def next_serial(self, fixmedins_code: str, second: str) -> int:
+        """A number from 0 to 9999, given once for an institution and a second, restarts included.
+
+        Raises:
+            NotSentError: the ten thousand numbers of this second are used up.
+        """
+        ...
+
+    async def session_get(self, key: str) -> str | None:
+        """The sign-in number of a key, unless it expired."""
+        ...
+
+    async def session_put(
+        self,
+        key: str,
+        value: str,
+        expires: datetime | str,
+        *,
+        events: Sequence[AuditEvent] = (),
+    ) -> None:
+        """Keep a sign-in number until `expires` (aware time, or text in China Standard Time)."""
+        ...
+
+    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
+        """The resource as last answered."""
+        ...
+
+    async def search_resources(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        params: Mapping[str, Sequence[str]],
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[int, list[Resource]]:
+        """How many resources fit, and one page of them, last changed first.
+
+        A resource fits when it has, for every parameter, one of its tokens. `_id` is always a
+        parameter. No parameters fit every resource of the type.
+        """
+        ...
+
+    async def audit_trail(self, exchange_id: str) -> list[AuditRow]:
+        """The audit of one exchange, in order."""
+        ...
+
+    async def audit_verify(self) -> AuditReport:
+        """Check the whole hash chain and say which rows are not what was written."""
+        ...
+
+    async def stats(self) -> Stats:
+        """Counts for operators."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes that wait, then close; a second call does nothing."""
+        ...

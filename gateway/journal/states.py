@@ -1,0 +1,97 @@
+"""Transition tables of a send and of an exchange; the rules they stand for.
+
+A **send** is one transaction given to a platform. Its rules:
+
+1. A send is stored as `sending` before its first byte leaves; that record is the only entrance.
+2. A parsed reply with `infcode` 0 makes it `accepted`, a parsed refusal `rejected`.
+3. It becomes `not-sent` only where provably nothing took effect.
+4. Everything else that can end a send is `unknown`: time-out, broken connection, unreadable reply,
+   and a crash of ours. Start-up turns what it finds `sending` into `unknown`, never into a failure.
+5. `unknown` ends in one of four ways: a late reply (`accepted`), an undoing by 2601 (`reversed`),
+   proof read back from the platform (`confirmed`), or the decision of a person (`manual`).
+6. `unknown` never becomes `rejected` or `not-sent`: a query that finds nothing is no proof, since
+   the original may still arrive.
+7. Every other state is final.
+8. A visit has at most one money send in `sending` or `unknown`; 2601 alone may stand beside it,
+   and at most one 2601 of a send is itself in `sending` or `unknown`.
+
+An **exchange** is one message and its answer. Its rules:
+
+9. It is stored as `open` before anything is done for it.
+10. Its first answer makes it `final`, or `provisional` while an outcome is unknown.
+11. A provisional answer may be replaced; a final one never changes.
+
+A transition that is not in a table raises `StateError` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from gateway.errors import StateError
+
+
+class SendState(StrEnum):
+    """Where a send stands."""
+
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    NOT_SENT = "not-sent"
+    UNKNOWN = "unknown"
+    REVERSED = "reversed"
+    CONFIRMED = "confirmed"
+    MANUAL = "manual"
+
+
+class Stage(StrEnum):
+    """How far the answer of an exchange is."""
+
+    OPEN = "open"
+    PROVISIONAL = "provisional"
+    FINAL = "final"
+
+
+SEND_TRANSITIONS: Mapping[SendState, frozenset[SendState]] = {
+    SendState.SENDING: frozenset(
+        {SendState.ACCEPTED, SendState.REJECTED, SendState.NOT_SENT, SendState.UNKNOWN}
+    ),
+    SendState.UNKNOWN: frozenset(
+        {SendState.ACCEPTED, SendState.REVERSED, SendState.CONFIRMED, SendState.MANUAL}
+    ),
+    SendState.ACCEPTED: frozenset(),
+    SendState.REJECTED: frozenset(),
+    SendState.NOT_SENT: frozenset(),
+    SendState.REVERSED: frozenset(),
+    SendState.CONFIRMED: frozenset(),
+    SendState.MANUAL: frozenset(),
+}
+"""Rules 2 to 7."""
+
+STAGE_TRANSITIONS: Mapping[Stage, frozenset[Stage]] = {
+    Stage.OPEN: frozenset({Stage.PROVISIONAL, Stage.FINAL}),
+    Stage.PROVISIONAL: frozenset({Stage.PROVISIONAL, Stage.FINAL}),
+    Stage.FINAL: frozenset(),
+}
+"""Rules 10 and 11."""
+
+
+def check_send(msgid: str, old: SendState, new: SendState) -> None:
+    """Let a send go from `old` to `new`.
+
+    Raises:
+        StateError: the table has no such transition.
+    """
+    if new not in SEND_TRANSITIONS[old]:
+        raise StateError(f"send {msgid}: no transition from {old} to {new}")
+
+
+def check_stage(exchange_id: str, old: Stage, new: Stage) -> None:
+    """Let the answer of an exchange go from `old` to `new`.
+
+    Raises:
+        StateError: the table has no such transition.
+    """
+    if new not in STAGE_TRANSITIONS[old]:
+        raise StateError(f"exchange {exchange_id}: no transition from {old} to {new}")
