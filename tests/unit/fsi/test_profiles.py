@@ -1,0 +1,108 @@
+"""Profiles are data: laid over one another, checked as a whole, wrong ones named by file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import ConfigurationError
+from gateway.fsi.profiles import load_profile, profile_names
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_profile_of_the_gateway_loads(name: str) -> None:
+    """What is shipped has no unknown key, transaction or dictionary."""
+    assert load_profile(name).name == name
+
+
+def test_the_profiles_of_the_gateway() -> None:
+    """Four gateway schemes are shown by five profiles."""
+    assert profile_names() == ["apikey", "generic", "guangdong", "hunan", "jiangsu"]
+
+
+def test_hunan_counts_milliseconds_and_jiangsu_seconds() -> None:
+    """Two provinces with the same kind of gateway disagree about the unit."""
+    hunan, jiangsu = load_profile("hunan"), load_profile("jiangsu")
+    assert (hunan.scheme, hunan.timestamp_unit) == ("csb", "milliseconds")
+    assert (jiangsu.scheme, jiangsu.timestamp_unit) == ("csb", "seconds")
+
+
+def test_tables_are_merged_and_lists_replaced() -> None:
+    """Guangdong takes med_types of the base but for its own stay; Hunan has its own open sets."""
+    guangdong, hunan = load_profile("guangdong"), load_profile("hunan")
+    assert guangdong.med_types["outpatient"] == "11"
+    assert guangdong.med_types["inpatient"] == "2101"
+    assert hunan.open_dictionaries == ["dept"]
+
+
+def test_a_file_of_ones_own_extends_a_shipped_profile(tmp_path: Path) -> None:
+    """A city writes only what differs from its province."""
+    path = tmp_path / "changsha.toml"
+    path.write_text('extends = "hunan"\nrecer_sys_code = "MBS"\n', encoding="utf-8")
+    profile = load_profile(str(path))
+    assert (profile.name, profile.recer_sys_code, profile.edition) == ("changsha", "MBS", "HN")
+
+
+def test_a_file_extends_a_file_beside_it(tmp_path: Path) -> None:
+    """Paths in `extends` are relative to the file that names them."""
+    (tmp_path / "base.toml").write_text('extends = "generic"\ninfver = "V9"\n', encoding="utf-8")
+    (tmp_path / "own.toml").write_text('extends = "base.toml"\n', encoding="utf-8")
+    assert load_profile(str(tmp_path / "own.toml")).infver == "V9"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("shceme = 'csb'", "unknown key shceme"),
+        ("scheme = 'xml'", "scheme"),
+        ("edition = 'XX'", "edition"),
+        ("money = ['9999']", "no transaction 9999"),
+        ("extends = 'generic'\nreversible = ['2204']", "2601 does not reverse 2204"),
+        ("open_dictionaries = ['nothing']", "no dictionary"),
+        ("url_form = 'service-path'", "service_paths is empty"),
+        ("[header_copy]\nrecer = 'nobody'", "no member"),
+        ("[[error_patterns]]\npattern = '('\nmeans = 'not-filed'", "missing"),
+        ("[[error_patterns]]\npattern = 'x'\nmeans = 'whatever'", "means"),
+        ("extends = 'atlantis'", "no profile"),
+        ("extends = 1", "extends"),
+        ("extends = 'wrong.toml'", "chain"),
+        ("scheme = ", "Invalid value"),
+    ],
+)
+def test_a_wrong_profile_is_refused_with_its_reason(tmp_path: Path, text: str, reason: str) -> None:
+    """Nothing runs with a profile that says something unknown."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=reason):
+        load_profile(str(path))
+
+
+def test_the_file_of_an_unknown_key_is_named(tmp_path: Path) -> None:
+    """The reader of the message knows which file to open."""
+    path = tmp_path / "wrong.toml"
+    path.write_text("shceme = 'csb'\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_profile(str(path))
+    assert caught.value.file == str(path)
+
+
+def test_a_missing_file_is_refused() -> None:
+    """A path that leads nowhere is a wrong setting."""
+    with pytest.raises(ConfigurationError):
+        load_profile("nowhere/at-all.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "means"),
+    [
+        ("交易签到流水号已失效,请重新签到", "sign-in-expired"),
+        ("本地查询错误:该参保人的基本信息为空null", "person-not-found"),
+        ("该就诊已结算，不能再次结算", "already-settled"),
+        ("费用明细流水号重复", "duplicate-line"),
+        ("余额不足", ""),
+    ],
+)
+def test_refusals_are_recognised_by_their_text(text: str, means: str) -> None:
+    """Platforms refuse in free text; what no pattern knows has no class."""
+    assert load_profile("hunan").classify(text) == means
