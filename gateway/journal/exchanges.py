@@ -73,13 +73,10 @@ def answer(
     first: bool,
 ) -> None:
     """Store an answer; `first` refuses to replace one."""
-    row = db.execute(SQL["exchange_stage"], {"exchange_id": exchange_id}).fetchone()
-    if row is None:
-        raise StateError(f"there is no exchange {exchange_id}")
-    old, new = Stage(row["stage"]), Stage.FINAL if answer.final else Stage.PROVISIONAL
+    old, new = _stage(db, exchange_id), Stage.FINAL if answer.final else Stage.PROVISIONAL
     check_stage(exchange_id, old, new)
-    if first and old is not Stage.OPEN:
-        raise StateError(f"exchange {exchange_id} was answered")
+    if first:
+        _check_open(exchange_id, old)
     db.execute(
         SQL["update_exchange"],
         {"exchange_id": exchange_id, "stage": new, "status": answer.outcome, "now": now},
@@ -94,6 +91,24 @@ def answer(
     )
     for resource in answer.resources:
         _put_resource(db, exchange_id, resource)
+
+
+def release(db: sqlite3.Connection, exchange_id: str) -> None:
+    """Leave an unanswered exchange to whoever brings its message again."""
+    _check_open(exchange_id, _stage(db, exchange_id))
+    db.execute(SQL["own_exchange"], {"exchange_id": exchange_id, "owner": ""})
+
+
+def _stage(db: sqlite3.Connection, exchange_id: str) -> Stage:
+    found = db.execute(SQL["exchange_stage"], {"exchange_id": exchange_id}).fetchone()
+    if found is None:
+        raise StateError(f"there is no exchange {exchange_id}")
+    return Stage(found["stage"])
+
+
+def _check_open(exchange_id: str, stage: Stage) -> None:
+    if stage is not Stage.OPEN:
+        raise StateError(f"exchange {exchange_id} was answered")
 
 
 def _put_resource(db: sqlite3.Connection, exchange_id: str, resource: Resource) -> None:

@@ -75,6 +75,18 @@ class Journal(Protocol):
         """
         ...
 
+    async def release_exchange(
+        self, exchange_id: str, *, events: Sequence[AuditEvent] = ()
+    ) -> None:
+        """Leave an exchange without answer: the same message again gets `resume`.
+
+        For a message of which provably nothing was sent, so that its sender may try again.
+
+        Raises:
+            StateError: there is no such exchange, or it was answered.
+        """
+        ...
+
     async def exchange(self, exchange_id: str) -> ExchangeRow | None:
         """The exchange of this id."""
         ...

@@ -83,7 +83,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
     `new`: never seen. `replay`: same content, `answer` is what was answered. `conflict`: the key
     was used for other content. `running`: this process is working on it. `resume`: an earlier
-    process stopped before answering; this one owns it now. `intent_context` is the context of
+    process stopped before answering, or released it; this one owns it now. `intent_context` is the context of
     the message as first stored.
     """
 
@@ -113,7 +113,7 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     answered_at: str
 
 
-class Send(msgspec.Struct, frozen=True, kw_only=True):
+class Send(msgspec.Struct, frozen=True):
     """One transaction about to be given to a platform.
 
     `exchange_id` is empty for a transaction of ours (sign-in). `visit_key` is required when
@@ -150,7 +150,7 @@ class SendRow(Send, frozen=True, kw_only=True):
     updated_at: str = ""
 
 
-class VisitRow(msgspec.Struct, frozen=True, kw_only=True):
+class VisitRow(msgspec.Struct, frozen=True):
     """A visit; `data` belongs to the settlement room.
 
     `version` is the version that was read, 0 for a visit that is not stored yet. Storing succeeds

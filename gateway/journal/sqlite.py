@@ -11,13 +11,14 @@ import asyncio
 import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
 
+from gateway.clock import CHINA, Clock, SystemClock
 from gateway.errors import JournalError
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
 from gateway.journal import audit, database, exchanges, sends
@@ -39,16 +40,8 @@ from gateway.journal.writer import Writer
 
 T = TypeVar("T")
 
-CHINA: Final = timezone(timedelta(hours=8))
-"""China Standard Time; it has no summer time."""
-
 READERS: Final = 4
 """Threads that read; a long one (`audit_verify`) leaves the others to the messages."""
-
-
-def system_clock() -> datetime:
-    """The time of this machine, aware."""
-    return datetime.now(UTC)
 
 
 def new_id() -> str:
@@ -64,7 +57,7 @@ class SQLiteJournal:
         writer: Writer | None,
         readers: Readers,
         lock: database.Lock | None,
-        clock: Callable[[], datetime],
+        clock: Clock,
         new_id: Callable[[], str],
     ) -> None:
         self._writer, self._readers, self._lock = writer, readers, lock
@@ -77,13 +70,13 @@ class SQLiteJournal:
         cls,
         path: Path,
         *,
-        clock: Callable[[], datetime] = system_clock,
+        clock: Clock | None = None,
         new_id: Callable[[], str] = new_id,
         read_only: bool = False,
     ) -> SQLiteJournal:
         """Open the journal, creating it where there is none.
 
-        `clock` gives aware times. `new_id` gives exchange and instance ids, each only once.
+        `clock` is the machine's when none is given. `new_id` gives exchange and instance ids, each only once.
         `read_only` reads beside the process that has the journal open; every write is refused.
 
         Raises:
@@ -91,13 +84,15 @@ class SQLiteJournal:
                 is not there.
             JournalError: another process has it, or it is damaged, locked or not writable.
         """
-        return await asyncio.to_thread(cls._open, path, clock, new_id, read_only=read_only)
+        return await asyncio.to_thread(
+            cls._open, path, clock or SystemClock(), new_id, read_only=read_only
+        )
 
     @classmethod
     def _open(
         cls,
         path: Path,
-        clock: Callable[[], datetime],
+        clock: Clock,
         new_id: Callable[[], str],
         *,
         read_only: bool,
@@ -111,7 +106,7 @@ class SQLiteJournal:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = database.Lock(path)
         try:
-            connection = database.prepare(path, load_migrations(), china_time(clock()))
+            connection = database.prepare(path, load_migrations(), china_time(clock.now()))
             return cls(Writer(connection), Readers(reading, READERS), lock, clock, new_id)
         except BaseException:
             lock.release()
@@ -129,7 +124,7 @@ class SQLiteJournal:
         await self.close()
 
     def _now(self) -> str:
-        return china_time(self._clock())
+        return china_time(self._clock.now())
 
     async def _write(
         self,
@@ -189,6 +184,12 @@ class SQLiteJournal:
             lambda db, now: exchanges.answer(db, exchange_id, answer, result, now, first=False),
             events,
         )
+
+    async def release_exchange(
+        self, exchange_id: str, *, events: Sequence[AuditEvent] = ()
+    ) -> None:
+        """See `Journal.release_exchange`."""
+        await self._write(lambda db, _: exchanges.release(db, exchange_id), events)
 
     async def exchange(self, exchange_id: str) -> ExchangeRow | None:
         """See `Journal.exchange`."""

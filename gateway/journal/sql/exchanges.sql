@@ -23,7 +23,7 @@ INSERT INTO exchanges (
 INSERT INTO exchange_messages (exchange_id, raw, context) VALUES (:exchange_id, :raw, :context);
 
 -- name: own_exchange
--- Gives an unanswered exchange of an earlier process to this one.
+-- Gives an unanswered exchange to a process; to nobody when :owner is empty.
 UPDATE exchanges SET owner = :owner WHERE exchange_id = :exchange_id;
 
 -- name: exchange_stage
