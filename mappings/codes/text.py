@@ -33,9 +33,9 @@ def normalise_name(name: str) -> str:
 
 
 def private_use(text: str) -> bool:
-    """True when a character stands in the private-use area: a rare Han character lost on the way.
+    r"""True when a character stands in the private-use area: a rare Han character lost on the way.
 
-    >>> private_use("\\ue863"), private_use("㐂龘𠮷")
+    >>> private_use("\ue863"), private_use("㐂龘𠮷")
     (True, False)
     """
     return any(unicodedata.category(character) == "Co" for character in text)
