@@ -49,7 +49,12 @@ class Work(msgspec.Struct, kw_only=True):
     intent: Intent
     result: Result
     visit: Visit | None = None
-    resolved_problems: list[Problem] = []
+    stopped: list[Problem] = []
+    """The platform accepted, but what it said ends the message (no insurance, another person)."""
+    stored: bool = False
+    """The last reply changed the visit, which went to the journal with it."""
+    unreadable: bool = False
+    """The last reply was accepted and lacked what it must give."""
 
     def opened(self) -> Visit:
         """The visit of a verb that has one."""

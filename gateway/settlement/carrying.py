@@ -1,0 +1,190 @@
+"""Carries a national transaction that the sender composed itself (national JSON).
+
+The gateway adds what the sender cannot have: missing national codes, the checks of the
+definition, the route, the signature, the sign-in, and a record that survives a crash. The
+sender's own msgid is kept when it is well formed, so that its 2601 finds what it means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from gateway.clock import Clock
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
+from gateway.intents import (
+    Accepted,
+    Call,
+    Intent,
+    NotSent,
+    Rejected,
+    Result,
+    Status,
+)
+from gateway.journal import AuditEvent, Journal
+from gateway.settings import PeerSettings
+from gateway.settlement import reporting
+from gateway.settlement.conducting import VisitLocks, institution_of
+from gateway.settlement.dispatching import Dispatcher, is_money
+from gateway.settlement.explaining import Explanation, explain_call
+from gateway.settlement.plans import is_repeatable
+from gateway.settlement.preparing import Site, carried_problems, carried_rows
+from gateway.settlement.visits import visit_key
+
+MSGID = re.compile(r"^[HP]\d{29}$")
+"""Institution code, yyyyMMddHHmmss, serial (rules section 1)."""
+
+REVERSAL = "2601"
+
+
+class Carrier:
+    """Carries transactions for the institutions it has a site of."""
+
+    def __init__(
+        self,
+        *,
+        sites: Mapping[str, Site],
+        journal: Journal,
+        dispatcher: Dispatcher,
+        locks: VisitLocks,
+        clock: Clock,
+    ) -> None:
+        self._sites = sites
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._locks = locks
+        self._clock = clock
+
+    async def carry(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
+        """Code, check and send one transaction.
+
+        Raises:
+            InvalidError: the institution is not the peer's, or the insured region is empty or
+                unknown.
+        """
+        site = self._sites[institution_of(intent.facility, peer, self._sites)]
+        problems = self._check(intent, site)
+        result = Result(status=Status.DONE, intent=intent, problems=problems)
+        if any(problem.stops for problem in problems):
+            result.status = Status.INVALID
+            return result
+        call = self._call(intent, site)
+        if call.money and not call.visit_key:
+            raise InvalidError([_no_visit(call.infno)])
+        async with self._locks.hold(call.visit_key or call.infno + exchange_id):
+            if call.infno != REVERSAL and await self._held(call):
+                result.status = Status.INVALID
+                result.problems.append(reporting.held(intent))
+                return result
+            await self._send(call, intent, result, exchange_id)
+        return result
+
+    def explain(self, intent: Intent, peer: PeerSettings) -> Explanation:
+        """What would be sent, field by field."""
+        site = self._sites[institution_of(intent.facility, peer, self._sites)]
+        problems = self._check(intent, site)
+        call = explain_call(site.definitions, intent.carried_infno, intent.carried, {})
+        return Explanation(verb=intent.verb.value, calls=[call], problems=problems)
+
+    def _check(self, intent: Intent, site: Site) -> list[Problem]:
+        found = [
+            problem.at(f"input.feedetail[{index}].medins_list_codg")
+            for index, problem in site.coder.code_carried(
+                carried_rows(intent.carried), self._clock.now().date()
+            )
+        ]
+        unmapped = {problem.place for problem in found}
+        checked = carried_problems(site.checker.check(intent.carried_infno, intent.carried))
+        return found + [
+            problem
+            for problem in checked
+            if problem.place.replace(".med_list_codg", ".medins_list_codg") not in unmapped
+        ]
+
+    def _call(self, intent: Intent, site: Site) -> Call:
+        institution, header = site.institution, intent.carried_header
+        code = institution.fixmedins_code
+        mdtrt_id = intent.visit.get("mdtrt_id")
+        psn_no = intent.person.get("psn_no")
+        number = mdtrt_id or (f"psn:{psn_no}" if psn_no else "")
+        msgid = header.get("msgid")
+        return Call(
+            infno=intent.carried_infno,
+            input=intent.carried,
+            fixmedins_code=code,
+            fixmedins_name=institution.fixmedins_name,
+            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+            insuplc_admdvs=header.get("insuplc_admdvs") or intent.person.get("insuplc_admdvs"),
+            opter=header.get("opter") or institution.opter,
+            opter_name=header.get("opter_name") or institution.opter_name,
+            opter_type=header.get("opter_type") or institution.opter_type,
+            psn_no=psn_no,
+            visit_key=visit_key(code, number) if number else "",
+            money=is_money(intent.carried_infno),
+            msgid=msgid if MSGID.match(msgid) and msgid.startswith(code) else "",
+            reverses=_original(intent),
+        )
+
+    async def _held(self, call: Call) -> bool:
+        if not call.visit_key:
+            return False
+        sends = await self._journal.sends(state="unknown", visit_key=call.visit_key)
+        return any(not is_repeatable(send.infno) for send in sends)
+
+    async def _send(self, call: Call, intent: Intent, result: Result, exchange_id: str) -> None:
+        try:
+            done = await self._dispatcher.dispatch(
+                call, exchange_id=exchange_id, insutype=intent.person.get("insutype")
+            )
+        except StateError:
+            result.status = Status.INVALID
+            result.problems.append(reporting.held(intent))
+            return
+        result.calls.append(done.report)
+        outcome = done.outcome
+        if isinstance(outcome, Accepted):
+            result.output, result.reply = outcome.reply.output, outcome.reply
+            if call.infno == REVERSAL:
+                await self._note_reversal(call, exchange_id)
+        elif isinstance(outcome, Rejected):
+            result.reply = outcome.reply
+            result.status = Status.REJECTED
+            result.problems.append(reporting.refused(call.infno, outcome, intent))
+        elif isinstance(outcome, NotSent):
+            result.status, result.retry_after = Status.NOT_SENT, 5
+            result.problems.append(reporting.not_sent(call.infno, outcome, intent))
+        elif is_repeatable(call.infno):
+            result.status, result.retry_after = Status.NOT_SENT, 5
+            result.problems.append(reporting.no_answer(call.infno, intent))
+        else:
+            result.status = Status.UNKNOWN
+            result.problems.append(reporting.unknown(call.infno, done.report.msgid, intent))
+
+    async def _note_reversal(self, call: Call, exchange_id: str) -> None:
+        """The sender's own 2601 ends an unknown outcome of ours."""
+        original = await self._journal.send(call.reverses)
+        if original is not None and original.state.value == "unknown":
+            await self._journal.resolve_send(
+                original.msgid,
+                "reversed",
+                "reversed by the sender",
+                events=[AuditEvent(exchange_id, "resolve", {"msgid": original.msgid})],
+            )
+
+
+def _original(intent: Intent) -> str:
+    node = intent.carried.get("data")
+    original = node.get("omsgid") if isinstance(node, dict) else None
+    is_reversal = intent.carried_infno == REVERSAL and isinstance(original, str)
+    return str(original) if is_reversal else ""
+
+
+def _no_visit(infno: str) -> Problem:
+    return Problem(
+        kind=ProblemKind.REQUIRED,
+        code=ProblemCode.FIELD_REQUIRED,
+        field="mdtrt_id",
+        place="input",
+        zh=f"交易{infno}缺少就诊ID和人员编号",
+        en=f"transaction {infno} names neither visit nor person",
+    )

@@ -1,0 +1,119 @@
+"""Outcomes of calls in the words that senders are told.
+
+The platform's own text is shown as it came, but for what identifies the patient of the message.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.intents import Intent, NotSent, Rejected, Unknown
+
+MASK = "***"
+IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
+_NUMBERS = re.compile(r"(?<!\d)\d{14,18}[\dXx]?(?!\d)")
+
+
+def masked(text: str, intent: Intent) -> str:
+    """The text without the patient's name, numbers and cards."""
+    for code in IDENTIFYING:
+        value = intent.person.get(code)
+        if len(value) > 1:
+            text = text.replace(value, MASK)
+    return _NUMBERS.sub(MASK, text)
+
+
+def refused(infno: str, outcome: Rejected, intent: Intent) -> Problem:
+    """The platform said no."""
+    text = masked(outcome.reply.err_msg, intent) or "平台未说明原因"
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.FSI_REJECT,
+        place=intent.place,
+        zh=text,
+        en=f"the platform refused transaction {infno}: {text}",
+        detail=f"{infno} {outcome.reply.inf_refmsgid}".strip(),
+    )
+
+
+def not_sent(infno: str, outcome: NotSent, intent: Intent) -> Problem:
+    """Nothing left, or nothing that could have changed anything."""
+    return Problem(
+        kind=ProblemKind.NOT_SENT,
+        code=ProblemCode.FSI_NOTSENT,
+        place=intent.place,
+        zh=f"交易{infno}未发送：医保平台暂不可用，请稍后重试",
+        en=f"transaction {infno} was not sent: {outcome.reason}",
+        remedy_zh="稍后以相同消息号重新发送",
+        remedy_en="send the same message again later",
+        detail=infno,
+    )
+
+
+def no_answer(infno: str, intent: Intent) -> Problem:
+    """A query or computation got no answer: it changed nothing and may be repeated."""
+    return Problem(
+        kind=ProblemKind.NOT_SENT,
+        code=ProblemCode.FSI_NOTSENT,
+        place=intent.place,
+        zh=f"交易{infno}未得到答复；该交易不改变任何数据，可重新发送",
+        en=f"no answer to transaction {infno}; it changes nothing and may be sent again",
+        remedy_zh="稍后以相同消息号重新发送",
+        remedy_en="send the same message again later",
+        detail=infno,
+    )
+
+
+def unreadable(infno: str, intent: Intent) -> Problem:
+    """The platform accepted a query, but its reply lacks what it must give."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.FSI_REPLY,
+        place=intent.place,
+        zh=f"交易{infno}的返回报文不完整",
+        en=f"the reply to transaction {infno} lacks what it must give",
+        detail=infno,
+    )
+
+
+def unknown(infno: str, msgid: str, intent: Intent, _outcome: Unknown | None = None) -> Problem:
+    """The outcome is not known."""
+    return Problem(
+        kind=ProblemKind.UNKNOWN,
+        code=ProblemCode.FSI_UNKNOWN,
+        place=intent.place,
+        zh=f"交易{infno}结果未知，请勿重复提交；网关正在核实，请以原消息号查询",
+        en=f"the outcome of transaction {infno} is not known: do not repeat it; the gateway is "
+        "resolving it, ask with the same control id",
+        remedy_zh="以相同消息号重新发送可查询最终结果，不会重复结算",
+        remedy_en="sending the same message again asks for the final outcome and settles nothing",
+        detail=f"{infno} {msgid}",
+    )
+
+
+def held(intent: Intent) -> Problem:
+    """An earlier step of the visit has no known outcome yet."""
+    return Problem(
+        kind=ProblemKind.LOCKED,
+        code=ProblemCode.VISIT_HELD,
+        field="ipt_otp_no",
+        place=intent.visit.place("ipt_otp_no") or intent.place,
+        zh="该就诊有一笔交易结果未知，核实之前不能继续",
+        en="a transaction of this visit has no known outcome yet: nothing goes on before it has",
+        remedy_zh="请等待网关核实，或由管理员处理",
+        remedy_en="wait for the gateway to resolve it, or ask its operator",
+    )
+
+
+def reversed_(infno: str, msgid: str, intent: Intent) -> Problem:
+    """The unknown transaction was undone on the platform."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.FSI_REVERSED,
+        place=intent.place,
+        zh=f"交易{infno}已在平台冲正，未发生费用，可用新的消息号重新办理",
+        en=f"transaction {infno} was reversed on the platform: nothing was charged; start again "
+        "with a new control id",
+        detail=f"{infno} {msgid}",
+    )

@@ -1,0 +1,187 @@
+"""Ends unknown outcomes, by the policy of the site and never by guessing.
+
+Rules (DESIGN section 5; rules section 13; matrix 1.7):
+
+1. Without a policy nothing is done: the send waits for an operator.
+2. 2601 is tried only for the transactions that the region can reverse, and only while no reversal
+   of the same send is itself in flight or unknown.
+3. A reversal of unknown outcome, and a refused one, goes to the operator: a platform that does not
+   know the message may still receive it.
+4. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
+   settlement; the sender's exchange then gets its final answer.
+5. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
+   original without another call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway.clock import CHINA, Clock
+from gateway.errors import GatewayError
+from gateway.intents import Accepted, Call, Result, Status
+from gateway.journal import AuditEvent, Journal, SendRow
+from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
+from gateway.settlement import reporting
+from gateway.settlement.conducting import Conductor
+from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.preparing import Site
+
+SETTLEMENTS = frozenset({"2207", "2304"})
+REVERSAL = "2601"
+
+Replace = Callable[[str, Result, str], Awaitable[None]]
+"""Answers an exchange anew: `Pipeline.replace`."""
+
+
+class ResolverWatcher(Protocol):
+    """Is told of unknown outcomes."""
+
+    def unknown_open(self, count: int) -> None:
+        """So many money outcomes are unknown now."""
+        ...
+
+    def resolved(self, msgid: str, infno: str, how: str) -> None:
+        """An outcome is known."""
+        ...
+
+    def failed(self, exchange_id: str, error: Exception) -> None:
+        """A step broke and is tried again at the next look."""
+        ...
+
+
+class Resolver:
+    """Looks at what is unknown, again and again."""
+
+    def __init__(
+        self,
+        *,
+        settings: ResolverSettings,
+        sites: Mapping[str, Site],
+        peers: Mapping[str, PeerSettings],
+        journal: Journal,
+        dispatcher: Dispatcher,
+        conductor: Conductor,
+        replace: Replace,
+        clock: Clock,
+        watcher: ResolverWatcher,
+    ) -> None:
+        self._settings = settings
+        self._sites = sites
+        self._peers = peers
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._conductor = conductor
+        self._replace = replace
+        self._clock = clock
+        self._watcher = watcher
+
+    async def run(self) -> None:
+        """Look at every interval until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except GatewayError as error:
+                self._watcher.failed("", error)
+            await asyncio.sleep(self._settings.interval)
+
+    async def look(self) -> None:
+        """Take one step with every unknown outcome that is due."""
+        unknown = await self._journal.sends(state="unknown")
+        self._watcher.unknown_open(sum(send.money for send in unknown))
+        if self._settings.policy is UnknownPolicy.HOLD:
+            return
+        for send in unknown:
+            site = self._sites.get(send.fixmedins_code)
+            reversible = site is not None and send.infno in site.profile.reversible
+            if not send.money or not reversible or not self._is_due(send):
+                continue
+            try:
+                async with self._conductor.locks.hold(await self._lock_key(send)):
+                    await self._resolve(send)
+            except GatewayError as error:
+                self._watcher.failed(send.exchange_id, error)
+
+    def _is_due(self, send: SendRow) -> bool:
+        since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
+        return self._clock.now() - since >= timedelta(seconds=self._settings.delay)
+
+    async def _lock_key(self, send: SendRow) -> str:
+        """The lock that messages of the visit take: by the hospital's visit number."""
+        result = await self._journal.stored_result(send.exchange_id)
+        number = result.intent.visit.get("ipt_otp_no") if result else ""
+        return f"{send.fixmedins_code}/{number}" if number else send.visit_key
+
+    async def _resolve(self, send: SendRow) -> None:
+        current = await self._journal.send(send.msgid)
+        if current is None or current.state.value != "unknown":
+            return
+        reversals = [
+            other
+            for other in await self._journal.sends(visit_key=send.visit_key)
+            if other.reverses == send.msgid
+        ]
+        states = [other.state.value for other in reversals]
+        if "accepted" not in states:
+            tried = sum(state != "not-sent" for state in states)
+            if tried >= self._settings.max_reversals or {"sending", "unknown"} & set(states):
+                return
+            done = await self._dispatcher.dispatch(
+                self._reversal(send), exchange_id=send.exchange_id
+            )
+            if not isinstance(done.outcome, Accepted):
+                return
+        await self._journal.resolve_send(
+            send.msgid,
+            "reversed",
+            "2601 accepted",
+            events=[
+                AuditEvent(
+                    send.exchange_id, "resolve", {"msgid": send.msgid, "how": "reversed by 2601"}
+                )
+            ],
+        )
+        self._watcher.resolved(send.msgid, send.infno, "reversed")
+        await self._answer_anew(send)
+
+    def _reversal(self, send: SendRow) -> Call:
+        institution = self._sites[send.fixmedins_code].institution
+        return Call(
+            infno=REVERSAL,
+            input={"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": send.infno}},
+            fixmedins_code=send.fixmedins_code,
+            fixmedins_name=institution.fixmedins_name,
+            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+            insuplc_admdvs=send.insuplc_admdvs,
+            opter=institution.opter,
+            opter_name=institution.opter_name,
+            opter_type=institution.opter_type,
+            psn_no=send.psn_no,
+            visit_key=send.visit_key,
+            money=True,
+            reverses=send.msgid,
+        )
+
+    async def _answer_anew(self, send: SendRow) -> None:
+        """Give the sender's exchange its final answer: settled anew, or nothing charged."""
+        exchange = await self._journal.exchange(send.exchange_id)
+        result = await self._journal.stored_result(send.exchange_id)
+        if exchange is None or result is None or exchange.final:
+            return
+        result.problems = []
+        intent = result.intent
+        peer = self._peers.get(exchange.peer)
+        anew = self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
+        if anew and send.infno in SETTLEMENTS and peer is not None:
+            earlier = result
+            result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
+            result.calls = [*earlier.calls, *result.calls]
+            result.charge_results = result.charge_results or earlier.charge_results
+            result.settlements = [*earlier.settlements, *result.settlements]
+        if not anew or result.status not in (Status.DONE, Status.UNKNOWN):
+            result.status = Status.REVERSED
+            result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
+        await self._replace(send.exchange_id, result, f"{send.infno} {send.msgid} reversed")
