@@ -1,7 +1,9 @@
 """Station 5: local codes to national codes as of the date of service.
 
 A code without a mapping is a problem with its place, never a pass-through: equal strings are no
-equal codes (reference/datasets.md has 250 proofs). The outgoing name is the target list's.
+equal codes (reference/datasets.md has 250 proofs). The outgoing name is the target list's. One
+exception: the national code of a physician (D and 12 digits) is the same everywhere and may come
+as it is, since no other list has codes of that form.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from typing import Protocol
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record
-from mappings.codes import Translation, Unmapped
+from mappings.codes import Translation, Unmapped, physician
 
 
 class CodeTables(Protocol):
@@ -127,13 +129,14 @@ class Coder:
                 system=record.get("diag_system") if kind == "diagnosis" else "",
             )
         except Unmapped as error:
-            problems.append(_unmapped(kind, code, record, error))
+            if not (kind == "physician" and physician.is_valid(record.get(code))):
+                problems.append(_unmapped(kind, code, record, error))
             return
         record.values[code] = found.code
         if name and found.name:
             record.set(name, found.name, record.sources.get(name) or record.sources.get(code))
-        if kind == "department" and code == "dept_code" and not record.has("caty"):
-            record.set("caty", found.code[:6], record.sources.get(code))
+        if code == "dept_code" and found.caty and not record.has("caty"):
+            record.set("caty", found.caty, record.sources.get(code))
 
 
 def _unmapped(kind: str, code: str, record: Record, error: Unmapped) -> Problem:

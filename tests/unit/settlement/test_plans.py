@@ -1,0 +1,64 @@
+"""The table of plans."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.fsi.definitions import Definitions
+from gateway.intents import Verb, VisitClass
+from gateway.settlement.plans import MONEY, PLANS, is_repeatable, plan
+from gateway.settlement.visits import TRANSITIONS, VisitState
+
+
+def test_settling_a_registered_outpatient_is_2203_2204_2206_2207() -> None:
+    """The example of the design page."""
+    steps = plan(Verb.SETTLE, VisitClass.OUTPATIENT, VisitState.REGISTERED)
+    assert steps == ("2203?", "2204+", "2206*", "2207*")
+
+
+def test_every_transaction_of_the_table_is_defined() -> None:
+    """A plan names no transaction that the definitions lack."""
+    known = set(Definitions.load().infnos())
+    assert {mark.rstrip("?%+*") for marks in PLANS.values() for mark in marks} <= known
+
+
+def test_every_row_of_the_table_names_a_state_its_class_can_have() -> None:
+    """No plan waits for a state that cannot come."""
+    for _, visit_class, state in PLANS:
+        if visit_class is not None:
+            assert state in TRANSITIONS[visit_class]
+
+
+@pytest.mark.parametrize(
+    ("verb", "visit_class", "state"),
+    [
+        (Verb.UNREGISTER, VisitClass.OUTPATIENT, VisitState.SETTLED),
+        (Verb.UNREGISTER, VisitClass.OUTPATIENT, VisitState.CHARGED),
+        (Verb.UNADMIT, VisitClass.INPATIENT, VisitState.SETTLED),
+        (Verb.CHARGE, VisitClass.INPATIENT, VisitState.SETTLED),
+        (Verb.UNDISCHARGE, VisitClass.INPATIENT, VisitState.SETTLED),
+        (Verb.CHARGE, VisitClass.OUTPATIENT, VisitState.NONE),
+    ],
+)
+def test_what_the_rule_book_forbids_has_no_plan(
+    verb: Verb, visit_class: VisitClass, state: VisitState
+) -> None:
+    """Rules sections 2, 9 and 10; scenarios T-005, T-007, T-011."""
+    assert plan(verb, visit_class, state) is None
+
+
+def test_money_is_never_repeatable() -> None:
+    """Matrix part 5: settlements, cancellations, admissions and reversals are not repeated."""
+    assert not any(is_repeatable(infno) for infno in MONEY)
+
+
+@pytest.mark.parametrize("infno", ["1101", "2001", "2206", "2303", "5201", "5204", "1301"])
+def test_reads_are_repeatable(infno: str) -> None:
+    """Matrix part 5: they read or compute."""
+    assert is_repeatable(infno)
+
+
+@pytest.mark.parametrize("infno", ["2201", "2204", "2301", "2402", "2205", "2202"])
+def test_what_changes_the_platform_is_not_repeatable(infno: str) -> None:
+    """Matrix part 5: check the state first."""
+    assert not is_repeatable(infno)
