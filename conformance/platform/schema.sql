@@ -1,0 +1,87 @@
+-- What a regional centre keeps. Amounts are exact decimal text in yuan, times are text in China
+-- Standard Time. `region` is the centre of the treatment place, `pool` the insured pooling region.
+
+CREATE TABLE persons (
+    psn_no TEXT PRIMARY KEY, psn_name TEXT NOT NULL, psn_cert_type TEXT NOT NULL,
+    certno TEXT NOT NULL UNIQUE, gend TEXT NOT NULL, naty TEXT NOT NULL, brdy TEXT NOT NULL,
+    card_no TEXT NOT NULL UNIQUE, card_sn TEXT NOT NULL, token TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE insurances (
+    psn_no TEXT NOT NULL REFERENCES persons, insutype TEXT NOT NULL, psn_type TEXT NOT NULL,
+    insuplc_admdvs TEXT NOT NULL, psn_insu_stas TEXT NOT NULL, psn_insu_date TEXT NOT NULL,
+    paus_insu_date TEXT NOT NULL, balc TEXT NOT NULL, cvlserv_flag TEXT NOT NULL,
+    emp_name TEXT NOT NULL,
+    PRIMARY KEY (psn_no, insutype, insuplc_admdvs)
+) STRICT;
+
+CREATE TABLE requests (
+    msgid TEXT PRIMARY KEY, region TEXT NOT NULL, infno TEXT NOT NULL,
+    fixmedins_code TEXT NOT NULL, psn_no TEXT NOT NULL, infcode INTEGER NOT NULL,
+    err_msg TEXT NOT NULL, inf_refmsgid TEXT NOT NULL, received TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE sign_ins (
+    sign_no TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
+    opter_no TEXT NOT NULL, sign_time TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'closed', 'expired'))
+) STRICT;
+
+CREATE TABLE visits (
+    mdtrt_id TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
+    setting TEXT NOT NULL CHECK (setting IN ('outpatient', 'inpatient')),
+    psn_no TEXT NOT NULL, insutype TEXT NOT NULL, insuplc_admdvs TEXT NOT NULL,
+    pool TEXT NOT NULL, med_type TEXT NOT NULL, ipt_otp_no TEXT NOT NULL,
+    begntime TEXT NOT NULL, endtime TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'discharged', 'cancelled')),
+    reported INTEGER NOT NULL, msgid TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX visits_by_number ON visits (fixmedins_code, ipt_otp_no);
+CREATE INDEX visits_by_person ON visits (psn_no);
+
+CREATE TABLE diagnoses (
+    mdtrt_id TEXT NOT NULL, stage TEXT NOT NULL CHECK (stage IN ('visit', 'discharge')),
+    diag_srt_no TEXT NOT NULL, diag_code TEXT NOT NULL, diag_name TEXT NOT NULL,
+    diag_type TEXT NOT NULL, maindiag_flag TEXT NOT NULL,
+    PRIMARY KEY (mdtrt_id, stage, diag_srt_no, diag_type)
+) STRICT;
+
+CREATE TABLE charges (
+    mdtrt_id TEXT NOT NULL, feedetl_sn TEXT NOT NULL, chrg_bchno TEXT NOT NULL,
+    dise_codg TEXT NOT NULL, init_feedetl_sn TEXT NOT NULL, med_list_codg TEXT NOT NULL,
+    det_item_fee_sumamt TEXT NOT NULL, cnt TEXT NOT NULL, pric TEXT NOT NULL,
+    fulamt_ownpay_amt TEXT NOT NULL, overlmt_amt TEXT NOT NULL, preselfpay_amt TEXT NOT NULL,
+    inscp_scp_amt TEXT NOT NULL, setl_id TEXT NOT NULL DEFAULT '', input TEXT NOT NULL,
+    result TEXT NOT NULL,
+    PRIMARY KEY (mdtrt_id, feedetl_sn)
+) STRICT;
+
+-- state: settled counts; refunded was cancelled by 2208 or 2305 and refund is that cancellation's
+-- own row with the sign turned; reversed was taken back by 2601.
+CREATE TABLE settlements (
+    setl_id TEXT PRIMARY KEY, mdtrt_id TEXT NOT NULL, psn_no TEXT NOT NULL, region TEXT NOT NULL,
+    fund_region TEXT NOT NULL, pool TEXT NOT NULL, insutype TEXT NOT NULL,
+    insuplc_admdvs TEXT NOT NULL, setting TEXT NOT NULL, year TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('settled', 'refunded', 'refund', 'reversed')),
+    infno TEXT NOT NULL, msgid TEXT NOT NULL, chrg_bchno TEXT NOT NULL, origin TEXT NOT NULL,
+    mid_setl_flag TEXT NOT NULL, setl_time TEXT NOT NULL, med_type TEXT NOT NULL,
+    mdtrt_cert_type TEXT NOT NULL, clr_type TEXT NOT NULL, clr_optins TEXT NOT NULL,
+    pay_loc TEXT NOT NULL, invono TEXT NOT NULL,
+    medfee_sumamt TEXT NOT NULL, fund_pay_sumamt TEXT NOT NULL, hifp_pay TEXT NOT NULL,
+    act_pay_dedc TEXT NOT NULL, acct_pay TEXT NOT NULL,
+    amounts TEXT NOT NULL, shares TEXT NOT NULL, lines TEXT NOT NULL
+) STRICT;
+CREATE INDEX settlements_by_visit ON settlements (mdtrt_id);
+CREATE INDEX settlements_by_person ON settlements (psn_no, year);
+CREATE INDEX settlements_by_msgid ON settlements (msgid);
+
+-- What each centre has in its own books: the treatment side what it owes the institution, the
+-- insured side what its fund and accounts paid.
+CREATE TABLE ledger (
+    setl_id TEXT NOT NULL, region TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('treatment', 'insured')),
+    fund_pay_sumamt TEXT NOT NULL, acct_pay TEXT NOT NULL,
+    PRIMARY KEY (setl_id, role)
+) STRICT;
+
+CREATE TABLE serials (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
