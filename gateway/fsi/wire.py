@@ -1,0 +1,108 @@
+"""JSON of the interface: exact numbers both ways, and the canonical text that is signed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.errors import UnknownOutcomeError
+
+_MAX_DIGITS = 40
+"""Places before or behind the point of a number that is read; no field has more than 30."""
+
+
+def _number(text: str) -> Decimal:
+    number = Decimal(text)
+    if number and abs(number.adjusted()) > _MAX_DIGITS:
+        raise ValueError("a number is out of range")
+    return number
+
+
+_decoder = msgspec.json.Decoder(float_hook=_number)
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+def decode_json(text: bytes | str) -> Any:
+    """The value, fractions as `Decimal` with the digits they were written with.
+
+    Raises:
+        ValueError: no JSON in UTF-8, a number of more than 40 places, or nested deeper than the
+            interpreter allows.
+    """
+    try:
+        return _decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise ValueError(f"not JSON: {type(error).__name__}") from error
+    except RecursionError:
+        raise ValueError("not JSON: nested too deeply") from None
+
+
+def encode_json(value: Any) -> bytes:
+    """Compact JSON in UTF-8, Chinese as it is, numbers with all their digits.
+
+    Raises:
+        ValueError: a number is not finite, or a text cannot be written in UTF-8.
+    """
+    try:
+        return _encoder.encode(_plain(value))
+    except UnicodeError as error:
+        raise ValueError("a text cannot be written in UTF-8") from error
+
+
+def canonical_text(value: Any) -> str:
+    """The text that a signature covers.
+
+    Compact JSON with member names in ascending order at every level and without empty members
+    ("", null, an empty object, an empty array), removed at every level, from the inside out; no
+    escapes but those JSON demands (reference: signing, section 5.2, step 2). Numbers keep their
+    digits: 12.50 stays 12.50. The text of an empty value is "".
+
+    >>> canonical_text({"b": Decimal("12.50"), "a": {"y": "", "x": [None, {}]}, "c": "测试"})
+    '{"b":12.50,"c":"测试"}'
+    """
+    kept = _without_empty(value)
+    return "" if kept is None else _canonical.encode(kept).decode()
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        pairs = ((name, _without_empty(inner)) for name, inner in value.items())
+        return {name: inner for name, inner in pairs if inner is not None} or None
+    if isinstance(value, list | tuple):
+        return [inner for item in value if (inner := _without_empty(item)) is not None] or None
+    if isinstance(value, Decimal):
+        return _plain(value)
+    return None if value == "" else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("a number is not finite")
+        exponent = value.as_tuple().exponent
+        assert isinstance(exponent, int)
+        if exponent > 0 and value.adjusted() < _MAX_DIGITS:
+            return Decimal(f"{value:f}")
+    return value
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a reply.
+
+    Raises:
+        UnknownOutcomeError: the bytes are none, so that nobody knows what the platform did.
+    """
+    try:
+        document = decode_json(body)
+    except ValueError as error:
+        raise UnknownOutcomeError("the reply is not readable") from error
+    if not isinstance(document, dict):
+        raise UnknownOutcomeError("the reply is not an object")
+    return document
