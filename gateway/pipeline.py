@@ -30,7 +30,7 @@ from gateway.journal import AuditEvent, Journal
 from gateway.settings import PeerSettings
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor
-from gateway.settlement.explaining import Explanation
+from gateway.settlement.explaining import Explainer, Explanation
 
 
 class Adapter(Protocol):
@@ -156,11 +156,11 @@ class Pipeline:
                 raise DuplicateError([_conflict(message)])
         except (MessageError, NotSentError) as error:
             self._watcher.refused(protocol, peer.name, error)
-            received.answer = adapter.refuse(raw, meta, error, message and message.context)
+            received.answer = adapter.refuse(raw, meta, error, message.context if message else None)
             return received
         except GatewayError as error:
             self._watcher.failed("", error)
-            received.answer = adapter.refuse(raw, meta, error, message and message.context)
+            received.answer = adapter.refuse(raw, meta, error, message.context if message else None)
             return received
         received.exchange_id = begun.exchange_id
         received.message = message
@@ -244,26 +244,6 @@ class Pipeline:
             return Status.UNKNOWN
         return Status.UNKNOWN if any(send.money for send in sends) else Status.INVALID
 
-    async def explain(
-        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
-    ) -> Explanation:
-        """What would be sent, field by field; nothing is stored or sent.
-
-        Raises:
-            MessageError: the message cannot be read.
-        """
-        adapter = self._adapters[protocol]
-        message = await adapter.read(raw, peer, meta)
-        intent, problems = await adapter.understand(message, peer)
-        _number_unnumbered(intent, message)
-        if intent.verb is Verb.CARRY:
-            explanation = self._carrier.explain(intent, peer)
-        else:
-            explanation = self._conductor.explain(intent, peer)
-        explanation.kind = message.kind
-        explanation.problems = [*problems, *explanation.problems]
-        return explanation
-
     async def replace(self, exchange_id: str, result: Result, note: str) -> None:
         """Answer an exchange anew after its unknown outcome was resolved."""
         row = await self._journal.exchange(exchange_id)
@@ -276,6 +256,23 @@ class Pipeline:
         answer.outcome = result.status
         event = AuditEvent(exchange_id, "resolve", {"status": result.status.value, "note": note})
         await self._journal.replace_answer(exchange_id, answer, result, events=[event])
+
+
+async def explain(
+    adapter: Adapter, explainer: Explainer, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+) -> Explanation:
+    """What would be sent, field by field; nothing is stored or sent.
+
+    Raises:
+        MessageError: the message cannot be read.
+    """
+    message = await adapter.read(raw, peer, meta)
+    intent, problems = await adapter.understand(message, peer)
+    _number_unnumbered(intent, message)
+    explanation = explainer.explain(intent, peer)
+    explanation.kind = message.kind
+    explanation.problems = [*problems, *explanation.problems]
+    return explanation
 
 
 def _number_unnumbered(intent: Intent, message: Message) -> None:

@@ -49,6 +49,8 @@ class Work(msgspec.Struct, kw_only=True):
     intent: Intent
     result: Result
     visit: Visit | None = None
+    money: frozenset[str] = frozenset()
+    """Transactions that move money, by the regional profile."""
     stopped: list[Problem] = []
     """The platform accepted, but what it said ends the message (no insurance, another person)."""
     stored: bool = False
@@ -303,6 +305,26 @@ ABSORBERS: dict[str, Absorber] = {
     "2404": _event(VisitEvent.CANCELLED),
     "2405": _event(VisitEvent.UNDISCHARGED),
 }
+
+REQUIRED = {
+    "2102": ("setlinfo", "setl_id"),
+    "2207": ("setlinfo", "setl_id"),
+    "2208": ("setlinfo", "setl_id"),
+    "2304": ("setlinfo", "setl_id"),
+    "2305": ("setlinfo", "setl_id"),
+    "2401": ("result", "mdtrt_id"),
+}
+"""What an accepted reply has to hold for its outcome to be known."""
+
+
+def is_readable(infno: str, output: Mapping[str, Any]) -> bool:
+    """True unless an accepted reply lacks what the transaction must give (T-029)."""
+    if infno not in REQUIRED:
+        return True
+    node, code = REQUIRED[infno]
+    found = rows(output, node)
+    return bool(found) and found[0].has(code)
+
 
 FUND_PARTS = (
     "hifp_pay",

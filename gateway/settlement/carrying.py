@@ -8,7 +8,7 @@ sender's own msgid is kept when it is well formed, so that its 2601 finds what i
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from functools import partial
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
@@ -17,18 +17,21 @@ from gateway.intents import (
     Call,
     Intent,
     NotSent,
+    Outcome,
     Rejected,
     Result,
     Status,
+    Unknown,
 )
-from gateway.journal import AuditEvent, Journal
+from gateway.journal import AuditEvent, Journal, VisitRow
 from gateway.settings import PeerSettings
 from gateway.settlement import reporting
-from gateway.settlement.conducting import VisitLocks, institution_of
-from gateway.settlement.dispatching import Dispatcher, is_money
-from gateway.settlement.explaining import Explanation, explain_call
+from gateway.settlement.absorbing import is_readable
+from gateway.settlement.conducting import VisitLocks
+from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.preparing import Site, carried_problems, carried_rows
+from gateway.settlement.preparing import Site, check_carried
+from gateway.settlement.sites import Sites
 from gateway.settlement.visits import visit_key
 
 MSGID = re.compile(r"^[HP]\d{29}$")
@@ -43,7 +46,7 @@ class Carrier:
     def __init__(
         self,
         *,
-        sites: Mapping[str, Site],
+        sites: Sites,
         journal: Journal,
         dispatcher: Dispatcher,
         locks: VisitLocks,
@@ -62,8 +65,8 @@ class Carrier:
             InvalidError: the institution is not the peer's, or the insured region is empty or
                 unknown.
         """
-        site = self._sites[institution_of(intent.facility, peer, self._sites)]
-        problems = self._check(intent, site)
+        site = self._sites.of(intent.facility, peer)
+        problems = check_carried(intent, site, self._clock.now().date())
         result = Result(status=Status.DONE, intent=intent, problems=problems)
         if any(problem.stops for problem in problems):
             result.status = Status.INVALID
@@ -78,28 +81,6 @@ class Carrier:
                 return result
             await self._send(call, intent, result, exchange_id)
         return result
-
-    def explain(self, intent: Intent, peer: PeerSettings) -> Explanation:
-        """What would be sent, field by field."""
-        site = self._sites[institution_of(intent.facility, peer, self._sites)]
-        problems = self._check(intent, site)
-        call = explain_call(site.definitions, intent.carried_infno, intent.carried, {})
-        return Explanation(verb=intent.verb.value, calls=[call], problems=problems)
-
-    def _check(self, intent: Intent, site: Site) -> list[Problem]:
-        found = [
-            problem.at(f"input.feedetail[{index}].medins_list_codg")
-            for index, problem in site.coder.code_carried(
-                carried_rows(intent.carried), self._clock.now().date()
-            )
-        ]
-        unmapped = {problem.place for problem in found}
-        checked = carried_problems(site.checker.check(intent.carried_infno, intent.carried))
-        return found + [
-            problem
-            for problem in checked
-            if problem.place.replace(".med_list_codg", ".medins_list_codg") not in unmapped
-        ]
 
     def _call(self, intent: Intent, site: Site) -> Call:
         institution, header = site.institution, intent.carried_header
@@ -120,7 +101,7 @@ class Carrier:
             opter_type=header.get("opter_type") or institution.opter_type,
             psn_no=psn_no,
             visit_key=visit_key(code, number) if number else "",
-            money=is_money(intent.carried_infno),
+            money=intent.carried_infno in site.profile.money,
             msgid=msgid if MSGID.match(msgid) and msgid.startswith(code) else "",
             reverses=_original(intent),
         )
@@ -134,7 +115,10 @@ class Carrier:
     async def _send(self, call: Call, intent: Intent, result: Result, exchange_id: str) -> None:
         try:
             done = await self._dispatcher.dispatch(
-                call, exchange_id=exchange_id, insutype=intent.person.get("insutype")
+                call,
+                exchange_id=exchange_id,
+                interpret=partial(_interpret, call.infno),
+                insutype=intent.person.get("insutype"),
             )
         except StateError:
             result.status = Status.INVALID
@@ -170,6 +154,12 @@ class Carrier:
                 "reversed by the sender",
                 events=[AuditEvent(exchange_id, "resolve", {"msgid": original.msgid})],
             )
+
+
+def _interpret(infno: str, outcome: Outcome, _msgid: str) -> tuple[Outcome, VisitRow | None]:
+    if isinstance(outcome, Accepted) and not is_readable(infno, outcome.reply.output):
+        return Unknown(reason=f"{infno}: the reply lacks what it must give"), None
+    return outcome, None
 
 
 def _original(intent: Intent) -> str:

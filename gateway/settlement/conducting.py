@@ -7,40 +7,34 @@ step (DESIGN section 5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from decimal import Decimal
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
-from gateway.fsi.definitions import Definitions
 from gateway.intents import (
     Accepted,
     Call,
     Intent,
     NotSent,
     Outcome,
-    Record,
     Rejected,
     Result,
     Status,
     Unknown,
     Verb,
-    VisitClass,
 )
 from gateway.journal import Journal, VisitRow
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement import reporting
 from gateway.settlement.absorbing import Absorption, UnreadableReplyError, Work, absorb
-from gateway.settlement.dispatching import Dispatched, Dispatcher, is_money
-from gateway.settlement.explaining import Explanation, explain_call
+from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
-from gateway.settlement.preparing import Preparer, Site
+from gateway.settlement.preparing import Preparer
+from gateway.settlement.sites import Sites, new_visit, visit_number
 from gateway.settlement.totals import Step
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
-
-SETTING_OF = {Verb.REGISTER: VisitClass.OUTPATIENT, Verb.ADMIT: VisitClass.INPATIENT}
 
 
 class VisitLocks:
@@ -71,19 +65,15 @@ class Conductor:
     def __init__(
         self,
         *,
-        sites: Mapping[str, Site],
+        sites: Sites,
         journal: Journal,
         dispatcher: Dispatcher,
         clock: Clock,
-        tolerance: Decimal,
-        max_charge_lines: int,
     ) -> None:
         self._sites = sites
         self._journal = journal
         self._dispatcher = dispatcher
         self._clock = clock
-        self._tolerance = tolerance
-        self._max_charge_lines = max_charge_lines
         self.locks = VisitLocks()
 
     async def conduct(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
@@ -94,43 +84,20 @@ class Conductor:
         """
         if intent.verb is Verb.IGNORE:
             return Result(status=Status.DONE, intent=intent)
-        preparer = self._preparer(intent, peer)
+        preparer = self._sites.preparer(intent, peer)
         if intent.verb in WITHOUT_VISIT:
             return await self._run(intent, None, preparer, exchange_id)
-        key = visit_key(preparer.site.institution.fixmedins_code, _visit_number(intent))
+        key = visit_key(preparer.site.institution.fixmedins_code, visit_number(intent))
         async with self.locks.hold(key):
             return await self.conduct_locked(intent, peer, exchange_id)
 
     async def conduct_locked(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
         """The same for a caller that holds the visit's lock."""
-        preparer = self._preparer(intent, peer)
+        preparer = self._sites.preparer(intent, peer)
         visit = await self._load(intent, preparer.site.institution)
         if await self.is_held(visit):
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
         return await self._run(intent, visit, preparer, exchange_id)
-
-    def explain(self, intent: Intent, peer: PeerSettings) -> Explanation:
-        """The plan for an intent, field by field, as if its visit stood where it has to."""
-        explanation = Explanation(verb=intent.verb.value)
-        if intent.verb is Verb.IGNORE:
-            return explanation
-        preparer = self._preparer(intent, peer)
-        visit = None
-        if intent.verb not in WITHOUT_VISIT:
-            code = preparer.site.institution.fixmedins_code
-            visit = _new_visit(intent, code, _visit_number(intent))
-        prepared = preparer.prepare(intent, visit, self._clock.now(), assume_open=True)
-        explanation.problems = prepared.problems
-        deferred = prepared.deferred
-        for step in prepared.steps:
-            filled = preparer.fill(step, intent, visit)
-            explanation.calls.append(
-                explain_call(
-                    preparer.site.definitions, step.infno, filled.input, filled.sources, deferred
-                )
-            )
-            deferred |= _given_by(preparer.site.definitions, step.infno)
-        return explanation
 
     async def is_held(self, visit: Visit) -> bool:
         """True while a transaction of the visit has no known outcome."""
@@ -142,28 +109,11 @@ class Conductor:
                     return True
         return False
 
-    def _preparer(self, intent: Intent, peer: PeerSettings) -> Preparer:
-        site = self._sites.get(institution_of(intent.facility, peer, self._sites))
-        assert site is not None
-        if intent.verb is Verb.CHARGE and intent.presettle_after:
-            intent.verb = Verb.PRESETTLE
-        if intent.verb is Verb.REGISTER and intent.visit_class is VisitClass.INPATIENT:
-            intent.verb = Verb.ADMIT
-        intent.visit_class = intent.visit_class or SETTING_OF.get(intent.verb)
-        intent.check_entitlement = intent.check_entitlement or peer.check_entitlement
-        operator = intent.facility.values
-        operator.setdefault("opter", site.institution.opter)
-        operator.setdefault("opter_name", site.institution.opter_name)
-        operator.setdefault("opter_type", site.institution.opter_type)
-        if len(intent.charges) > self._max_charge_lines:
-            raise InvalidError([_too_many_lines(len(intent.charges), self._max_charge_lines)])
-        return Preparer(site, tolerance=self._tolerance, defaults=Record(dict(peer.defaults)))
-
     async def _load(self, intent: Intent, institution: InstitutionSettings) -> Visit:
-        number = _visit_number(intent)
+        number = visit_number(intent)
         row = await self._journal.visit(visit_key(institution.fixmedins_code, number))
         if row is None:
-            return _new_visit(intent, institution.fixmedins_code, number)
+            return new_visit(intent, institution.fixmedins_code)
         visit = decode_visit(row.data, row.version)
         if intent.visit_class not in (None, visit.visit_class):
             raise InvalidError([_other_setting(intent, visit)])
@@ -178,7 +128,12 @@ class Conductor:
         if prepared.stops:
             result.status = Status.INVALID
             return result
-        work = Work(intent=intent, result=result, visit=visit)
+        work = Work(
+            intent=intent,
+            result=result,
+            visit=visit,
+            money=frozenset(preparer.site.profile.money),
+        )
         for step in prepared.steps:
             filled = preparer.fill(step, intent, visit)
             found = preparer.check(step, filled, intent)
@@ -213,32 +168,6 @@ class Conductor:
             work.visit.version += 1
             work.stored = False
         return _conclude(step, work, done)
-
-
-def institution_of(facility: Record, peer: PeerSettings, sites: Mapping[str, Site]) -> str:
-    """The institution a message speaks for: named by it, or the peer's only one.
-
-    Raises:
-        InvalidError: not one of the peer's institutions.
-    """
-    stated = facility.get("fixmedins_code")
-    code = stated or (peer.institutions[0] if len(peer.institutions) == 1 else "")
-    if code in peer.institutions and code in sites:
-        return code
-    raise InvalidError(
-        [
-            Problem(
-                kind=ProblemKind.FORBIDDEN if stated else ProblemKind.NOT_FOUND,
-                code=ProblemCode.PEER_DENIED if stated else ProblemCode.INSTITUTION_UNKNOWN,
-                field="fixmedins_code",
-                place=facility.place("fixmedins_code"),
-                zh="该发送方不能代表此定点医药机构" if stated else "消息没有说明定点医药机构",
-                en="the sender may not speak for this institution"
-                if stated
-                else "the message does not say which institution it is for",
-            )
-        ]
-    )
 
 
 def _interpret(
@@ -316,36 +245,8 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
         opter_type=facility.get("opter_type"),
         psn_no=person.get("psn_no") if step.infno != "1101" else "",
         visit_key=visit_key(code, number) if number else "",
-        money=is_money(step.infno),
+        money=step.infno in work.money,
         sources=filled.sources,
-    )
-
-
-def _visit_number(intent: Intent) -> str:
-    number = intent.visit.get("ipt_otp_no")
-    if not number:
-        raise InvalidError(
-            [
-                Problem(
-                    kind=ProblemKind.REQUIRED,
-                    code=ProblemCode.FIELD_REQUIRED,
-                    field="ipt_otp_no",
-                    place=intent.visit.place("ipt_otp_no") or intent.place,
-                    zh="缺少住院/门诊号",
-                    en="the hospital's visit number is missing",
-                    remedy_zh="HL7：填写PV1-19；FHIR：填写Encounter.identifier",
-                    remedy_en="HL7: fill PV1-19; FHIR: fill Encounter.identifier",
-                )
-            ]
-        )
-    return number
-
-
-def _new_visit(intent: Intent, fixmedins_code: str, number: str) -> Visit:
-    return Visit(
-        fixmedins_code=fixmedins_code,
-        ipt_otp_no=number,
-        visit_class=intent.visit_class or VisitClass.OUTPATIENT,
     )
 
 
@@ -357,19 +258,4 @@ def _other_setting(intent: Intent, visit: Visit) -> Problem:
         place=intent.visit.place("visit_class") or intent.place,
         zh=f"该就诊号已用于另一类就诊（{visit.visit_class}）",
         en=f"the visit number belongs to an {visit.visit_class} visit",
-    )
-
-
-def _too_many_lines(count: int, most: int) -> Problem:
-    return Problem(
-        kind=ProblemKind.TOO_COSTLY,
-        code=ProblemCode.READ_LIMIT,
-        zh=f"费用明细{count}行，超过限制{most}行",
-        en=f"{count} charge lines exceed the limit of {most}",
-    )
-
-
-def _given_by(definitions: Definitions, infno: str) -> frozenset[str]:
-    return frozenset(
-        field.code for node in definitions.transaction(infno).output for field in node.fields
     )

@@ -31,7 +31,6 @@ from gateway.intents import (
 from gateway.journal import AuditEvent, Journal, Send, VisitRow
 from gateway.routing import Route, Router
 from gateway.settings import InstitutionSettings
-from gateway.settlement.plans import MONEY
 
 OUTCOME_NAMES: dict[type, str] = {
     Accepted: "accepted",
@@ -213,8 +212,3 @@ class Dispatcher:
 def digest(call: Call) -> str:
     """SM3 of the input, to recognise a call again without storing it."""
     return sm3(msgspec.json.encode([call.infno, call.input])).hex()
-
-
-def is_money(infno: str) -> bool:
-    """True for a transaction whose unknown outcome holds the visit."""
-    return infno in MONEY

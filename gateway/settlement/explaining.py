@@ -10,9 +10,14 @@ from typing import Any
 
 import msgspec
 
+from gateway.clock import Clock
 from gateway.errors import Problem
 from gateway.fsi.definitions import Definitions
-from gateway.intents import Source
+from gateway.intents import Intent, Source, Verb
+from gateway.settings import PeerSettings
+from gateway.settlement.plans import WITHOUT_VISIT
+from gateway.settlement.preparing import check_carried
+from gateway.settlement.sites import Sites, new_visit
 
 
 class ExplainedField(msgspec.Struct, kw_only=True):
@@ -99,3 +104,51 @@ def _rows(name: str, node: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value)
+
+
+class Explainer:
+    """Plans a message without sending or storing anything."""
+
+    def __init__(self, sites: Sites, clock: Clock) -> None:
+        self._sites = sites
+        self._clock = clock
+
+    def explain(self, intent: Intent, peer: PeerSettings) -> Explanation:
+        """The plan for an intent, field by field, as if its visit stood where it has to."""
+        explanation = Explanation(verb=intent.verb.value)
+        if intent.verb is Verb.IGNORE:
+            return explanation
+        if intent.verb is Verb.CARRY:
+            return self._explain_carried(intent, peer, explanation)
+        preparer = self._sites.preparer(intent, peer)
+        visit = None
+        if intent.verb not in WITHOUT_VISIT:
+            visit = new_visit(intent, preparer.site.institution.fixmedins_code)
+        prepared = preparer.prepare(intent, visit, self._clock.now(), assume_open=True)
+        explanation.problems = prepared.problems
+        deferred = prepared.deferred
+        for step in prepared.steps:
+            filled = preparer.fill(step, intent, visit)
+            explanation.calls.append(
+                explain_call(
+                    preparer.site.definitions, step.infno, filled.input, filled.sources, deferred
+                )
+            )
+            deferred |= _given_by(preparer.site.definitions, step.infno)
+        return explanation
+
+    def _explain_carried(
+        self, intent: Intent, peer: PeerSettings, explanation: Explanation
+    ) -> Explanation:
+        site = self._sites.of(intent.facility, peer)
+        explanation.problems = check_carried(intent, site, self._clock.now().date())
+        explanation.calls.append(
+            explain_call(site.definitions, intent.carried_infno, intent.carried, {})
+        )
+        return explanation
+
+
+def _given_by(definitions: Definitions, infno: str) -> frozenset[str]:
+    return frozenset(
+        field.code for node in definitions.transaction(infno).output for field in node.fields
+    )

@@ -13,8 +13,6 @@ Sources: mapping matrix 1.6, 2.1 and part 5; rules section 2.
 
 from __future__ import annotations
 
-import msgspec
-
 from gateway.intents import Verb, VisitClass
 from gateway.settlement.visits import VisitState
 
@@ -82,16 +80,6 @@ WITHOUT_VISIT = frozenset({Verb.IDENTIFY, Verb.ENTITLE, Verb.CARRY, Verb.IGNORE}
 
 READS = frozenset({"1101", "1201", "2001", "2206", "2303", "9001", "9002", "2203", "2403"})
 """Safe to repeat after an unknown outcome: they read, compute or overwrite (matrix part 5)."""
-
-MONEY = frozenset({"2102", "2103", "2207", "2208", "2304", "2305", "2401", "2601"})
-"""One of these in flight or unknown holds its visit (matrix part 5: not to be repeated)."""
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One planned transaction; `batch` names the charge batch it is for."""
-
-    infno: str
-    batch: str = ""
 
 
 def plan(verb: Verb, visit_class: VisitClass | None, state: VisitState) -> tuple[str, ...] | None:

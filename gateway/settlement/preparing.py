@@ -9,7 +9,7 @@ check that is made again before each send.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -325,14 +325,29 @@ def _keys(diagnoses: Sequence[Record]) -> list[tuple[str, str, str]]:
     return [(d.get("diag_code"), d.get("diag_srt_no"), d.get("maindiag_flag")) for d in diagnoses]
 
 
-def carried_problems(problems: Iterable[Problem]) -> list[Problem]:
+def _carried_problems(problems: Iterable[Problem]) -> list[Problem]:
     """Findings on a carried input, at their paths in the sender's JSON."""
     return [
         problem.at(f"input.{problem.place}" if problem.place else "input") for problem in problems
     ]
 
 
-def carried_rows(carried: dict[str, Any]) -> list[object]:
+def _carried_rows(carried: dict[str, Any]) -> list[object]:
     """The charge lines of a carried input."""
     rows = carried.get("feedetail")
     return rows if isinstance(rows, list) else [rows] if isinstance(rows, dict) else []
+
+
+def check_carried(intent: Intent, site: Site, today: date) -> list[Problem]:
+    """Give missing national codes and check the input, at paths of the sender's JSON."""
+    found = [
+        problem.at(f"input.feedetail[{index}].medins_list_codg")
+        for index, problem in site.coder.code_carried(_carried_rows(intent.carried), today)
+    ]
+    unmapped = {problem.place for problem in found}
+    checked = _carried_problems(site.checker.check(intent.carried_infno, intent.carried))
+    return found + [
+        problem
+        for problem in checked
+        if problem.place.replace(".med_list_codg", ".medins_list_codg") not in unmapped
+    ]

@@ -22,13 +22,14 @@ from typing import Protocol
 
 from gateway.clock import CHINA, Clock
 from gateway.errors import GatewayError
-from gateway.intents import Accepted, Call, Result, Status
+from gateway.intents import Accepted, Call, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendRow
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement import reporting
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.dispatching import Dispatcher
-from gateway.settlement.preparing import Site
+from gateway.settlement.plans import is_repeatable
+from gateway.settlement.sites import Sites
 
 SETTLEMENTS = frozenset({"2207", "2304"})
 REVERSAL = "2601"
@@ -41,7 +42,7 @@ class ResolverWatcher(Protocol):
     """Is told of unknown outcomes."""
 
     def unknown_open(self, count: int) -> None:
-        """So many money outcomes are unknown now."""
+        """So many outcomes are unknown now."""
         ...
 
     def resolved(self, msgid: str, infno: str, how: str) -> None:
@@ -60,7 +61,7 @@ class Resolver:
         self,
         *,
         settings: ResolverSettings,
-        sites: Mapping[str, Site],
+        sites: Sites,
         peers: Mapping[str, PeerSettings],
         journal: Journal,
         dispatcher: Dispatcher,
@@ -91,13 +92,13 @@ class Resolver:
     async def look(self) -> None:
         """Take one step with every unknown outcome that is due."""
         unknown = await self._journal.sends(state="unknown")
-        self._watcher.unknown_open(sum(send.money for send in unknown))
+        self._watcher.unknown_open(sum(not is_repeatable(send.infno) for send in unknown))
         if self._settings.policy is UnknownPolicy.HOLD:
             return
         for send in unknown:
             site = self._sites.get(send.fixmedins_code)
             reversible = site is not None and send.infno in site.profile.reversible
-            if not send.money or not reversible or not self._is_due(send):
+            if not reversible or not self._is_due(send):
                 continue
             try:
                 async with self._conductor.locks.hold(await self._lock_key(send)):
@@ -148,7 +149,9 @@ class Resolver:
         await self._answer_anew(send)
 
     def _reversal(self, send: SendRow) -> Call:
-        institution = self._sites[send.fixmedins_code].institution
+        site = self._sites.get(send.fixmedins_code)
+        assert site is not None
+        institution = site.institution
         return Call(
             infno=REVERSAL,
             input={"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": send.infno}},
@@ -175,7 +178,12 @@ class Resolver:
         intent = result.intent
         peer = self._peers.get(exchange.peer)
         anew = self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
-        if anew and send.infno in SETTLEMENTS and peer is not None:
+        if (
+            anew
+            and send.infno in SETTLEMENTS
+            and intent.verb is not Verb.CARRY
+            and peer is not None
+        ):
             earlier = result
             result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
             result.calls = [*earlier.calls, *result.calls]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gateway.fsi.definitions import Definitions
+from gateway.fsi.profiles import load_profile, profile_names
 from gateway.intents import Verb, VisitClass
-from gateway.settlement.plans import MONEY, PLANS, is_repeatable, plan
+from gateway.settlement.plans import PLANS, is_repeatable, plan
 from gateway.settlement.visits import TRANSITIONS, VisitState
 
 
@@ -47,9 +48,12 @@ def test_what_the_rule_book_forbids_has_no_plan(
     assert plan(verb, visit_class, state) is None
 
 
-def test_money_is_never_repeatable() -> None:
-    """Matrix part 5: settlements, cancellations, admissions and reversals are not repeated."""
-    assert not any(is_repeatable(infno) for infno in MONEY)
+@pytest.mark.parametrize("profile", profile_names())
+def test_money_is_never_repeatable(profile: str) -> None:
+    """Matrix part 5: settlements, cancellations and reversals are not repeated, in no region."""
+    money = load_profile(profile).money
+    assert {"2207", "2208", "2304", "2305", "2601"} <= set(money)
+    assert not any(is_repeatable(infno) for infno in money)
 
 
 @pytest.mark.parametrize("infno", ["1101", "2001", "2206", "2303", "5201", "5204", "1301"])
@@ -58,7 +62,7 @@ def test_reads_are_repeatable(infno: str) -> None:
     assert is_repeatable(infno)
 
 
-@pytest.mark.parametrize("infno", ["2201", "2204", "2301", "2402", "2205", "2202"])
+@pytest.mark.parametrize("infno", ["2401", "2201", "2204", "2301", "2402", "2205", "2202"])
 def test_what_changes_the_platform_is_not_repeatable(infno: str) -> None:
     """Matrix part 5: check the state first."""
     assert not is_repeatable(infno)

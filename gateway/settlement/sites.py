@@ -1,0 +1,126 @@
+"""What each institution's messages are prepared with, and which institution a message is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.intents import Intent, Record, Verb, VisitClass
+from gateway.settings import PeerSettings
+from gateway.settlement.preparing import Preparer, Site
+from gateway.settlement.visits import Visit
+
+SETTING_OF = {Verb.REGISTER: VisitClass.OUTPATIENT, Verb.ADMIT: VisitClass.INPATIENT}
+"""The class of a visit that a verb opens, where the message does not say it."""
+
+
+class Sites:
+    """The institutions of the gateway.
+
+    `tolerance` is the difference allowed between quantity times price and amount, in yuan.
+    """
+
+    def __init__(
+        self, sites: Mapping[str, Site], *, tolerance: Decimal, max_charge_lines: int
+    ) -> None:
+        self._sites = sites
+        self._tolerance = tolerance
+        self._max_charge_lines = max_charge_lines
+
+    def get(self, fixmedins_code: str) -> Site | None:
+        """The site of an institution."""
+        return self._sites.get(fixmedins_code)
+
+    def of(self, facility: Record, peer: PeerSettings) -> Site:
+        """The institution a message speaks for: named by it, or the peer's only one.
+
+        Raises:
+            InvalidError: not one of the peer's institutions.
+        """
+        stated = facility.get("fixmedins_code")
+        code = stated or (peer.institutions[0] if len(peer.institutions) == 1 else "")
+        if code in peer.institutions and code in self._sites:
+            return self._sites[code]
+        raise InvalidError([_no_institution(facility, stated)])
+
+    def preparer(self, intent: Intent, peer: PeerSettings) -> Preparer:
+        """The preparer for a message; completes what the settings say about it.
+
+        Raises:
+            InvalidError: not one of the peer's institutions, or too many charge lines.
+        """
+        site = self.of(intent.facility, peer)
+        if intent.verb is Verb.CHARGE and intent.presettle_after:
+            intent.verb = Verb.PRESETTLE
+        if intent.verb is Verb.REGISTER and intent.visit_class is VisitClass.INPATIENT:
+            intent.verb = Verb.ADMIT
+        intent.visit_class = intent.visit_class or SETTING_OF.get(intent.verb)
+        intent.check_entitlement = intent.check_entitlement or peer.check_entitlement
+        operator = intent.facility.values
+        operator.setdefault("opter", site.institution.opter)
+        operator.setdefault("opter_name", site.institution.opter_name)
+        operator.setdefault("opter_type", site.institution.opter_type)
+        if len(intent.charges) > self._max_charge_lines:
+            raise InvalidError([_too_many_lines(len(intent.charges), self._max_charge_lines)])
+        return Preparer(site, tolerance=self._tolerance, defaults=Record(dict(peer.defaults)))
+
+
+def visit_number(intent: Intent) -> str:
+    """The hospital's own number of the visit.
+
+    Raises:
+        InvalidError: the message has none.
+    """
+    number = intent.visit.get("ipt_otp_no")
+    if not number:
+        raise InvalidError(
+            [
+                Problem(
+                    kind=ProblemKind.REQUIRED,
+                    code=ProblemCode.FIELD_REQUIRED,
+                    field="ipt_otp_no",
+                    place=intent.visit.place("ipt_otp_no") or intent.place,
+                    zh="缺少住院/门诊号",
+                    en="the hospital's visit number is missing",
+                    remedy_zh="HL7：填写PV1-19；FHIR：填写Encounter.identifier",
+                    remedy_en="HL7: fill PV1-19; FHIR: fill Encounter.identifier",
+                )
+            ]
+        )
+    return number
+
+
+def new_visit(intent: Intent, fixmedins_code: str) -> Visit:
+    """A visit of which the platform knows nothing yet.
+
+    Raises:
+        InvalidError: the message has no visit number.
+    """
+    return Visit(
+        fixmedins_code=fixmedins_code,
+        ipt_otp_no=visit_number(intent),
+        visit_class=intent.visit_class or VisitClass.OUTPATIENT,
+    )
+
+
+def _no_institution(facility: Record, stated: str) -> Problem:
+    return Problem(
+        kind=ProblemKind.FORBIDDEN if stated else ProblemKind.NOT_FOUND,
+        code=ProblemCode.PEER_DENIED if stated else ProblemCode.INSTITUTION_UNKNOWN,
+        field="fixmedins_code",
+        place=facility.place("fixmedins_code"),
+        zh="该发送方不能代表此定点医药机构" if stated else "消息没有说明定点医药机构",
+        en="the sender may not speak for this institution"
+        if stated
+        else "the message does not say which institution it is for",
+    )
+
+
+def _too_many_lines(count: int, most: int) -> Problem:
+    return Problem(
+        kind=ProblemKind.TOO_COSTLY,
+        code=ProblemCode.READ_LIMIT,
+        zh=f"费用明细{count}行，超过限制{most}行",
+        en=f"{count} charge lines exceed the limit of {most}",
+    )
