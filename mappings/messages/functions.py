@@ -8,6 +8,8 @@
 `amount`            exact decimal text in yuan: no exponent, no blanks, every digit kept
 `quantity`          the same for a count, price or ratio
 `digits`            passes if the text has ASCII digits only
+`identity`          an identity number (GB 11643) in upper case, its check digit verified
+`matching PATTERN`  passes if the whole text fits the regular expression, else states nothing
 `upper`, `strip`    upper case; without blanks at both ends
 `map NAME`          the entry of the value map; `*` stands for any other value; an empty entry
                     states nothing; without a fitting entry the value is a problem
@@ -34,6 +36,7 @@ Function = Callable[[str | None], str | None]
 Maker = Callable[[tuple[str, ...], Mapping[str, Mapping[str, str]]], Function]
 
 _NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?")
+_IDENTITY = re.compile(r"[0-9]{15}|[0-9]{17}[0-9X]")
 _TIME = re.compile(
     r"(?P<year>[0-9]{4})(?P<dash>-?)(?P<month>[0-9]{2})(?P=dash)(?P<day>[0-9]{2})"
     r"(?:(?P<sep>[T ]?)(?P<hour>[0-9]{2}):?(?P<minute>[0-9]{2})"
@@ -137,6 +140,26 @@ def _digits(text: str) -> str:
     return text
 
 
+def _identity(text: str) -> str:
+    """GB 11643: 17 digits and a check digit of ISO 7064 MOD 11-2; 15 digits before 1999."""
+    number = text.upper()
+    if not _IDENTITY.fullmatch(number):
+        wrong = True
+    elif len(number) == 15:
+        wrong = False
+    else:
+        total = sum(int(digit) << (17 - at) for at, digit in enumerate(number[:17]))
+        wrong = "10X98765432"[total % 11] != number[17]
+    if wrong:
+        raise _fault(
+            ProblemKind.VALUE,
+            ProblemCode.FIELD_VALUE,
+            "身份证号码无效",
+            "not a valid identity number",
+        )
+    return number
+
+
 def _lifted(function: Callable[[str], str]) -> Function:
     return lambda text: function(text) if text else text
 
@@ -180,6 +203,16 @@ def _make_map(arguments: tuple[str, ...], value_maps: Mapping[str, Mapping[str, 
     return translate
 
 
+def _make_matching(arguments: tuple[str, ...], _: Mapping[str, Mapping[str, str]]) -> Function:
+    if len(arguments) != 1:
+        raise ValueError("matching takes one regular expression")
+    try:
+        pattern = re.compile(arguments[0])
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return lambda text: text if not text or pattern.fullmatch(text) else None
+
+
 def _make_default(arguments: tuple[str, ...], _: Mapping[str, Mapping[str, str]]) -> Function:
     if len(arguments) != 1:
         raise ValueError("default takes one text")
@@ -192,7 +225,9 @@ _MAKERS: dict[str, Maker] = {
     "datetime": _make_datetime,
     "default": _make_default,
     "digits": _plain(_digits),
+    "identity": _plain(_identity),
     "map": _make_map,
+    "matching": _make_matching,
     "quantity": _plain(_number),
     "strip": _plain(str.strip),
     "upper": _plain(str.upper),
