@@ -82,12 +82,12 @@ def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditR
     rows while the chain is intact, plus the square of at most `MAX_BREAKS` findings.
     """
     findings = _pass(rows, head_seq)
-    breaks = _explain(findings, head_seq)
+    breaks = _explain(findings, head_seq, head_hash)
     if head_hash is None:
         breaks.append(AuditBreak(0, BreakKind.HEAD, "the record of the last row is missing"))
     elif not breaks and findings.last == head_seq and findings.last_hash != head_hash:
         breaks.append(_altered(head_seq, "it does not have the hash recorded for the last row"))
-    breaks.sort(key=lambda one: one.seq)
+    breaks.sort(key=lambda one: (one.seq, one.kind))
     return AuditReport(rows=findings.rows, head=findings.last_hash, broken=breaks[:MAX_BREAKS])
 
 
@@ -115,13 +115,16 @@ def _pass(rows: Iterable[Link], head_seq: int) -> _Findings:
     return findings
 
 
-def _explain(findings: _Findings, head_seq: int) -> list[AuditBreak]:
+def _explain(findings: _Findings, head_seq: int, head_hash: str | None) -> list[AuditBreak]:
     last = findings.last
     vacant = [*findings.missing]
     if last < head_seq:
         vacant += range(last + 1, min(head_seq, last + MAX_BREAKS) + 1)
     homes = _homes(findings.strangers, vacant)
     claimed = set(homes.values())
+    if findings.last_hash == head_hash:
+        # Whoever moved the last row may have changed the number in the record of the head.
+        head_seq = homes.get(last, head_seq)
     breaks = [
         _altered(seq, "the row after it continues another hash") for seq in findings.rewritten
     ]
@@ -158,8 +161,8 @@ def _homes(strangers: list[Link], vacant: list[int]) -> dict[int, int]:
     homes: dict[int, int] = {}
     shift = 0
     for row in strangers:
-        # Rows are mostly moved together: the last shift is tried first.
-        for seq in (row.seq + shift, *places):
+        # Rows are mostly moved together: the last shift is tried first, then the neighbours.
+        for seq in (row.seq + shift, row.seq + 1, row.seq - 1, *places):
             if seq != row.seq and row.is_genuine(seq):
                 homes[row.seq] = seq
                 shift = seq - row.seq

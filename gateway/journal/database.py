@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -73,21 +73,16 @@ def prepare(path: Path, migrations: Sequence[Migration], now: str) -> sqlite3.Co
     """
     _check_libraries()
     _create(path)
-    connection = connect(path)
-    try:
-        _check_content(connection, path, new=path.stat().st_size == 0)
+    with _explained(path), contextlib.ExitStack() as undo:
+        connection = _open(path, read_only=False)
+        undo.callback(connection.close)
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise ConfigurationError("its file system has no write-ahead log", file=str(path))
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         migrate(connection, migrations, now, str(path))
-    except sqlite3.Error as error:
-        connection.close()
-        raise _failed(path, error) from error
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+        undo.pop_all()
+        return connection
 
 
 def inspect(path: Path, migrations: Sequence[Migration]) -> None:
@@ -100,14 +95,10 @@ def inspect(path: Path, migrations: Sequence[Migration]) -> None:
     _check_libraries()
     if not path.is_file():
         raise ConfigurationError("there is no journal here", file=str(path))
-    try:
-        with contextlib.closing(connect(path, read_only=True)) as connection:
-            _check_content(connection, path, new=False)
-            if check(connection, migrations, str(path)) < len(migrations):
-                reason = "the journal has an older schema: start the gateway once"
-                raise ConfigurationError(reason, file=str(path))
-    except sqlite3.Error as error:
-        raise _failed(path, error) from error
+    with _explained(path), contextlib.closing(_open(path, read_only=True)) as connection:
+        if check(connection, migrations, str(path)) < len(migrations):
+            reason = "the journal has an older schema: start the gateway once"
+            raise ConfigurationError(reason, file=str(path))
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -121,11 +112,30 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         cached_statements=256,
     )
     connection.row_factory = sqlite3.Row
-    # The log is only read by a reader; opening the file itself read-only would keep it from
-    # making the shared memory that the log needs.
-    connection.execute(f"PRAGMA query_only = {int(read_only)}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        # A reader does not open the file itself read-only: that would keep it from making the
+        # shared memory that the log needs.
+        connection.execute(f"PRAGMA query_only = {int(read_only)}")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A connection to a file that is a journal, or is new."""
+    new = path.stat().st_size == 0
+    with path.open("rb") as file:
+        if not new and file.read(len(_MAGIC)) != _MAGIC:
+            raise ConfigurationError("this file is no SQLite database", file=str(path))
+    connection = connect(path, read_only=read_only)
+    try:
+        _check_content(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -157,12 +167,7 @@ def _create(path: Path) -> None:
         raise _unusable(path, error) from error
 
 
-def _check_content(connection: sqlite3.Connection, path: Path, *, new: bool) -> None:
-    if new:
-        return
-    with path.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ConfigurationError("this file is no SQLite database", file=str(path))
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute(SQL["count_tables"]).fetchone()
     # A process that was killed while it made the file leaves an empty database without our mark.
@@ -178,9 +183,15 @@ def _unusable(path: Path, error: OSError) -> ConfigurationError:
     return ConfigurationError(f"the journal cannot be opened: {error.strerror}", file=str(path))
 
 
-def _failed(path: Path, error: sqlite3.Error) -> JournalError:
-    if "locked" in str(error):
-        return JournalError(f"{path}: another program has locked the journal: {error}")
-    if type(error) is sqlite3.DatabaseError:
-        return JournalError(f"{path}: the journal is damaged: {error}")
-    return JournalError(f"{path}: the journal cannot be opened: {error}")
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Says in the words of an operator why SQLite could not open the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        reason = "cannot be opened"
+        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+            reason = "is locked by another program"
+        elif error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
+            reason = "is damaged"
+        raise JournalError(f"{path}: the journal {reason}: {error}") from error

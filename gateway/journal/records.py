@@ -83,8 +83,8 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
     `new`: never seen. `replay`: same content, `answer` is what was answered. `conflict`: the key
     was used for other content. `running`: this process is working on it. `resume`: an earlier
-    process stopped before answering, or released it; this one owns it now. `intent_context` is the context of
-    the message as first stored.
+    process stopped before answering, or it was released; this one owns it now. `intent_context`
+    is the context of the message as first stored.
     """
 
     exchange_id: str

@@ -76,8 +76,9 @@ class SQLiteJournal:
     ) -> SQLiteJournal:
         """Open the journal, creating it where there is none.
 
-        `clock` is the machine's when none is given. `new_id` gives exchange and instance ids, each only once.
-        `read_only` reads beside the process that has the journal open; every write is refused.
+        `clock` is the machine's when none is given. `new_id` gives exchange and instance ids,
+        each only once. `read_only` reads beside the process that has the journal open; every
+        write is refused.
 
         Raises:
             ConfigurationError: the file is no journal, is newer than this code, or (read only)
@@ -107,7 +108,8 @@ class SQLiteJournal:
         lock = database.Lock(path)
         try:
             connection = database.prepare(path, load_migrations(), china_time(clock.now()))
-            return cls(Writer(connection), Readers(reading, READERS), lock, clock, new_id)
+            readers = Readers(reading, READERS)
+            return cls(Writer(connection), readers, lock, clock, new_id)
         except BaseException:
             lock.release()
             raise

@@ -1,0 +1,112 @@
+"""The suite of the journal: every test that asks for `open_journal` holds for every store.
+
+A further implementation adds its name to `STORES` and its way of opening to `open_journal`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from gateway.clock import CHINA
+from gateway.intents import Message
+from gateway.journal import Journal, Send, SQLiteJournal
+
+STORES = ["sqlite"]
+NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=CHINA)
+
+
+class HandClock:
+    """A clock that stands until somebody turns it."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """The journal's clock; `clock.time` turns it."""
+    return HandClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """The file of the SQLite journal."""
+    return tmp_path / "journal.db"
+
+
+@pytest_asyncio.fixture(params=STORES)
+async def open_journal(path: Path, clock: HandClock) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Opens the journal as a new process would; the one opened before is closed first."""
+    opened: list[SQLiteJournal] = []
+
+    async def open_() -> SQLiteJournal:
+        for journal in opened:
+            await journal.close()
+        opened.append(await SQLiteJournal.open(path, clock=clock))
+        return opened[-1]
+
+    yield open_
+    for journal in opened:
+        await journal.close()
+
+
+@pytest_asyncio.fixture
+async def journal(open_journal: Callable[[], Awaitable[Journal]]) -> Journal:
+    """An empty journal."""
+    return await open_journal()
+
+
+@pytest.fixture
+def message() -> Callable[..., Message]:
+    """Makes messages; every one has another control id unless one is given."""
+    numbers = itertools.count(1)
+
+    def make(**changes: Any) -> Message:
+        values: dict[str, Any] = {
+            "protocol": "hl7v2",
+            "peer": "his",
+            "sender": "HIS|HOSPITAL",
+            "control_id": f"M{next(numbers)}",
+            "kind": "DFT^P03",
+            "fingerprint": "f" * 64,
+        }
+        return Message(**{**values, **changes})
+
+    return make
+
+
+@pytest.fixture
+def send() -> Callable[..., Send]:
+    """Makes sends of the settlement of one visit, outside any exchange."""
+    numbers = itertools.count(1)
+
+    def make(**changes: Any) -> Send:
+        values: dict[str, Any] = {
+            "msgid": f"H4301000000120260302120000{next(numbers):04d}",
+            "exchange_id": "",
+            "infno": "2207",
+            "visit_key": "H43010000001/V1",
+            "fixmedins_code": "H43010000001",
+            "insuplc_admdvs": "430100",
+            "pooling_region": "430100",
+            "channel": "changsha",
+            "digest": "d" * 64,
+            "money": True,
+            "psn_no": "43010000000000000001",
+        }
+        return Send(**{**values, **changes})
+
+    return make
