@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -31,6 +32,7 @@ from gateway.settings import PeerSettings
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.explaining import Explainer, Explanation
+from gateway.telemetry import StationLine
 
 
 class Adapter(Protocol):
@@ -73,7 +75,15 @@ class Adapter(Protocol):
 class Watcher(Protocol):
     """Is told what passes, for log lines and metrics; is given no patient data."""
 
-    def refused(self, protocol: str, peer: str, error: Exception) -> None:
+    def station(self, name: str, **fields: Any) -> AbstractContextManager[StationLine]:
+        """A passage of a station."""
+        ...
+
+    def exchange(self, exchange_id: str, message: Message) -> AbstractContextManager[None]:
+        """The work on one message."""
+        ...
+
+    def refused(self, protocol: str, peer: str, error: GatewayError) -> None:
         """A message was refused before it had an exchange."""
         ...
 
@@ -81,11 +91,11 @@ class Watcher(Protocol):
         """A message is durable; `kind` is new, resume, replay or running."""
         ...
 
-    def answered(self, exchange_id: str, message: Message, result: Result, seconds: float) -> None:
+    def answered(self, message: Message, result: Result, seconds: float) -> None:
         """A message has its answer."""
         ...
 
-    def failed(self, exchange_id: str, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """Something of ours broke."""
         ...
 
@@ -148,10 +158,12 @@ class Pipeline:
         try:
             if self.in_flight >= self._max_in_flight:
                 raise NotSentError("the gateway is busy", retry_after=1)
-            message = await adapter.read(raw, peer, meta)
-            begun = await self._journal.begin_exchange(
-                message, adapter.redact(raw), stamp(self._clock.now())
-            )
+            with self._watcher.station("read", protocol=protocol, bytes=len(raw)):
+                message = await adapter.read(raw, peer, meta)
+            with self._watcher.station("receive", protocol=protocol, kind=message.kind):
+                begun = await self._journal.begin_exchange(
+                    message, adapter.redact(raw), stamp(self._clock.now())
+                )
             if begun.kind == "conflict":
                 raise DuplicateError([_conflict(message)])
         except (MessageError, NotSentError) as error:
@@ -159,7 +171,7 @@ class Pipeline:
             received.answer = adapter.refuse(raw, meta, error, message.context if message else None)
             return received
         except GatewayError as error:
-            self._watcher.failed("", error)
+            self._watcher.failed(error)
             received.answer = adapter.refuse(raw, meta, error, message.context if message else None)
             return received
         received.exchange_id = begun.exchange_id
@@ -192,32 +204,38 @@ class Pipeline:
     async def _work(self, received: Received) -> Answer:
         message, adapter = received.message, self._adapters[received.protocol]
         assert message is not None
-        began = self._clock.monotonic()
-        result = await self._carry_out(received, message, adapter)
-        try:
-            answer = adapter.answer(message.kind, message.context, result)
-            answer.final = result.status is not Status.UNKNOWN
-            answer.outcome = result.status
-            events = [_answered(received.exchange_id, result)]
-            if result.status is Status.NOT_SENT:
-                await self._journal.release_exchange(received.exchange_id, events=events)
-            else:
-                await self._journal.finish_exchange(
-                    received.exchange_id, answer, result, events=events
-                )
-        except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
-            self._watcher.failed(received.exchange_id, error)
-            answer = adapter.refuse(b"", {}, error, message.context)
-        self._watcher.answered(
-            received.exchange_id, message, result, self._clock.monotonic() - began
-        )
+        with self._watcher.exchange(received.exchange_id, message):
+            began = self._clock.monotonic()
+            result = await self._carry_out(received, message, adapter)
+            try:
+                with self._watcher.station("answer", outcome=result.status.value):
+                    answer = await self._answer(received.exchange_id, message, adapter, result)
+            except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
+                self._watcher.failed(error)
+                answer = adapter.refuse(b"", {}, error, message.context)
+            self._watcher.answered(message, result, self._clock.monotonic() - began)
+        return answer
+
+    async def _answer(
+        self, exchange_id: str, message: Message, adapter: Adapter, result: Result
+    ) -> Answer:
+        """Station 10; a message of which nothing was sent may come again and is tried again."""
+        answer = adapter.answer(message.kind, message.context, result)
+        answer.final = result.status is not Status.UNKNOWN
+        answer.outcome = result.status
+        events = [_answered(exchange_id, result)]
+        if result.status is Status.NOT_SENT:
+            await self._journal.release_exchange(exchange_id, events=events)
+        else:
+            await self._journal.finish_exchange(exchange_id, answer, result, events=events)
         return answer
 
     async def _carry_out(self, received: Received, message: Message, adapter: Adapter) -> Result:
         """Stations 3 to 9; whatever happens there becomes a result."""
         intent = Intent(verb=Verb.IGNORE)
         try:
-            intent, problems = await adapter.understand(message, received.peer)
+            with self._watcher.station("understand"):
+                intent, problems = await adapter.understand(message, received.peer)
             _number_unnumbered(intent, message)
             if any(problem.stops for problem in problems):
                 return Result(status=Status.INVALID, intent=intent, problems=problems)
@@ -227,7 +245,7 @@ class Pipeline:
         except MessageError as error:
             return Result(status=Status.INVALID, intent=intent, problems=list(error.problems))
         except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
-            self._watcher.failed(received.exchange_id, error)
+            self._watcher.failed(error)
             return Result(
                 status=await self._after_failure(received.exchange_id),
                 intent=intent,

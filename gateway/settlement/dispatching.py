@@ -7,9 +7,10 @@ transaction is in flight per visit; an unknown outcome is never sent again under
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import date
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -31,6 +32,7 @@ from gateway.intents import (
 from gateway.journal import AuditEvent, Journal, Send, VisitRow
 from gateway.routing import Route, Router
 from gateway.settings import InstitutionSettings
+from gateway.telemetry import StationLine
 
 OUTCOME_NAMES: dict[type, str] = {
     Accepted: "accepted",
@@ -43,7 +45,11 @@ OUTCOME_NAMES: dict[type, str] = {
 class Observer(Protocol):
     """Is told of every call, for log lines and metrics."""
 
-    def called(self, exchange_id: str, report: CallReport) -> None:
+    def station(self, name: str, **fields: Any) -> AbstractContextManager[StationLine]:
+        """A passage of a station."""
+        ...
+
+    def called(self, report: CallReport) -> None:
         """A call has its outcome."""
         ...
 
@@ -103,13 +109,19 @@ class Dispatcher:
             StateError: another money transaction of the visit is in flight or unknown.
         """
         institution = self._institutions[call.fixmedins_code]
-        route = self._router.route(
-            call.insuplc_admdvs,
-            institution,
-            insutype=insutype,
-            on=on or self._clock.now().date(),
-            first_identification=not call.psn_no,
-        )
+        with self._observer.station("route", infno=call.infno) as line:
+            route = self._router.route(
+                call.insuplc_admdvs,
+                institution,
+                insutype=insutype,
+                on=on or self._clock.now().date(),
+                first_identification=not call.psn_no,
+            )
+            line.note(
+                pooling_region=route.pooling_region,
+                route_class=route.route_class,
+                channel=route.channel,
+            )
         channel = self._channels[route.channel]
         sign_no = ""
         if self.sign_in is not None and channel.profile.sign_in and call.infno[:2] != "90":
@@ -160,25 +172,15 @@ class Dispatcher:
             "route_class": route.route_class,
             "channel": route.channel,
         }
-        await self._journal.record_send(
-            Send(
-                msgid=msgid,
-                exchange_id=exchange_id,
-                infno=call.infno,
-                visit_key=call.visit_key,
-                fixmedins_code=call.fixmedins_code,
-                insuplc_admdvs=call.insuplc_admdvs,
-                pooling_region=route.pooling_region,
-                channel=route.channel,
-                digest=digest(call),
-                money=call.money,
-                psn_no=call.psn_no,
-                reverses=call.reverses,
-            ),
-            events=[AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})],
-        )
+        with self._observer.station("record", infno=call.infno, msgid=msgid):
+            await self._journal.record_send(
+                _send(call, msgid, exchange_id, route),
+                events=[AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})],
+            )
         began = self._clock.monotonic()
-        outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+        with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
+            outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+            line.note(outcome=OUTCOME_NAMES[type(outcome)])
         seconds = self._clock.monotonic() - began
         outcome, visit = interpret(outcome, msgid)
         reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
@@ -198,7 +200,7 @@ class Dispatcher:
             visit=visit,
             events=[AuditEvent(exchange_id, "send", detail)],
         )
-        self._observer.called(exchange_id, report)
+        self._observer.called(report)
         return Dispatched(outcome, report, route)
 
     async def _new_msgid(self, call: Call) -> str:
@@ -207,6 +209,23 @@ class Dispatcher:
         now = self._clock.now()
         serial = await self._journal.next_serial(call.fixmedins_code, now.strftime("%Y%m%d%H%M%S"))
         return new_msgid(call.fixmedins_code, now, serial)
+
+
+def _send(call: Call, msgid: str, exchange_id: str, route: Route) -> Send:
+    return Send(
+        msgid=msgid,
+        exchange_id=exchange_id,
+        infno=call.infno,
+        visit_key=call.visit_key,
+        fixmedins_code=call.fixmedins_code,
+        insuplc_admdvs=call.insuplc_admdvs,
+        pooling_region=route.pooling_region,
+        channel=route.channel,
+        digest=digest(call),
+        money=call.money,
+        psn_no=call.psn_no,
+        reverses=call.reverses,
+    )
 
 
 def digest(call: Call) -> str:

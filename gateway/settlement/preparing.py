@@ -8,7 +8,8 @@ check that is made again before each send.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -36,6 +37,7 @@ from gateway.settlement.totals import (
     settlement_options,
 )
 from gateway.settlement.visits import Visit, VisitState
+from gateway.telemetry import StationLine
 
 PATIENT_CLASSES = {"E": "emergency", "EMER": "emergency"}
 """Patient class (HL7 table 0004, FHIR ActCode) to the profile's kind of visit, where it is not
@@ -51,6 +53,15 @@ class Site(msgspec.Struct):
     filler: Filler
     checker: Checker
     coder: Coder
+
+
+Stations = Callable[..., AbstractContextManager[StationLine]]
+"""Opens a passage of a station by its name."""
+
+
+def unwatched(_name: str, **_fields: str) -> AbstractContextManager[StationLine]:
+    """No log line: for explaining, where nothing happens."""
+    return nullcontext(StationLine())
 
 
 class Prepared(msgspec.Struct, kw_only=True):
@@ -69,10 +80,13 @@ class Prepared(msgspec.Struct, kw_only=True):
 class Preparer:
     """Prepares the messages of one institution."""
 
-    def __init__(self, site: Site, *, tolerance: Decimal, defaults: Record) -> None:
+    def __init__(
+        self, site: Site, *, tolerance: Decimal, defaults: Record, stations: Stations = unwatched
+    ) -> None:
         self.site = site
         self._tolerance = tolerance
         self._defaults = defaults
+        self._stations = stations
 
     def prepare(
         self, intent: Intent, visit: Visit | None, now: datetime, *, assume_open: bool = False
@@ -86,15 +100,33 @@ class Preparer:
         if assume_open and visit is not None:
             state = _assumed_state(intent.verb, visit) or state
             prepared.deferred = _REMEMBERED
-        marks = plan(intent.verb, intent.visit_class, state)
-        if marks is None:
-            prepared.problems.append(_impossible(intent, state))
-            return prepared
-        for charge in intent.charges:
-            prepared.problems += complete_amounts(charge, self._tolerance)
-        if not intent.coded:
-            prepared.problems += self.site.coder.code(intent, now.date())
-            intent.coded = True
+        with self._stations("plan", verb=intent.verb.value) as line:
+            marks = plan(intent.verb, intent.visit_class, state)
+            if marks is None:
+                prepared.problems.append(_impossible(intent, state))
+                line.note(outcome="impossible")
+                return prepared
+            line.note(calls=[mark.rstrip("?%+*") for mark in marks])
+        with self._stations("code", lines=len(intent.charges)):
+            for charge in intent.charges:
+                prepared.problems += complete_amounts(charge, self._tolerance)
+            if not intent.coded:
+                prepared.problems += self.site.coder.code(intent, now.date())
+                intent.coded = True
+        with self._stations("check") as line:
+            self._check_all(prepared, marks, intent, visit, now)
+            line.note(problems=[problem.code.value for problem in prepared.problems])
+        return prepared
+
+    def _check_all(
+        self,
+        prepared: Prepared,
+        marks: Sequence[str],
+        intent: Intent,
+        visit: Visit | None,
+        now: datetime,
+    ) -> None:
+        """Number and batch the lines, expand the steps, and check what they will send."""
         self._complete(intent, visit, now)
         _summarise_diagnoses(intent, visit)
         new: list[Record] = []
@@ -109,7 +141,6 @@ class Preparer:
             prepared.problems += money_problems(intent, visit, prepared.steps, uploads)
         if not prepared.stops:
             prepared.problems += self._preflight(prepared, intent, visit)
-        return prepared
 
     def fill(self, step: Step, intent: Intent, visit: Visit | None) -> Filled:
         """The input of one step from the records as they stand now."""

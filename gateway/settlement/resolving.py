@@ -49,7 +49,7 @@ class ResolverWatcher(Protocol):
         """An outcome is known."""
         ...
 
-    def failed(self, exchange_id: str, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         """A step broke and is tried again at the next look."""
         ...
 
@@ -86,7 +86,7 @@ class Resolver:
             try:
                 await self.look()
             except GatewayError as error:
-                self._watcher.failed("", error)
+                self._watcher.failed(error)
             await asyncio.sleep(self._settings.interval)
 
     async def look(self) -> None:
@@ -104,7 +104,7 @@ class Resolver:
                 async with self._conductor.locks.hold(await self._lock_key(send)):
                     await self._resolve(send)
             except GatewayError as error:
-                self._watcher.failed(send.exchange_id, error)
+                self._watcher.failed(error)
 
     def _is_due(self, send: SendRow) -> bool:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)

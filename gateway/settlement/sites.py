@@ -8,7 +8,7 @@ from decimal import Decimal
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
-from gateway.settlement.preparing import Preparer, Site
+from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
 from gateway.settlement.visits import Visit
 
 SETTING_OF = {Verb.REGISTER: VisitClass.OUTPATIENT, Verb.ADMIT: VisitClass.INPATIENT}
@@ -22,8 +22,14 @@ class Sites:
     """
 
     def __init__(
-        self, sites: Mapping[str, Site], *, tolerance: Decimal, max_charge_lines: int
+        self,
+        sites: Mapping[str, Site],
+        *,
+        tolerance: Decimal,
+        max_charge_lines: int,
+        stations: Stations = unwatched,
     ) -> None:
+        self._stations = stations
         self._sites = sites
         self._tolerance = tolerance
         self._max_charge_lines = max_charge_lines
@@ -63,7 +69,12 @@ class Sites:
         operator.setdefault("opter_type", site.institution.opter_type)
         if len(intent.charges) > self._max_charge_lines:
             raise InvalidError([_too_many_lines(len(intent.charges), self._max_charge_lines)])
-        return Preparer(site, tolerance=self._tolerance, defaults=Record(dict(peer.defaults)))
+        return Preparer(
+            site,
+            tolerance=self._tolerance,
+            defaults=Record(dict(peer.defaults)),
+            stations=self._stations,
+        )
 
 
 def visit_number(intent: Intent) -> str:

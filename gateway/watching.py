@@ -1,0 +1,106 @@
+"""What the pipeline, the dispatcher and the resolver report, as log lines and metrics.
+
+One line a station with the exchange id, the transaction number, the outcome and the duration;
+nothing that identifies a patient (the redaction of `gateway.telemetry` stands behind this).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
+from gateway.intents import CallReport, Message, Result
+from gateway.telemetry import Logger, Metrics, StationLine, exchange_scope, station
+
+
+class Watch:
+    """Log lines and metrics of one gateway."""
+
+    def __init__(self, log: Logger, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def station(self, name: str, **fields: Any) -> AbstractContextManager[StationLine]:
+        """A passage of a station: one line when it is left."""
+        return station(self._log, name, metrics=self._metrics, **fields)
+
+    @contextmanager
+    def exchange(self, exchange_id: str, message: Message) -> Iterator[None]:
+        """Every line inside names the exchange; the message counts as in flight."""
+        gauge = self._metrics.in_flight.labels(message.protocol)
+        with ExitStack() as stack:
+            stack.enter_context(
+                exchange_scope(
+                    exchange_id, protocol=message.protocol, peer=message.peer, kind=message.kind
+                )
+            )
+            stack.enter_context(gauge.track_inprogress())
+            yield
+
+    def refused(self, protocol: str, peer: str, error: GatewayError) -> None:
+        """A message was refused before it had an exchange."""
+        if isinstance(error, UnreadableError):
+            self._metrics.bad_input.labels(protocol).inc()
+        codes: list[str] = []
+        places: list[str] = []
+        if isinstance(error, MessageError):
+            codes = [problem.code.value for problem in error.problems]
+            places = [problem.place for problem in error.problems if problem.place]
+        self._count(codes)
+        self._log.warning(
+            "message refused",
+            protocol=protocol,
+            peer=peer,
+            error=type(error).__name__,
+            problems=codes,
+            places=places,
+        )
+
+    def accepted(self, exchange_id: str, message: Message, kind: str) -> None:
+        """A message is durable, or was known."""
+        self._log.info(
+            "message accepted",
+            exchange=exchange_id,
+            protocol=message.protocol,
+            peer=message.peer,
+            kind=message.kind,
+            state=kind,
+        )
+
+    def answered(self, message: Message, result: Result, seconds: float) -> None:
+        """A message has its answer."""
+        codes = [problem.code.value for problem in result.problems]
+        self._metrics.message(message.protocol, message.kind, result.status.value, seconds)
+        self._count(codes)
+        self._log.info(
+            "message answered",
+            outcome=result.status.value,
+            verb=result.intent.verb.value,
+            calls=[call.infno for call in result.calls],
+            problems=codes,
+            places=[problem.place for problem in result.problems if problem.place],
+            seconds=seconds,
+        )
+
+    def called(self, report: CallReport) -> None:
+        """A call has its outcome."""
+        self._metrics.call(report.infno, report.outcome, report.seconds)
+
+    def failed(self, error: Exception) -> None:
+        """Something of ours broke."""
+        level = self._log.warning if isinstance(error, NotSentError) else self._log.error
+        level("failure", error=type(error).__name__, exc_info=error)
+
+    def unknown_open(self, count: int) -> None:
+        """So many outcomes are unknown now."""
+        self._metrics.unknown_open.set(count)
+
+    def resolved(self, msgid: str, infno: str, how: str) -> None:
+        """An outcome is known."""
+        self._log.warning("outcome resolved", msgid=msgid, infno=infno, outcome=how)
+
+    def _count(self, codes: list[str]) -> None:
+        for code in codes:
+            self._metrics.problems.labels(code).inc()
