@@ -1,0 +1,365 @@
+"""The HTTP port: permissions, limits, deadlines, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import ssl
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import structlog
+import trustme
+
+from gateway.errors import ConfigurationError
+from gateway.inbound.http import tls_context
+from gateway.inbound.http_routes import Permission
+from gateway.settings import LogSettings
+from gateway.telemetry import configure_logging
+
+TOKEN = "t-7f3a9b2c4d5e6f708192"
+MakePort = Callable[..., Awaitable[Any]]
+
+
+def test_every_route_declares_who_may_use_it(port: Any) -> None:
+    """Without a token only liveness and readiness answer; what is new has to be listed here."""
+    permissions = {(r.method, r.path): r.permission for r in port.server.all_routes()}
+    open_routes = {key for key, permission in permissions.items() if permission != "peer"}
+    assert open_routes == {
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+        ("GET", "/metrics"),
+    }
+    assert permissions["GET", "/metrics"] is Permission.LOCAL
+
+
+async def test_every_route_for_peers_refuses_strangers(
+    port: Any, stranger: aiohttp.ClientSession
+) -> None:
+    """The declared permission is the one that works."""
+    for route in port.server.all_routes():
+        if route.permission is not Permission.PEER:
+            continue
+        url = port.url + route.path.replace("{infno}", "2207")
+        async with stranger.request(route.method, url, data=b"{}") as response:
+            assert response.status == 401
+            assert response.headers["WWW-Authenticate"] == "Bearer"
+            assert (await response.json())["problems"][0]["code"] == "PEER-DENIED"
+    assert port.pipeline.seen == []
+    assert port.value("gateway_http_denied_total", reason="token") == 2.0
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer wrong", "Basic dDp0", "Bearer", "bearer  ", f"Token {TOKEN}"]
+)
+async def test_only_a_bearer_token_of_the_settings_opens(
+    port: Any, stranger: aiohttp.ClientSession, header: str
+) -> None:
+    """Other schemes and other tokens are refused alike."""
+    async with stranger.post(f"{port.url}/fsi", headers={"Authorization": header}) as response:
+        assert response.status == 401
+
+
+async def test_a_token_from_elsewhere_is_refused(
+    port: Any, stranger: aiohttp.ClientSession
+) -> None:
+    """A peer with addresses speaks from them only."""
+    headers = {"Authorization": "Bearer elsewhere"}
+    async with stranger.post(f"{port.url}/fsi", headers=headers) as response:
+        assert response.status == 403
+    assert port.value("gateway_http_denied_total", reason="address") == 1.0
+
+
+async def test_a_national_request_reaches_the_pipeline_with_its_peer(
+    port: Any, client: aiohttp.ClientSession
+) -> None:
+    """Body, peer, transaction of the path and charset are given on as they came."""
+    headers = {"Content-Type": "application/json; charset=GB18030"}
+    async with client.post(f"{port.url}/fsi/2207", data=b"{ }", headers=headers) as response:
+        assert (response.status, await response.read()) == (200, b"{}")
+        assert response.headers["Cache-Control"] == "no-store"
+    assert port.pipeline.seen == [
+        (
+            "fsi",
+            b"{ }",
+            "HIS",
+            {"content_type": "application/json; charset=GB18030", "infno": "2207"},
+        )
+    ]
+
+
+async def test_live_and_ready_answer_without_token(
+    port: Any, stranger: aiohttp.ClientSession
+) -> None:
+    """Liveness is the process, readiness its parts."""
+    async with stranger.get(f"{port.url}/health/live") as response:
+        assert (response.status, await response.json()) == (200, {"status": "live"})
+    async with stranger.get(f"{port.url}/health/ready") as response:
+        assert response.status == 200
+    port.ready["journal"] = False
+    async with stranger.get(f"{port.url}/health/ready") as response:
+        assert response.status == 503
+        assert await response.json() == {"status": "not-ready", "checks": {"journal": False}}
+
+
+async def test_metrics_are_prometheus_text(port: Any, stranger: aiohttp.ClientSession) -> None:
+    """From this machine no token is needed."""
+    async with stranger.get(f"{port.url}/metrics") as response:
+        assert response.status == 200
+        assert response.content_type == "text/plain"
+        assert "gateway_unknown_open 0.0" in await response.text()
+
+
+async def test_an_unknown_path_is_a_json_answer(port: Any, client: aiohttp.ClientSession) -> None:
+    """404 and 405 have our form, also for a known path below another protocol."""
+    async with client.get(f"{port.url}/nothing/here") as response:
+        assert response.status == 404
+        assert (await response.json())["problems"][0]["code"] == "NOT-FOUND"
+    async with client.get(f"{port.url}/fsi/2207") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "POST"
+        assert (await response.json())["infcode"] == -1
+
+
+async def test_a_body_beyond_the_limit_is_refused(port: Any, client: aiohttp.ClientSession) -> None:
+    """Announced or in chunks, one byte more than the setting is 413."""
+    async with client.post(f"{port.url}/fsi", data=b"x" * 10_000) as response:
+        assert response.status == 200
+    async with client.post(f"{port.url}/fsi", data=b"x" * 10_001) as response:
+        assert response.status == 413
+
+    async def chunks() -> Any:
+        for _ in range(11):
+            yield b"x" * 1000
+
+    async with client.post(f"{port.url}/fsi", data=chunks()) as response:
+        assert response.status == 413
+        assert (await response.json())["problems"][0]["code"] == "READ-LIMIT"
+
+
+async def test_a_compressed_body_is_refused(port: Any, client: aiohttp.ClientSession) -> None:
+    """A small body that unpacks to gigabytes is not unpacked."""
+    headers = {"Content-Encoding": "gzip"}
+    async with client.post(f"{port.url}/fsi", data=b"\x1f\x8b", headers=headers) as response:
+        assert response.status == 415
+
+
+async def test_a_head_that_trickles_in_is_cut_off_at_the_deadline(make_port: MakePort) -> None:
+    """A byte now and then does not hold a connection (slowloris)."""
+    port = await make_port(request_timeout=0.3)
+    reader, writer = await port.connect()
+    writer.write(b"POST /fsi HTTP/1.1\r\nHost: x\r\n")
+
+    async def trickle() -> None:
+        while not writer.is_closing():
+            writer.write(b"X: y\r\n")
+            await asyncio.sleep(0.02)
+
+    task = asyncio.create_task(trickle())
+    answer = await asyncio.wait_for(reader.read(), 5)
+    task.cancel()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert port.value("gateway_connections_refused_total", port="http", reason="slow") == 1.0
+
+
+async def test_a_body_that_trickles_in_is_answered_408(make_port: MakePort) -> None:
+    """The deadline counts to the last byte of the body."""
+    port = await make_port(request_timeout=0.3)
+    reader, writer = await port.connect()
+    writer.write(
+        b"POST /fsi HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n{"
+    )
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert port.pipeline.seen == []
+
+
+async def test_a_connection_that_says_nothing_is_closed(make_port: MakePort) -> None:
+    """Without a byte there is nobody to answer."""
+    port = await make_port(request_timeout=0.2)
+    reader, writer = await port.connect()
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    assert port.value("gateway_connections_refused_total", port="http", reason="idle") == 1.0
+
+
+async def test_work_may_take_longer_than_the_deadline_of_a_request(
+    make_port: MakePort, client: aiohttp.ClientSession
+) -> None:
+    """The deadline is the client's; a slow platform does not cut the answer off."""
+    port = await make_port(request_timeout=0.2)
+    port.pipeline.before = lambda: asyncio.sleep(0.5)
+    async with client.post(f"{port.url}/fsi", data=b"{}") as response:
+        assert response.status == 200
+
+
+async def test_a_connection_too_many_is_closed_and_the_others_live(make_port: MakePort) -> None:
+    """The limit protects those who are already served."""
+    port = await make_port(max_connections=2)
+    held = [await port.connect() for _ in range(2)]
+    reader, writer = await port.connect()
+    with suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    assert port.value("gateway_connections_refused_total", port="http", reason="full") == 1.0
+    held[0][1].write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert (await asyncio.wait_for(held[0][0].read(), 5)).startswith(b"HTTP/1.1 200")
+    held[1][1].close()
+    held[0][1].close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\x0bMSH|^~\\&|HIS|H|||20260301||ADT^A04|1|P|2.5\r\x1c\r",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(40) + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nbroken header\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+        b"POST /fsi HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        bytes(range(256)) * 8 + b"\r\n\r\n",
+    ],
+    ids=["HL7", "TLS", "no header", "long line", "negative length", "every byte"],
+)
+async def test_bytes_that_are_no_http_get_one_answer_and_are_counted(
+    make_port: MakePort, raw: bytes
+) -> None:
+    """400 in JSON or a closed connection; the bytes are not quoted."""
+    port = await make_port(request_timeout=0.5)
+    reader, writer = await port.connect()
+    writer.write(raw)
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 ", b"HTTP/1.1 408 "))
+    if b" 400 " in answer[:13]:
+        assert b"READ-SYNTAX" in answer
+        assert port.value("gateway_bad_input_total", protocol="http") == 1.0
+
+
+async def test_a_broken_chunk_is_answered_and_counted(port: Any) -> None:
+    """A body that ends in nonsense is no message."""
+    reader, writer = await port.connect()
+    writer.write(
+        b"POST /fsi HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+        b"Authorization: Bearer " + TOKEN.encode() + b"\r\n\r\nzz\r\n"
+    )
+    answer = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert port.pipeline.seen == []
+    assert port.value("gateway_bad_input_total", protocol="http") == 1.0
+
+
+async def test_a_handler_that_breaks_is_answered_without_its_words(
+    port: Any, client: aiohttp.ClientSession
+) -> None:
+    """500, do not repeat, and nothing of the exception."""
+
+    async def fail() -> None:
+        raise ValueError("张伟示")
+
+    port.pipeline.before = fail
+    async with client.post(f"{port.url}/fsi", data=b"{}") as response:
+        text = await response.text()
+        assert response.status == 500
+        assert "请勿重复提交" in text
+        assert "张伟示" not in text
+
+
+async def test_stopping_lets_the_request_in_work_finish(
+    make_port: MakePort, client: aiohttp.ClientSession
+) -> None:
+    """What was taken is answered; then the port is closed."""
+    port = await make_port()
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        begun.set()
+        await release.wait()
+
+    port.pipeline.before = hold
+    url = port.url
+    request = asyncio.create_task(client.post(f"{url}/fsi", data=b"{}"))
+    await begun.wait()
+    stopping = asyncio.create_task(port.server.stop(grace=5.0))
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    release.set()
+    response = await request
+    assert response.status == 200
+    await stopping
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await client.get(f"{url}/health/live")
+
+
+async def test_log_lines_of_requests_hold_no_path_query_header_or_body(
+    port: Any, client: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate number in the URL, a name in the body, the token: none is written."""
+    stream = io.StringIO()
+    before = list(logging.getLogger().handlers)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    configure_logging(LogSettings(level="DEBUG"), stream=stream)
+    try:
+        url = f"{port.url}/fsi/43019919800101001X?name=张伟示"
+        async with client.post(url, data="张伟示 A12345678".encode()) as response:
+            assert response.status == 200
+        async with client.get(f"{port.url}/43019919800101001X") as response:
+            assert response.status == 404
+    finally:
+        logging.getLogger().handlers[:] = before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    http = [line for line in written if line["event"] == "http"]
+    assert [(line["route"], line["method"], line["status"]) for line in http] == [
+        ("/fsi/{infno}", "POST", 200),
+        ("unmatched", "GET", 404),
+    ]
+    for canary in ("张伟示", "43019919800101001X", "A12345678", TOKEN):
+        assert canary not in stream.getvalue()
+
+
+async def test_requests_are_counted_by_template(port: Any, client: aiohttp.ClientSession) -> None:
+    """Ten thousand different paths are one series."""
+    for number in range(5):
+        async with client.get(f"{port.url}/x{number}"):
+            pass
+    labels = {"route": "unmatched", "method": "GET", "status": "404"}
+    assert port.value("gateway_http_requests_total", **labels) == 5.0
+
+
+async def test_the_port_speaks_tls_when_told_so(
+    make_port: MakePort, stranger: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """Certificate and key from the settings; at least TLS 1.2."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    certificate, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    port = await make_port(tls_certificate_file=certificate, tls_key_file=key)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    url = port.url.replace("http:", "https:") + "/health/live"
+    async with stranger.get(url, ssl=context) as response:
+        assert response.status == 200
+
+
+def test_half_a_tls_setting_stops_the_start(tmp_path: Path) -> None:
+    """A certificate without key would otherwise mean clear text."""
+    with pytest.raises(ConfigurationError, match="go together"):
+        tls_context(tmp_path / "chain.pem", None)
+    with pytest.raises(ConfigurationError, match=r"chain\.pem"):
+        tls_context(tmp_path / "chain.pem", tmp_path / "key.pem")
