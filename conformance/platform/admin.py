@@ -43,8 +43,8 @@ _LISTS = {
     ),
     "visits": (
         (
-            "SELECT mdtrt_id, region, fixmedins_code, setting, insutype, pool, med_type, ipt_otp_no, "
-            "begntime, endtime, state, msgid FROM visits"
+            "SELECT mdtrt_id, region, fixmedins_code, setting, insutype, pool, med_type, "
+            "ipt_otp_no, begntime, endtime, state, msgid FROM visits"
         ),
         ("region", "state", "mdtrt_id", "msgid"),
     ),

@@ -132,7 +132,7 @@ class Centre:
     def _read(self, body: bytes) -> dict[str, Any]:
         try:
             document = wire.decode(body)
-        except msgspec.DecodeError:
+        except ValueError:
             raise Refusal("报文不是有效的JSON格式") from None
         if not isinstance(document, dict):
             raise Refusal("报文不是JSON对象")

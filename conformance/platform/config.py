@@ -92,8 +92,8 @@ class RegionConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cainfo: bool = False
     sign_in: bool = False
     infcode_text: bool = False
-    reversible: list[str] = ["2207", "2304", "2401"]
-    open_dictionaries: list[str] = []
+    reversible: tuple[str, ...] = ("2207", "2304", "2401")
+    open_dictionaries: tuple[str, ...] = ()
     clr_types: dict[str, str] = {}
     discharge_first: bool = True
     refusal_status: int = 401

@@ -129,13 +129,21 @@ def _number(field: Field, value: Any, place: str) -> Iterator[str]:
     if not number.is_finite():
         yield f"{place}({field.label})应为数字"
         return
+    if field.precision is None:
+        return
     scale = field.scale or 0
-    exponent = number.normalize().as_tuple().exponent
-    assert isinstance(exponent, int)
-    if field.precision is not None and -exponent > scale:
+    if _places(number) > scale:
         yield f"{place}({field.label})小数超过{scale}位"
-    if field.precision is not None and number.adjusted() + 1 > field.precision - scale:
+    if number and number.adjusted() + 1 > field.precision - scale:
         yield f"{place}({field.label})整数超过{field.precision - scale}位"
+
+
+def _places(number: Decimal) -> int:
+    """Digits behind the point, without zeros at the end."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    kept = "".join(map(str, digits)).rstrip("0")
+    return max(0, -exponent - (len(digits) - len(kept))) if kept else 0
 
 
 def _time(field: Field, value: str, place: str) -> Iterator[str]:

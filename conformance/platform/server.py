@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import msgspec
 import structlog
 from aiohttp import web
 
@@ -190,7 +189,7 @@ def _response(body: bytes) -> web.Response:
 def _infno_of(body: bytes) -> str:
     try:
         document = wire.decode(body)
-    except msgspec.DecodeError:
+    except ValueError:
         return ""
     infno = document.get("infno") if isinstance(document, dict) else ""
     return infno if isinstance(infno, str) else ""

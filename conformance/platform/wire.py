@@ -36,9 +36,12 @@ def decode(body: bytes) -> Any:
     """JSON with every fraction as `Decimal`.
 
     Raises:
-        msgspec.DecodeError: the bytes are no JSON in UTF-8.
+        ValueError: the bytes are no JSON in UTF-8, or nested deeper than the interpreter allows.
     """
-    return _decoder.decode(body)
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise ValueError("not JSON") from error
 
 
 def encode(document: Any) -> bytes:
