@@ -163,7 +163,13 @@ class Conductor:
             work.result.status = Status.INVALID
             work.result.problems.append(reporting.held(work.intent))
             return False
+        except InvalidError as error:
+            place = work.intent.person.place("insuplc_admdvs") or work.intent.place
+            work.result.status = Status.INVALID
+            work.result.problems += [problem.at(place) for problem in error.problems]
+            return False
         work.result.calls.append(done.report)
+        work.result.problems += [w for w in done.warnings if w not in work.result.problems]
         if work.visit is not None and work.stored:
             work.visit.version += 1
             work.stored = False

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.clock import Clock, stamp
 from gateway.crypto.sm import sm3
-from gateway.errors import NotSentError
+from gateway.errors import NotSentError, Problem
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import new_msgid
 from gateway.fsi.signin import SignIn
@@ -55,11 +55,12 @@ class Observer(Protocol):
 
 
 class Dispatched(msgspec.Struct):
-    """The outcome of a call, its report, and what the interpreter made of the reply."""
+    """The outcome of a call, as the interpreter left it, and its report."""
 
     outcome: Outcome
     report: CallReport
-    route: Route | None = None
+    warnings: tuple[Problem, ...] = ()
+    """What the route warns of, without a place."""
 
 
 Interpreter = Callable[[Outcome, str], tuple[Outcome, VisitRow | None]]
@@ -129,7 +130,7 @@ class Dispatcher:
                 sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
             except NotSentError as error:
                 report = CallReport(infno=call.infno, msgid="", outcome="not-sent")
-                return Dispatched(NotSent(error.reason), report, route)
+                return Dispatched(NotSent(error.reason), report, route.warnings)
         attempt = partial(
             self._attempt,
             call,
@@ -149,7 +150,7 @@ class Dispatcher:
             try:
                 sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
             except NotSentError as error:
-                return Dispatched(NotSent(error.reason), done.report, route)
+                return Dispatched(NotSent(error.reason), done.report, route.warnings)
             done = await attempt(sign_no=sign_no)
         return done
 
@@ -201,7 +202,7 @@ class Dispatcher:
             events=[AuditEvent(exchange_id, "send", detail)],
         )
         self._observer.called(report)
-        return Dispatched(outcome, report, route)
+        return Dispatched(outcome, report, route.warnings)
 
     async def _new_msgid(self, call: Call) -> str:
         if call.msgid:

@@ -55,6 +55,9 @@ class Site(msgspec.Struct):
     coder: Coder
 
 
+LATER_CHARACTERS = len('"mdtrt_id":"","psn_no":"",') + 2 * 30
+"""Characters that a line still gets when its visit is not open yet: two ids of at most 30."""
+
 Stations = Callable[..., AbstractContextManager[StationLine]]
 """Opens a passage of a station by its name."""
 
@@ -210,9 +213,11 @@ class Preparer:
             count += 1
             return f"{now:%Y%m%d%H%M%S}{count:04d}"
 
+        later = 0 if intent.visit.has("mdtrt_id") else LATER_CHARACTERS
+
         def size(charge: Record) -> int:
             filled = self.fill(Step(infno=infno, lines=[charge]), intent, visit)
-            return len(msgspec.json.encode(filled.input).decode())
+            return len(msgspec.json.encode(filled.input).decode()) + later
 
         uploads, found = make_uploads(
             new,
