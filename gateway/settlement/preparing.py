@@ -55,8 +55,9 @@ class Site(msgspec.Struct):
     coder: Coder
 
 
-LATER_CHARACTERS = len('"mdtrt_id":"","psn_no":"",') + 2 * 30
-"""Characters that a line still gets when its visit is not open yet: two ids of at most 30."""
+LATER = ("mdtrt_id", "psn_no", "chrg_bchno")
+LATER_CHARACTERS = len('"":"",') + 30
+"""Ids that a line gets after its size was measured, and the characters of one beside its name."""
 
 Stations = Callable[..., AbstractContextManager[StationLine]]
 """Opens a passage of a station by its name."""
@@ -213,11 +214,11 @@ class Preparer:
             count += 1
             return f"{now:%Y%m%d%H%M%S}{count:04d}"
 
-        later = 0 if intent.visit.has("mdtrt_id") else LATER_CHARACTERS
-
         def size(charge: Record) -> int:
             filled = self.fill(Step(infno=infno, lines=[charge]), intent, visit)
-            return len(msgspec.json.encode(filled.input).decode()) + later
+            (row,) = filled.input["feedetail"]
+            later = sum(len(code) + LATER_CHARACTERS for code in LATER if code not in row)
+            return len(msgspec.json.encode(row).decode()) + later
 
         uploads, found = make_uploads(
             new,
