@@ -20,6 +20,9 @@ GENESIS: Final = "0" * 64
 MAX_BREAKS: Final = 1000
 """Findings listed in a report; a chain with more is beyond reading one by one."""
 
+MAX_SEARCHED: Final = 200
+"""Rows out of place up to which each is tried at the place of each other: forty thousand hashes."""
+
 
 class Link(NamedTuple):
     """A row as stored, in the order of the columns."""
@@ -79,7 +82,7 @@ def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditR
     """Check the rows, in the order of their numbers, against each other and the recorded head.
 
     `head_hash` is None when the record of the head is missing. Work is linear in the number of
-    rows while the chain is intact, plus the square of at most `MAX_BREAKS` findings.
+    rows, plus the square of at most `MAX_SEARCHED`.
     """
     findings = _pass(rows, head_seq)
     breaks = _explain(findings, head_seq, head_hash)
@@ -120,7 +123,7 @@ def _explain(findings: _Findings, head_seq: int, head_hash: str | None) -> list[
     vacant = [*findings.missing]
     if last < head_seq:
         vacant += range(last + 1, min(head_seq, last + MAX_BREAKS) + 1)
-    homes = _homes(findings.strangers, vacant)
+    homes = _homes(findings.strangers, vacant, last)
     claimed = set(homes.values())
     if findings.last_hash == head_hash:
         # Whoever moved the last row may have changed the number in the record of the head.
@@ -155,15 +158,20 @@ def _explain(findings: _Findings, head_seq: int, head_hash: str | None) -> list[
     return breaks
 
 
-def _homes(strangers: list[Link], vacant: list[int]) -> dict[int, int]:
-    """Where the rows that do not belong to their place were written, as far as that shows."""
-    places = [row.seq for row in strangers] + vacant
+def _homes(strangers: list[Link], vacant: list[int], last: int) -> dict[int, int]:
+    """Where the rows that do not belong to their place were written, as far as that shows.
+
+    A place that its own row still holds is nobody's home: there, a stranger is a copy.
+    """
+    places = {*vacant, *(row.seq for row in strangers)}
+    searched = sorted(places) if len(strangers) <= MAX_SEARCHED else []
     homes: dict[int, int] = {}
     shift = 0
     for row in strangers:
         # Rows are mostly moved together: the last shift is tried first, then the neighbours.
-        for seq in (row.seq + shift, row.seq + 1, row.seq - 1, *places):
-            if seq != row.seq and row.is_genuine(seq):
+        for seq in (row.seq + shift, row.seq + 1, row.seq - 1, *searched):
+            free = seq in places or seq > last
+            if seq != row.seq and free and row.is_genuine(seq):
                 homes[row.seq] = seq
                 shift = seq - row.seq
                 break

@@ -33,16 +33,27 @@ BUSY_SECONDS: Final = 5.0
 QUICK_CHECK_BYTES: Final = 64 * 1024 * 1024
 """A file up to this size is checked whole at start; of a larger one only what is read."""
 
+LOG_BYTES: Final = 64 * 1024 * 1024
+"""A write-ahead log that grew larger behind a long read is cut back to this size."""
+
 _MAGIC = b"SQLite format 3\x00"
 
 
 class Lock:
-    """The right of this process to write the journal, held until `release`."""
+    """The right of this process to write the journal, held until `release`.
+
+    Makes the folder of the journal where there is none.
+
+    Raises:
+        ConfigurationError: nothing can be written there.
+        JournalError: another process has the journal open.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+        name = path.with_name(path.name + ".lock")
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise _unusable(path, error) from error
         try:
@@ -118,6 +129,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA query_only = {int(read_only)}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     except sqlite3.Error:
         connection.close()
         raise
@@ -152,7 +164,6 @@ def _check_libraries() -> None:
 def _create(path: Path) -> None:
     """Make the file, so that it is never readable by others, not even for a moment."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(file, 0o600)
@@ -189,9 +200,12 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        reason = "cannot be opened"
-        if error.sqlite_errorcode in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
-            reason = "is locked by another program"
-        elif error.sqlite_errorcode in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-            reason = "is damaged"
+        # The low byte is the primary code of an extended one; Python's own errors have none.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        reason = {
+            sqlite3.SQLITE_BUSY: "is locked by another program",
+            sqlite3.SQLITE_LOCKED: "is locked by another program",
+            sqlite3.SQLITE_CORRUPT: "is damaged",
+            sqlite3.SQLITE_NOTADB: "is damaged",
+        }.get(code, "cannot be opened")
         raise JournalError(f"{path}: the journal {reason}: {error}") from error

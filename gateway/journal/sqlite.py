@@ -23,6 +23,7 @@ from gateway.errors import JournalError
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
 from gateway.journal import audit, database, exchanges, sends
 from gateway.journal.migrations import load_migrations
+from gateway.journal.protocol import Journal
 from gateway.journal.queries import SQL
 from gateway.journal.readers import Readers
 from gateway.journal.records import (
@@ -49,7 +50,7 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
-class SQLiteJournal:
+class SQLiteJournal(Journal):
     """`Journal` in one SQLite file; made by `open`."""
 
     def __init__(
@@ -104,7 +105,6 @@ class SQLiteJournal:
         if read_only:
             database.inspect(path, load_migrations())
             return cls(None, Readers(reading, READERS), None, clock, new_id)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = database.Lock(path)
         try:
             connection = database.prepare(path, load_migrations(), china_time(clock.now()))

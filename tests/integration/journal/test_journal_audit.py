@@ -204,6 +204,16 @@ async def test_a_row_put_behind_the_end_is_found(tamper: Tamper) -> None:
     )
 
 
+COPY = "SELECT {}, time, exchange_id, station, detail, previous, hash FROM audit WHERE seq = 2"
+
+
+async def test_a_copy_of_a_row_is_found_as_what_it_does_there(tamper: Tamper) -> None:
+    """Over row 4 it alters, behind the end it is inserted; row 2 itself is as it was."""
+    assert await tamper(
+        f"REPLACE INTO audit {COPY.format(4)}; INSERT INTO audit {COPY.format(6)}"
+    ) == [(4, "altered"), (6, "inserted")]
+
+
 async def test_a_row_put_before_the_beginning_is_found(tamper: Tamper) -> None:
     """There is no row 0."""
     found = await tamper("INSERT INTO audit VALUES (0, '', '', '', '{}', '', 'x')")

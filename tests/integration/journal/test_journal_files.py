@@ -212,6 +212,22 @@ async def test_a_folder_instead_of_a_file_is_refused(tmp_path: Path) -> None:
         await SQLiteJournal.open(tmp_path)
 
 
+async def test_a_path_through_a_file_is_refused(some_table: Path) -> None:
+    """A file stands where the folder should be."""
+    with pytest.raises(ConfigurationError, match="cannot be opened"):
+        await SQLiteJournal.open(some_table / "journal.db")
+
+
+async def test_a_reader_does_not_change_a_journal_of_an_older_version(path: Path) -> None:
+    """Only the gateway itself brings the schema up to date."""
+    await (await SQLiteJournal.open(path)).close()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("DELETE FROM migrations")
+        connection.commit()
+    with pytest.raises(ConfigurationError, match="start the gateway once"):
+        await SQLiteJournal.open(path, read_only=True)
+
+
 async def test_a_process_killed_while_it_made_the_file_leaves_one_that_can_be_opened(
     path: Path,
 ) -> None:
