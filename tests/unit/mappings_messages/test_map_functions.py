@@ -124,3 +124,31 @@ def test_digits_passes_digits_only() -> None:
         function("12-1")
     with pytest.raises(InvalidError):
         function("１２")
+
+
+@pytest.mark.parametrize("text", ["11010519491231002X", "11010519491231002x", "440524188001010014"])
+def test_an_identity_number_with_the_right_check_digit_passes(text: str) -> None:
+    """The two worked examples of GB 11643-1999; the check character becomes upper case."""
+    assert make_function("identity", (), {})(text) == text.upper()
+
+
+@pytest.mark.parametrize(
+    "text", ["110105194912310021", "1101051949123100", "11010519491231002Y", "A"]
+)
+def test_an_identity_number_with_another_check_digit_is_refused(text: str) -> None:
+    """A typing error in the number is found before anything is sent."""
+    with pytest.raises(InvalidError):
+        make_function("identity", (), {})(text)
+
+
+def test_an_old_identity_number_of_fifteen_digits_passes() -> None:
+    """It has no check digit."""
+    assert make_function("identity", (), {})("110105491231002") == "110105491231002"
+
+
+def test_matching_turns_other_values_into_nothing_stated() -> None:
+    """A hint that has not the expected form is passed over, not refused."""
+    function = make_function("matching", ("[0-9]{6}",), {})
+    assert (function("430100"), function("Org-12345"), function(None)) == ("430100", None, None)
+    with pytest.raises(ValueError, match="regular expression"):
+        make_function("matching", ("[",), {})

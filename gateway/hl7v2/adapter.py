@@ -1,0 +1,327 @@
+"""HL7 v2 to intents, and results to HL7 v2: the adapter that the pipeline works with.
+
+A message is read in three steps: its bytes become text and segments (`read`), a map makes an
+intent of them (`understand`), and a result becomes the acknowledgement that the sender's mode and
+version ask for (`answer`). All maps are compiled when the adapter is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import mappings.messages
+from gateway.clock import Clock
+from gateway.crypto.sm import sm3
+from gateway.errors import (
+    ConfigurationError,
+    InvalidError,
+    MessageError,
+    NotSentError,
+    Problem,
+)
+from gateway.hl7v2 import acks, answers, events, financial, refine
+from gateway.hl7v2.charset import codec_of_setting, decode, encode
+from gateway.hl7v2.facility import find_facility
+from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
+from gateway.hl7v2.paths import HL7Language
+from gateway.hl7v2.query import with_query_person
+from gateway.hl7v2.reader import Document, read_document
+from gateway.hl7v2.tokens import TOKEN_TYPE, mask_tokens
+from gateway.intents import Answer, Intent, Message, Result, Status, Verb
+from gateway.settings import HL7Dialect, PeerSettings, ReplyMode, Settings
+from mappings.messages import MapSet
+
+MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
+CONTENT_TYPE = "application/hl7-v2"
+IGNORED = "ignored"
+"""`Message.kind` ends with this when the event is on the peer's ignore list."""
+
+_ECHOED = ("QPD", "PRD", "PID", "GT1")
+_PRE_ADMISSION = "P"
+
+
+class HL7Adapter:
+    """The adapter of protocol `hl7v2`.
+
+    Raises:
+        ConfigurationError: a map, an overlay or a character set of the settings is wrong.
+    """
+
+    protocol = "hl7v2"
+
+    def __init__(self, settings: Settings, clock: Clock, maps: Path = MAPS) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._identity = acks.Identity(settings.application, settings.facility)
+        self._dialects = {peer.name: peer.hl7v2 for peer in settings.peers}
+        self._maps = {peer.name: _compiled(peer, maps) for peer in settings.peers}
+        self._token_types = frozenset(
+            {TOKEN_TYPE}.union(*(_token_types(peer.hl7v2) for peer in settings.peers))
+        )
+
+    async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
+        """Bytes to a message with control id and fingerprint.
+
+        Raises:
+            MessageError: the bytes are no message, or its header leads to no exchange.
+        """
+        del meta
+        dialect = peer.hl7v2
+        text, codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases)
+        document = read_document(text, codec=codec, line_feeds=dialect.accept_line_feeds)
+        header = header_of(document, document.segments[0].field(18))
+        events.check_header(header, dialect.processing_ids)
+        kind = self._kind(header, peer)
+        masked = mask_tokens(text, self._token_types)
+        return Message(
+            protocol=self.protocol,
+            peer=peer.name,
+            sender=header.sender,
+            control_id=document.segments[0].data(header.control_id),
+            kind=kind,
+            fingerprint=sm3(encode(masked, "utf-8")).hex(),
+            context={
+                "peer": peer.name,
+                "key_place": "MSH[1]-10",
+                "header": msgspec.to_builtins(header),
+                "echo": _echoed(masked, dialect) if kind[:3] in {"QBP", "RQI"} else {},
+            },
+            document=document,
+        )
+
+    async def understand(
+        self, message: Message, peer: PeerSettings
+    ) -> tuple[Intent, list[Problem]]:
+        """A message to its intent, and the values that could not be taken.
+
+        Raises:
+            MessageError: the message lacks what every intent of its kind needs.
+        """
+        if message.kind.endswith(IGNORED):
+            return Intent(verb=Verb.IGNORE, place="MSH[1]-9"), []
+        document: Document = message.document
+        structure = events.check_segments(document, message.kind)
+        if structure:
+            raise InvalidError(structure)
+        facility = find_facility(document, peer, self._settings)
+        kind = message.kind
+        lines = None
+        if kind == "DFT^P03":
+            lines = financial.sort_lines(document, peer.hl7v2.ignored_transaction_types)
+            if lines.problems:
+                raise InvalidError(lines.problems)
+            document = lines.document
+            kind = f"{kind} {financial.CREDIT}" if lines.credits else kind
+        elif kind == "QBP^Q22":
+            document = with_query_person(document)
+        constants = {"fixmedins_code": facility.institution.fixmedins_code}
+        intent, problems = self._maps[peer.name].understand(kind, document, constants)
+        intent.place = "MSH[1]-9"
+        intent.check_entitlement = peer.check_entitlement
+        institution = facility.institution
+        refine.set_facility(
+            intent, institution.fixmedins_code, institution.fixmedins_name, facility.place
+        )
+        if lines is not None:
+            _choose_financial(intent, lines, peer)
+        if _without_insurance(document, intent, peer.hl7v2):
+            intent.verb = Verb.IGNORE
+        if intent.verb is Verb.IGNORE:
+            return intent, []
+        return intent, [*problems, *_refined(intent, document, problems)]
+
+    def answer(self, message_kind: str, context: dict[str, Any], result: Result) -> Answer:
+        """A result as the answer in the sender's mode and version.
+
+        The body is empty where MSH-16 wants no application acknowledgement for this outcome.
+        """
+        header = msgspec.convert(context["header"], Header)
+        dialect = self._dialect(context)
+        code, body = answers.write_answer(
+            message_kind,
+            header,
+            context.get("echo", {}),
+            result,
+            style=self._style(dialect),
+            now=self._clock.now(),
+        )
+        return Answer(
+            body=body if _application_wanted(header, dialect, code) else b"",
+            content_type=CONTENT_TYPE,
+            outcome=result.status,
+            final=result.status is not Status.UNKNOWN,
+        )
+
+    def refuse(
+        self,
+        raw: bytes,
+        meta: Mapping[str, str],
+        error: Exception,
+        context: dict[str, Any] | None = None,
+    ) -> Answer:
+        """The answer to a message that came to no result.
+
+        With `raw` the message is refused before it is accepted, and enhanced mode is answered CE
+        or CR; without, it was accepted earlier and `context` is all there is: the answer is the
+        application acknowledgement. The body is empty where no answer is due: to an
+        acknowledgement, or by MSH-15 and MSH-16.
+        """
+        dialect = self._dialect(context or meta)
+        if context is not None:
+            header: Header | None = msgspec.convert(context["header"], Header)
+        else:
+            header = _lenient(raw, dialect)
+        accepted = context is not None and not raw
+        code = acks.code_of_error(error, started=accepted) if header else "AR"
+        body = b""
+        if header is None or not header.is_acknowledgement:
+            due = self._due(header or Header(), dialect, code, accepted=accepted)
+            if due:
+                body = self._refusal(header or Header(), dialect, due, error, context)
+        return Answer(body=body, content_type=CONTENT_TYPE, outcome=_status_of(error, code))
+
+    def redact(self, raw: bytes) -> bytes:
+        """The message with every e-voucher token masked; nothing else changes."""
+        if not any(name.encode() in raw for name in self._token_types):
+            return raw
+        for codec in ("utf-8", "gb18030", "latin-1"):
+            try:
+                text = raw.decode(codec)
+            except UnicodeDecodeError:
+                continue
+            if text.encode(codec) == raw:
+                return mask_tokens(text, self._token_types).encode(codec)
+        raise AssertionError("latin-1 fits any bytes")
+
+    def accept_answer(self, context: Mapping[str, Any]) -> bytes:
+        """CA for a message that is stored; empty where none is due.
+
+        None is due in original mode, in reply mode `single`, and where MSH-15 does not ask for it.
+        """
+        header = msgspec.convert(context["header"], Header)
+        single = self._dialect(context).reply_mode is ReplyMode.SINGLE
+        if header.mode is Mode.ORIGINAL or single:
+            return b""
+        if not acks.wanted(header.accept_ack, success=True):
+            return b""
+        return acks.acknowledgement(header, "CA", (), self._identity, self._clock.now())
+
+    def _due(self, header: Header, dialect: HL7Dialect, code: str, *, accepted: bool) -> str:
+        """The code to be sent for a refusal; empty when the sender wants none."""
+        if header.mode is Mode.ORIGINAL or dialect.reply_mode is ReplyMode.SINGLE:
+            return code
+        if not accepted and acks.wanted(header.accept_ack, success=False):
+            return acks.accept_code(code)
+        return code if acks.wanted(header.application_ack, success=False) else ""
+
+    def _refusal(
+        self,
+        header: Header,
+        dialect: HL7Dialect,
+        code: str,
+        error: Exception,
+        context: dict[str, Any] | None,
+    ) -> bytes:
+        problems = acks.problems_of_error(error)
+        now = self._clock.now()
+        if context is not None and context.get("echo", {}).get("QPD"):
+            return answers.refuse_query(
+                header, code, problems, context["echo"], style=self._style(dialect), now=now
+            )
+        return acks.acknowledgement(
+            header, code, problems, self._identity, now,
+            asks_accept=self._style(dialect).asks_accept,
+        )  # fmt: skip
+
+    def _kind(self, header: Header, peer: PeerSettings) -> str:
+        dialect = peer.hl7v2
+        if header.kind in dialect.ignored_events:
+            return f"{header.kind} {IGNORED}"
+        kind = dialect.event_aliases.get(header.kind, header.kind)
+        events.check_kind(header, kind, self._maps[peer.name].events())
+        return kind
+
+    def _dialect(self, source: Mapping[str, Any]) -> HL7Dialect:
+        return self._dialects.get(str(source.get("peer", "")), HL7Dialect())
+
+    def _style(self, dialect: HL7Dialect) -> answers.Style:
+        connects = dialect.reply_mode is ReplyMode.CONNECT
+        return answers.Style(
+            identity=self._identity,
+            segments=dialect.reply_segments,
+            asks_accept="AL" if connects else "NE",
+        )
+
+
+def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
+    dialect = peer.hl7v2
+    for name in filter(None, [dialect.default_charset, *dialect.charset_aliases.values()]):
+        try:
+            codec_of_setting(name)
+        except ValueError as error:
+            raise ConfigurationError(f"peer {peer.name}: {error}") from None
+    language = HL7Language(dialect.identifier_aliases, dialect.amount_component)
+    return MapSet.load(folder, language, overlay=peer.map_overlay, value_maps=dialect.value_maps)
+
+
+def _token_types(dialect: HL7Dialect) -> set[str]:
+    return {stated for stated, meant in dialect.identifier_aliases.items() if meant == TOKEN_TYPE}
+
+
+def _echoed(masked: str, dialect: HL7Dialect) -> dict[str, list[str]]:
+    document = read_document(masked, line_feeds=dialect.accept_line_feeds)
+    return {name: [it.text for it in document.all(name)] for name in _ECHOED if document.all(name)}
+
+
+def _choose_financial(intent: Intent, lines: financial.Lines, peer: PeerSettings) -> None:
+    if not (lines.charges or lines.credits or lines.payments):
+        intent.verb = Verb.IGNORE
+    elif lines.payments or (lines.charges and peer.settle_with_charges):
+        intent.verb = Verb.SETTLE
+    elif lines.charges:
+        intent.presettle_after = peer.presettle_with_charges
+
+
+def _without_insurance(document: Document, intent: Intent, dialect: HL7Dialect) -> bool:
+    visit = document.first("PV1")
+    if visit is None:
+        return False
+    self_pay = visit.get(20) in dialect.self_pay_classes
+    opens = intent.visit_class is None and intent.visit.get("patient_class") == _PRE_ADMISSION
+    return self_pay or opens
+
+
+def _refined(intent: Intent, document: Document, problems: list[Problem]) -> list[Problem]:
+    refine.refine_certificate(intent)
+    has_actions = any(it.get(21) for it in document.all("DG1"))
+    refine.refine_diagnoses(intent, has_actions=has_actions)
+    if intent.verb is Verb.IDENTIFY:
+        place = "QPD[1]-3" if document.first("QPD") else "PID[1]-3"
+        return refine.check_identification(intent, place)
+    if intent.verb is Verb.REFUND:
+        return refine.check_refund(intent)
+    return refine.check_visit(intent, problems)
+
+
+def _application_wanted(header: Header, dialect: HL7Dialect, code: str) -> bool:
+    if header.mode is Mode.ORIGINAL or dialect.reply_mode is ReplyMode.SINGLE:
+        return True
+    return acks.wanted(header.application_ack, success=code == "AA")
+
+
+def _lenient(raw: bytes, dialect: HL7Dialect) -> Header | None:
+    try:
+        codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases).codec
+    except MessageError:
+        codec = ""
+    return lenient_header(raw, codec)
+
+
+def _status_of(error: Exception, code: str) -> Status:
+    if isinstance(error, MessageError):
+        return Status.INVALID
+    return Status.NOT_SENT if isinstance(error, NotSentError) or code == "AR" else Status.UNKNOWN

@@ -1,0 +1,197 @@
+"""What is served, and the rules a message has to meet before its content is looked at.
+
+Sources: HL7 v2 event and structure tables of versions 2.3 to 2.8.2; tables 0076, 0003, 0103, 0104
+and 0155. A message type or event that is not served is refused with 200 or 201, processing id with
+202, version with 203; an event of the peer's ignore list is accepted without any transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import pairwise
+
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, UnsupportedError
+from gateway.hl7v2.header import ACKNOWLEDGE_WHEN, Header
+from gateway.hl7v2.reader import Document
+
+VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2")
+MAX_CONTROL_ID = 199
+"""Characters of MSH-10 in 2.7 and later; older versions say 20, and senders exceed it."""
+
+TYPES = frozenset({"ADT", "DFT", "BAR", "QBP", "RQI"})
+
+STRUCTURES = {
+    "ADT^A01": "ADT_A01",
+    "ADT^A03": "ADT_A03",
+    "ADT^A04": "ADT_A01",
+    "ADT^A08": "ADT_A01",
+    "ADT^A11": "ADT_A09",
+    "BAR^P12": "BAR_P12",
+    "DFT^P03": "DFT_P03",
+    "QBP^Q22": "QBP_Q21",
+    "RQI^I01": "RQI_I01",
+}
+"""MSH-9.3 of each event. The event's own name (`ADT_A04`) is widely sent and taken too."""
+
+SINCE = {"QBP^Q22": "2.4", "BAR^P12": "2.5"}
+"""First version that has the event."""
+
+REQUIRED = {
+    "ADT": ("PID", "PV1"),
+    "DFT": ("PID", "FT1"),
+    "BAR": ("PID",),
+    "QBP": ("QPD",),
+    "RQI": ("PID",),
+}
+"""Segments without which a message of the type says nothing."""
+
+_ORDER = ("MSH", "EVN", "PID", "PV1", "FT1")
+"""Segments whose first occurrences stand in this order in every served structure."""
+
+
+def check_header(header: Header, processing_ids: Collection[str]) -> None:
+    """Refuse a header that leads to no exchange: no control id, not our process, not our version.
+
+    Raises:
+        InvalidError: a required field is missing or has no value of its table.
+        UnsupportedError: MSH-11 or MSH-12 is not accepted.
+    """
+    missing = [
+        _required(place)
+        for place, value in (("MSH[1]-9", header.type), ("MSH[1]-10", header.control_id))
+        if not value
+    ]
+    if not header.version:
+        missing.append(_required("MSH[1]-12"))
+    elif header.at_least("2.4") and not header.time:
+        missing.append(_required("MSH[1]-7"))
+    if missing:
+        raise InvalidError(missing)
+    if header.version not in VERSIONS:
+        raise _unsupported(
+            ProblemKind.UNSUPPORTED_VERSION,
+            ProblemCode.VERSION_UNSUPPORTED,
+            "不支持的 HL7 版本",
+            "unsupported version",
+            "MSH[1]-12",
+        )
+    if header.processing_id not in processing_ids:
+        raise _unsupported(
+            ProblemKind.UNSUPPORTED_PROCESSING,
+            ProblemCode.PROCESSING_UNSUPPORTED,
+            "不接受的处理标识",
+            "processing id is not accepted",
+            "MSH[1]-11",
+        )
+    for number, value in ((15, header.accept_ack), (16, header.application_ack)):
+        if value and value not in ACKNOWLEDGE_WHEN:
+            raise _invalid_value(
+                f"MSH[1]-{number}", "取值不在表 0155 中", "not a value of table 0155"
+            )
+    if len(header.control_id) > MAX_CONTROL_ID:
+        raise InvalidError(
+            [
+                Problem(
+                    kind=ProblemKind.LENGTH,
+                    code=ProblemCode.FIELD_LENGTH,
+                    zh="消息控制号过长",
+                    en="the control id is too long",
+                    place="MSH[1]-10",
+                )
+            ]
+        )
+    if header.continuation:
+        raise InvalidError(
+            [
+                Problem(
+                    kind=ProblemKind.BUSINESS,
+                    code=ProblemCode.NOT_SUPPORTED,
+                    zh="不支持分片续传的报文",
+                    en="continued messages are not supported",
+                    place="MSH[1]-14",
+                )
+            ]
+        )
+
+
+def check_kind(header: Header, kind: str, served: Collection[str]) -> None:
+    """Refuse a message type or event that is not served in the version of the message.
+
+    Raises:
+        UnsupportedError: 200 for the type, 201 for the event or a structure of another event.
+    """
+    message_type = kind.partition("^")[0]
+    if message_type not in TYPES or (message_type == "QBP" and not header.at_least("2.4")):
+        raise _unsupported(
+            ProblemKind.UNSUPPORTED_TYPE,
+            ProblemCode.TYPE_UNSUPPORTED,
+            "不支持的消息类型",
+            "unsupported message type",
+            "MSH[1]-9.1",
+        )
+    if kind not in served or not header.at_least(SINCE.get(kind, VERSIONS[0])):
+        raise _unsupported_event("MSH[1]-9.2")
+    own = {STRUCTURES.get(kind, ""), kind.replace("^", "_"), header.kind.replace("^", "_"), ""}
+    if header.structure not in own and header.kind == kind:
+        raise _unsupported_event("MSH[1]-9.3")
+
+
+def check_segments(document: Document, kind: str) -> list[Problem]:
+    """Segments that are missing or out of order, as problems of kind structure (100)."""
+    problems = [
+        Problem(
+            kind=ProblemKind.STRUCTURE,
+            code=ProblemCode.FIELD_REQUIRED,
+            zh=f"缺少 {name} 段",
+            en=f"segment {name} is missing",
+            place=f"{name}[1]",
+        )
+        for name in REQUIRED.get(kind.partition("^")[0], ())
+        if document.first(name) is None
+    ]
+    seen = [segment.name for segment in document.segments if segment.occurrence == 1]
+    present = [name for name in seen if name in _ORDER]
+    for name, after in pairwise(present):
+        if _ORDER.index(name) > _ORDER.index(after):
+            problems.append(
+                Problem(
+                    kind=ProblemKind.STRUCTURE,
+                    code=ProblemCode.READ_SYNTAX,
+                    zh=f"{after} 段位置不对,应在 {name} 段之前",
+                    en=f"segment {after} is out of order: it belongs before {name}",
+                    place=f"{after}[1]",
+                )
+            )
+    return problems
+
+
+def _required(place: str) -> Problem:
+    return Problem(
+        kind=ProblemKind.REQUIRED,
+        code=ProblemCode.FIELD_REQUIRED,
+        zh="必填字段缺失",
+        en="required field is missing",
+        place=place,
+    )
+
+
+def _invalid_value(place: str, zh: str, en: str) -> InvalidError:
+    return InvalidError(
+        [Problem(kind=ProblemKind.VALUE, code=ProblemCode.FIELD_VALUE, zh=zh, en=en, place=place)]
+    )
+
+
+def _unsupported(
+    kind: ProblemKind, code: ProblemCode, zh: str, en: str, place: str
+) -> UnsupportedError:
+    return UnsupportedError([Problem(kind=kind, code=code, zh=zh, en=en, place=place)])
+
+
+def _unsupported_event(place: str) -> UnsupportedError:
+    return _unsupported(
+        ProblemKind.UNSUPPORTED_EVENT,
+        ProblemCode.EVENT_UNSUPPORTED,
+        "不支持的事件",
+        "unsupported event",
+        place,
+    )

@@ -1,0 +1,89 @@
+"""The lines of DFT^P03 by their transaction type (FT1-6, table 0017).
+
+CG is a charge, CD withdraws an unsettled charge batch, PY asks for the settlement of a batch. Other
+types (CO, AJ) have no transaction: they are refused unless the peer's settings leave them out, as
+they may any type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.hl7v2.places import Place
+from gateway.hl7v2.reader import Document, Segment
+
+CHARGE, CREDIT, PAYMENT = "CG", "CD", "PY"
+_MEMBERS = frozenset({"NTE", "PR1", "ORC", "OBR", "OBX", "RXE", "RXO", "RXD", "RXR", "TQ1"})
+
+
+class Lines(NamedTuple):
+    """What the lines ask for. `document` is the message without the lines left out."""
+
+    document: Document
+    charges: int
+    credits: int
+    payments: int
+    problems: list[Problem]
+
+
+def sort_lines(document: Document, ignored: Collection[str]) -> Lines:
+    """Count the lines of each type, and report types that cannot be served together or at all."""
+    kept = _without(document, ignored)
+    found = {CHARGE: 0, CREDIT: 0, PAYMENT: 0}
+    problems = []
+    for line in kept.all("FT1"):
+        kind = line.get(6)
+        if kind not in found:
+            problems.append(_bad_type(line, stated=bool(kind)))
+            continue
+        found[kind] += 1
+        if kind == PAYMENT and found[kind] == 2:
+            problems.append(
+                _problem(line, "一条消息只能有一个结算行", "one payment line at most in a message")
+            )
+        if found[CREDIT] and (found[CHARGE] or found[PAYMENT]):
+            problems.append(_mixed(line))
+    return Lines(kept, found[CHARGE], found[CREDIT], found[PAYMENT], problems)
+
+
+def _without(document: Document, ignored: Collection[str]) -> Document:
+    if not ignored:
+        return document
+    kept: list[Segment] = []
+    skipping = False
+    for segment in document.segments:
+        if segment.name == "FT1":
+            skipping = segment.get(6) in ignored
+        if not (skipping and (segment.name == "FT1" or segment.name in _MEMBERS)):
+            kept.append(segment)
+    return Document(kept, document.delimiters, document.codec)
+
+
+def _bad_type(line: Segment, *, stated: bool) -> Problem:
+    return Problem(
+        kind=ProblemKind.VALUE if stated else ProblemKind.REQUIRED,
+        code=ProblemCode.FIELD_VALUE if stated else ProblemCode.FIELD_REQUIRED,
+        zh="费用行类型不支持" if stated else "缺少费用行类型",
+        en="transaction type is not served" if stated else "transaction type is missing",
+        place=str(Place("FT1", line.occurrence, 6)),
+    )
+
+
+def _mixed(line: Segment) -> Problem:
+    return _problem(
+        line,
+        "退费行须单独成一条消息",
+        "credit lines have to be sent in a message of their own",
+    )
+
+
+def _problem(line: Segment, zh: str, en: str) -> Problem:
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.NOT_SUPPORTED,
+        zh=zh,
+        en=en,
+        place=str(Place("FT1", line.occurrence, 6)),
+    )

@@ -1,0 +1,176 @@
+"""ER7 text to segments that are split only where they are looked into.
+
+Worst case linear in the length of the message: one pass finds the segments, and a field is split
+when a path asks for it. Segments that are not known, Z segments among them, are kept and disturb
+nobody (HL7 v2 chapter 2, 2.6.1). An ADD segment continues the segment before it.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+
+from gateway.errors import Problem, ProblemCode, ProblemKind, UnreadableError
+from gateway.hl7v2.escapes import Delimiters, unescape
+
+MAX_SEGMENTS = 20_000
+NULL = '""'
+
+_NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
+
+
+class Segment:
+    """One segment: its name, which one of that name it is (1 is the first), its raw text."""
+
+    def __init__(
+        self, name: str, occurrence: int, text: str, delimiters: Delimiters, codec: str = "utf-8"
+    ) -> None:
+        self.name = name
+        self.occurrence = occurrence
+        self.text = text
+        self.delimiters = delimiters
+        self.codec = codec
+
+    @cached_property
+    def fields(self) -> list[str]:
+        """Raw fields: index 0 is the name, and index n is field n, in MSH too."""
+        parts = self.text.split(self.delimiters.field)
+        return [parts[0], self.delimiters.field, *parts[1:]] if self.name == "MSH" else parts
+
+    def field(self, number: int) -> str:
+        """The raw field, empty when it is not there."""
+        return self.fields[number] if number < len(self.fields) else ""
+
+    def repetitions(self, number: int) -> list[str]:
+        """The raw repetitions of a field; none when it is empty."""
+        field = self.field(number)
+        return field.split(self.delimiters.repetition) if field else []
+
+    def data(self, raw: str) -> str:
+        """The data behind a raw piece; HL7 null (`""`) is the empty text."""
+        return "" if raw == NULL else unescape(raw, self.delimiters, self.codec)
+
+    def get(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
+        """The data at a place of the first repetition; empty when absent or null."""
+        first = self.field(field).partition(self.delimiters.repetition)[0]
+        return self.data(piece(first, self.delimiters, component, subcomponent))
+
+
+class Document:
+    """A message: its delimiters and its segments in order."""
+
+    def __init__(self, segments: list[Segment], delimiters: Delimiters, codec: str) -> None:
+        self.segments = segments
+        self.delimiters = delimiters
+        self.codec = codec
+
+    @cached_property
+    def by_name(self) -> dict[str, list[Segment]]:
+        """Segments of each name, in order."""
+        found: dict[str, list[Segment]] = {}
+        for segment in self.segments:
+            found.setdefault(segment.name, []).append(segment)
+        return found
+
+    def first(self, name: str) -> Segment | None:
+        """The first segment of the name."""
+        found = self.by_name.get(name)
+        return found[0] if found else None
+
+    def all(self, name: str) -> list[Segment]:
+        """All segments of the name."""
+        return self.by_name.get(name, [])
+
+
+def piece(raw: str, delimiters: Delimiters, component: int, subcomponent: int) -> str:
+    """The raw sub-component of a raw repetition, empty when absent.
+
+    A component that has no sub-components is its own first one.
+    """
+    parts = raw.split(delimiters.component, component)
+    if len(parts) < component:
+        return ""
+    part = parts[component - 1]
+    if not delimiters.subcomponent or part == NULL:
+        return part if subcomponent == 1 else ""
+    parts = part.split(delimiters.subcomponent, subcomponent)
+    return parts[subcomponent - 1] if len(parts) >= subcomponent else ""
+
+
+def read_delimiters(text: str) -> Delimiters:
+    """The delimiters in force, from the first characters of the message.
+
+    Fewer than four encoding characters are tolerated: what is not declared is not in use.
+
+    Raises:
+        UnreadableError: the text does not begin with MSH, or a delimiter cannot be one.
+    """
+    if text[:3] != "MSH" or len(text) < 5:
+        raise unreadable("报文不以 MSH 段开头", "the message does not begin with MSH")
+    field = text[3]
+    encoding = re.split(r"[\r\n]", text[4:16].partition(field)[0], maxsplit=1)[0]
+    marks = field + encoding
+    if (
+        not 1 <= len(encoding) <= 5
+        or len(set(marks)) != len(marks)
+        or any(mark.isalnum() or mark.isspace() or not mark.isprintable() for mark in marks)
+    ):
+        raise unreadable(
+            "MSH-1、MSH-2 分隔符无效", "the delimiters of MSH-1 and MSH-2 are not valid"
+        )
+    return Delimiters(field, *encoding[:1], *(encoding[i : i + 1] for i in range(1, 5)))
+
+
+def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) -> Document:
+    """Split a message into segments.
+
+    `line_feeds` takes LF and CRLF as segment ends too; the standard knows CR only.
+
+    Raises:
+        UnreadableError: it does not begin with MSH, its delimiters are no delimiters, a segment
+            has no proper name, or there are more than `MAX_SEGMENTS`.
+    """
+    delimiters = read_delimiters(text)
+    if line_feeds:
+        text = text.replace("\r\n", "\r").replace("\n", "\r")
+    if text.count("\r") > 2 * MAX_SEGMENTS:
+        raise unreadable("段数超过上限", "too many segments", code=ProblemCode.READ_LIMIT)
+    if "\n" in text.partition("\r")[0]:
+        raise unreadable(
+            "段以换行符结束,应以 CR 结束",
+            "segments end with a line feed: the standard knows CR alone",
+        )
+    pieces: list[tuple[str, list[str]]] = []
+    for number, line in enumerate(filter(None, text.split("\r")), start=1):
+        name = line[:3]
+        if not _NAME.fullmatch(name) or line[3:4] not in {"", delimiters.field}:
+            raise _bad_segment(number, line)
+        if name == "ADD" and pieces:
+            pieces[-1][1].append(line[4:])
+        else:
+            pieces.append((name, [line]))
+    if len(pieces) > MAX_SEGMENTS:
+        raise unreadable("段数超过上限", "too many segments", code=ProblemCode.READ_LIMIT)
+    counts: dict[str, int] = {}
+    segments = []
+    for name, parts in pieces:
+        counts[name] = counts.get(name, 0) + 1
+        segments.append(Segment(name, counts[name], "".join(parts), delimiters, codec))
+    return Document(segments, delimiters, codec)
+
+
+def unreadable(
+    zh: str, en: str, *, place: str = "", code: ProblemCode = ProblemCode.READ_SYNTAX
+) -> UnreadableError:
+    """The error of a message that cannot be split."""
+    kind = ProblemKind.TOO_COSTLY if code is ProblemCode.READ_LIMIT else ProblemKind.STRUCTURE
+    return UnreadableError([Problem(kind=kind, code=code, zh=zh, en=en, place=place)])
+
+
+def _bad_segment(number: int, line: str) -> UnreadableError:
+    if line.startswith("\n"):
+        return unreadable(
+            f"第 {number} 段以换行符开头,段应以 CR 结束",
+            f"segment {number} begins with a line feed: segments end with CR alone",
+        )
+    return unreadable(f"第 {number} 段没有有效的段名", f"segment {number} has no valid name")

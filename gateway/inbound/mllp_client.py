@@ -1,0 +1,157 @@
+"""An MLLP client: one message out, its acknowledgements back.
+
+Used by `gateway send` and for application acknowledgements that travel on a connection of their own
+(reply mode `connect`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from gateway.errors import NotSentError, UnknownOutcomeError
+from gateway.hl7v2.header import Header, Mode, lenient_header
+from gateway.hl7v2.reader import Segment
+from gateway.inbound.mllp_framing import Frame, FrameReader, frame
+
+READ_BYTES = 65_536
+MAX_REPLY = 10_485_760
+"""Bytes of a reply; a longer one ends the connection."""
+
+
+class Acknowledgement(NamedTuple):
+    """A reply: MSA-1, MSA-2, and all of it."""
+
+    code: str
+    control_id: str
+    body: bytes
+
+
+class MLLPClient:
+    """A connection, opened with the first message and again after a failure.
+
+    `timeout` is in seconds and covers one message with its acknowledgements; when it is over, the
+    connection is closed, because a late acknowledgement must not meet the next message.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._host, self._port = host, port
+        self._timeout = timeout
+        self._tls = tls
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._frames = FrameReader(MAX_REPLY)
+        self._waiting: list[Acknowledgement] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._streams is None:
+            return
+        writer = self._streams[1]
+        self._streams = None
+        writer.close()
+        try:
+            await writer.wait_closed()
+        except (OSError, ssl.SSLError):
+            return
+
+    async def send(self, message: bytes) -> list[Acknowledgement]:
+        """Send a message and wait for what MSH-15 and MSH-16 promise in every case.
+
+        Original mode gives one acknowledgement. Enhanced mode gives the accept acknowledgement
+        where MSH-15 is AL, and after a CA the application acknowledgement where MSH-16 is AL; an
+        application acknowledgement always is the last. Replies to other messages are left aside.
+
+        Raises:
+            ValueError: the bytes are no message, or have a mark of a frame in them.
+            NotSentError: no connection, nothing was sent.
+            UnknownOutcomeError: the connection broke or the time was over after the send.
+        """
+        header = lenient_header(message)
+        if header is None:
+            raise ValueError("the message does not begin with MSH")
+        framed = frame(message)
+        reader, writer = await self._open()
+        try:
+            async with asyncio.timeout(self._timeout):
+                writer.write(framed)
+                await writer.drain()
+                return await self._collect(header, reader)
+        except TimeoutError:
+            await self.close()
+            raise UnknownOutcomeError("no acknowledgement in time") from None
+        except (OSError, ssl.SSLError, EOFError) as error:
+            await self.close()
+            raise UnknownOutcomeError("the connection broke before the acknowledgement") from error
+        except asyncio.CancelledError:
+            await self.close()
+            raise
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is not None and not self._streams[0].at_eof():
+            return self._streams
+        await self.close()
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            raise NotSentError("no connection") from error
+        self._frames = FrameReader(MAX_REPLY)
+        self._waiting = []
+        return self._streams
+
+    async def _collect(self, header: Header, reader: asyncio.StreamReader) -> list[Acknowledgement]:
+        expected = _expected(header)
+        found: list[Acknowledgement] = []
+        while len(found) < expected:
+            reply = await self._next(reader)
+            if reply.control_id != header.control_id:
+                continue
+            found.append(reply)
+            if reply.code != "CA":
+                break
+        return found
+
+    async def _next(self, reader: asyncio.StreamReader) -> Acknowledgement:
+        while not self._waiting:
+            data = await reader.read(READ_BYTES)
+            if not data:
+                raise EOFError
+            for event in self._frames.receive(data):
+                reply = read_acknowledgement(event.content) if isinstance(event, Frame) else None
+                if reply is not None:
+                    self._waiting.append(reply)
+            if self._frames.closed:
+                raise EOFError
+        return self._waiting.pop(0)
+
+
+def read_acknowledgement(body: bytes) -> Acknowledgement | None:
+    """MSA of a message; None when it has none."""
+    header = lenient_header(body)
+    at = body.find(b"\rMSA")
+    if header is None or at < 0:
+        return None
+    line = body[at + 1 :].partition(b"\r")[0].decode("latin-1")
+    segment = Segment("MSA", 1, line, header.delimiters)
+    return Acknowledgement(segment.field(1), segment.field(2), body)
+
+
+def _expected(header: Header) -> int:
+    if header.mode is Mode.ORIGINAL:
+        return 1
+    return (header.accept_ack == "AL") + (header.application_ack == "AL")

@@ -1,0 +1,215 @@
+"""One message on the HL7 v2 port: who sends it, CA once it is durable, then its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+from gateway.errors import (
+    ConfigurationError,
+    InvalidError,
+    NotSentError,
+    Problem,
+    ProblemCode,
+    ProblemKind,
+    UnknownOutcomeError,
+)
+from gateway.hl7v2.acks import is_accept_acknowledgement
+from gateway.hl7v2.adapter import HL7Adapter
+from gateway.hl7v2.header import Header, Mode, lenient_header
+from gateway.inbound.mllp_client import MLLPClient
+from gateway.inbound.peers import PeerDirectory
+from gateway.intents import Answer, Message
+from gateway.settings import PeerSettings, ReplyMode
+
+PROTOCOL = "hl7v2"
+REPLY_TIMEOUT = 10.0
+"""Seconds that an acknowledgement on a connection of its own may take."""
+
+_log = structlog.get_logger("gateway.mllp")
+
+Write = Callable[[bytes], Awaitable[None]]
+"""Writes one message to the connection that is served; OSError when it is gone."""
+
+
+class MLLPEvent(StrEnum):
+    """What the port counts."""
+
+    CONNECTED = "connected"
+    REFUSED = "refused"
+    """A connection above the limit."""
+    CLOSED = "closed"
+    MESSAGE = "message"
+    EMPTY_FRAME = "empty-frame"
+    GARBAGE = "garbage"
+    ABANDONED = "abandoned"
+    OVERSIZE = "oversize"
+    FRAME_TIMEOUT = "frame-timeout"
+    IDLE_TIMEOUT = "idle-timeout"
+    UNKNOWN_PEER = "unknown-peer"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    """A message that acknowledges one of ours; it gets no reply."""
+    REPLY_LOST = "reply-lost"
+    """An answer that could not be delivered; it stays stored."""
+    INTERNAL = "internal"
+
+
+class Received(Protocol):
+    """What the pipeline gives for a message it has taken; `answer` when that is all."""
+
+    @property
+    def message(self) -> Message | None:
+        """The message, where it could be read."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer of a message that was refused or is repeated."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+
+R = TypeVar("R", bound=Received)
+
+
+class Pipeline(Protocol[R]):
+    """The two halves of the pipeline that the port needs."""
+
+    async def accept(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> R:
+        """Read a message and make it durable."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+    async def work(self, received: R) -> Answer:
+        """Carry the message out; the work goes on when the caller goes away."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+
+class Exchanger:
+    """Carries single messages through the pipeline and delivers their answers.
+
+    Raises:
+        ConfigurationError: a peer of reply mode `connect` has no address to connect to.
+    """
+
+    def __init__(
+        self,
+        peers: list[PeerSettings],
+        pipeline: Pipeline[Any],
+        adapter: HL7Adapter,
+        observe: Callable[[MLLPEvent], None],
+    ) -> None:
+        self._directory = PeerDirectory(peers)
+        self._reply_to = {
+            peer.name: _reply_address(peer)
+            for peer in peers
+            if peer.hl7v2.reply_mode is ReplyMode.CONNECT
+        }
+        self._pipeline = pipeline
+        self._adapter = adapter
+        self._observe = observe
+
+    async def handle(self, raw: bytes, remote: str, write: Write) -> None:
+        """One message, to the last acknowledgement that is due on its connection.
+
+        Raises:
+            OSError: the connection is gone; the answer stays stored.
+        """
+        header = lenient_header(raw)
+        if header is not None and header.is_acknowledgement:
+            self._observe(MLLPEvent.ACKNOWLEDGEMENT)
+            return
+        self._observe(MLLPEvent.MESSAGE)
+        sender = header or Header()
+        peer = self._directory.by_application(sender.application, sender.facility, address=remote)
+        meta = {"remote": remote, "peer": peer.name if peer else ""}
+        if peer is None:
+            self._observe(MLLPEvent.UNKNOWN_PEER)
+            answer = self._adapter.refuse(raw, meta, _unknown_peer())
+            await _write_answer(write, answer)
+            return
+        context: dict[str, Any] | None = None
+        try:
+            received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
+            message: Message | None = received.message
+            stored: Answer | None = received.answer
+            if message is not None and not _refused(stored):
+                context = message.context
+                await self._accepted(context, write)
+            answer = stored or await self._pipeline.work(received)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last guard: any fault becomes one answer
+            self._observe(MLLPEvent.INTERNAL)
+            _log.error("message failed", error=type(error).__name__, peer=peer.name)
+            answer = self._adapter.refuse(b"" if context else raw, meta, error, context)
+        if context is not None and header is not None and self._connects(header, peer):
+            await self._reply(answer, peer)
+        else:
+            await _write_answer(write, answer)
+
+    def refuse_oversize(self, head: bytes, remote: str) -> bytes:
+        """The answer to a frame above the limit, whose beginning `head` is; empty without MSH."""
+        if lenient_header(head) is None:
+            return b""
+        problem = Problem(
+            kind=ProblemKind.TOO_COSTLY,
+            code=ProblemCode.READ_LIMIT,
+            zh="报文超过长度上限",
+            en="the message is longer than the limit",
+        )
+        meta = {"remote": remote, "peer": ""}
+        return self._adapter.refuse(head, meta, InvalidError([problem])).body
+
+    async def _accepted(self, context: Mapping[str, Any], write: Write) -> None:
+        body = self._adapter.accept_answer(context)
+        if body:
+            await write(body)
+
+    def _connects(self, header: Header, peer: PeerSettings) -> bool:
+        return header.mode is Mode.ENHANCED and peer.name in self._reply_to
+
+    async def _reply(self, answer: Answer, peer: PeerSettings) -> None:
+        if not answer.body:
+            return
+        host, port = self._reply_to[peer.name]
+        try:
+            async with MLLPClient(host, port, timeout=REPLY_TIMEOUT) as client:
+                await client.send(answer.body)
+        except (NotSentError, UnknownOutcomeError) as error:
+            self._observe(MLLPEvent.REPLY_LOST)
+            _log.warning("reply not delivered", error=type(error).__name__, peer=peer.name)
+
+
+async def _write_answer(write: Write, answer: Answer) -> None:
+    if answer.body:
+        await write(answer.body)
+
+
+def _refused(stored: Answer | None) -> bool:
+    """The stored answer itself says that the message is not accepted."""
+    return stored is not None and is_accept_acknowledgement(stored.body)
+
+
+def _unknown_peer() -> InvalidError:
+    return InvalidError(
+        [
+            Problem(
+                kind=ProblemKind.FORBIDDEN,
+                code=ProblemCode.PEER_DENIED,
+                zh="发送方未登记",
+                en="the sender is not known",
+                place="MSH[1]-3",
+            )
+        ]
+    )
+
+
+def _reply_address(peer: PeerSettings) -> tuple[str, int]:
+    host, _, port = peer.hl7v2.reply_to.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ConfigurationError(f"peer {peer.name}: reply_to is not host:port")
+    return host.strip("[]"), int(port)
