@@ -1,0 +1,485 @@
+"""A platform over real sockets, its clock in the test's hand, and a hospital that calls it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+import structlog
+
+from conformance.platform.config import PlatformConfig, load_config
+from conformance.platform.demo import write_demo
+from conformance.platform.server import Platform
+from conformance.platform.tables import DATA, read_rows
+from conformance.platform.wire import canonical_text, decode, encode
+from gateway.crypto.sm import SigningKey, VerifyKey
+
+CST = timezone(timedelta(hours=8))
+
+PEOPLE = {
+    f"P{number}": row for number, (_, row) in enumerate(read_rows(DATA / "persons.csv"), start=1)
+}
+INSURANCE = {row["psn_no"]: row for _, row in reversed(list(read_rows(DATA / "insurances.csv")))}
+"""The first insurance row of each person."""
+
+DEPARTMENT = {"bilg_dept_codg": "A03", "bilg_dept_name": "内科"}
+DOCTOR = {"bilg_dr_codg": "D430100000001", "bilg_dr_name": "陈医生"}
+
+CT = "002103000010000"
+DRIP = "001204000060000"
+NURSING = "001201000030000"
+KNIFE = "C01024003300007"
+
+DAY = [
+    ("XJ01CAA040A001010405611", "37.20", "2", "18.600000"),
+    ("XA01ABD075A002010100594", "13.80", "1", "13.800000"),
+    ("001101000010000", "5.00", "1", "5.000000"),
+    ("001102000010000", "20.00", "1", "20.000000"),
+    (CT, "260.00", "1", "260.000000"),
+]
+"""An outpatient day of 336.00: code, amount, quantity, price.
+
+By hand, for a level 3 hospital of 430100: amoxicillin (A) 37.20 in scope. Lozenges (B, a tenth
+first, ceiling 12.50): 1.30 over, 1.25 first, 11.25 in scope. Registration (C): 5.00 own.
+Consultation (A, ceiling 15): 5.00 over, 15.00 in scope. Tomography (B, a tenth, ceiling 240):
+20.00 over, 24.00 first, 216.00 in scope. Sums: 5.00 own, 26.30 over, 25.25 first, 279.45 in scope.
+"""
+
+DAY_SUMS = {
+    "fulamt_ownpay_amt": Decimal("5.00"),
+    "overlmt_selfpay": Decimal("26.30"),
+    "preselfpay_amt": Decimal("25.25"),
+    "inscp_scp_amt": Decimal("279.45"),
+}
+
+
+class Clock:
+    """China Standard Time that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 2, 10, 0, 0, tzinfo=CST)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Hospital:
+    """A hospital's side of the interface: gateway headers, envelope, signature, sign-in."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, folder: Path, clock: Clock, region: str
+    ) -> None:
+        self.session = session
+        self.url = url
+        self.clock = clock
+        self.region = region
+        config = load_config(folder / "platform.json")
+        (self.config,) = (each for each in config.regions if each.code == region)
+        self.admin_token = config.admin_token
+        self.institution = self.config.institutions[0]
+        self.signing_key = SigningKey.from_pem((folder / "keys/gateway.pem").read_bytes())
+        self.platform_key = VerifyKey.from_pem(
+            (folder / f"keys/platform-{region}.pub.pem").read_bytes()
+        )
+        self.sign_no = ""
+        self.serial = 0
+        self.last_msgid = ""
+
+    def new_msgid(self) -> str:
+        """A message id that was not used."""
+        self.serial += 1
+        return f"{self.institution.fixmedins_code}20260302100000{self.serial:04d}"
+
+    def headers(self, infno: str) -> dict[str, str]:
+        """The headers of the region's service gateway."""
+        now, secret = self.clock.now.timestamp(), self.config.secret
+        if self.config.scheme == "x-tif":
+            text = f"{int(now)}{secret}n1{int(now)}"
+            return {
+                "x-tif-paasid": self.config.account,
+                "x-tif-timestamp": str(int(now)),
+                "x-tif-nonce": "n1",
+                "x-tif-signature": hashlib.sha256(text.encode()).hexdigest(),
+            }
+        headers = {
+            "_api_access_key": self.config.account,
+            "_api_name": infno,
+            "_api_timestamp": str(int(now * 1000)),
+            "_api_version": "1.0.0",
+        }
+        text = "&".join(f"{name}={value}" for name, value in headers.items())
+        digest = hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()
+        return {**headers, "_api_signature": base64.b64encode(digest).decode()}
+
+    def envelope(self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any) -> bytes:
+        """A request, signed; `changes` replace members of the envelope."""
+        self.last_msgid = changes.pop("msgid", "") or self.new_msgid()
+        signature = self.signing_key.sign(canonical_text(content).encode())
+        document = {
+            "infno": infno,
+            "msgid": self.last_msgid,
+            "mdtrtarea_admvs": self.region,
+            "insuplc_admdvs": insuplc,
+            "recer_sys_code": "99",
+            "cainfo": base64.b64encode(signature).decode(),
+            "signtype": "SM2",
+            "infver": "1.0.0",
+            "opter_type": "1",
+            "opter": "001",
+            "opter_name": "收费员",
+            "inf_time": "2026-03-02 10:00:00",
+            "fixmedins_code": self.institution.fixmedins_code,
+            "fixmedins_name": self.institution.fixmedins_name,
+            "sign_no": self.sign_no,
+            "input": content,
+            **changes,
+        }
+        return encode(document)
+
+    async def post(
+        self, infno: str, body: bytes, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """The status and body that come back."""
+        tail = f"/{infno}" if self.config.scheme == "x-tif" else ""
+        url = f"{self.url}/{self.region}{tail}"
+        sent = self.headers(infno) if headers is None else headers
+        async with self.session.post(url, data=body, headers=sent) as response:
+            return response.status, await response.read()
+
+    async def send(
+        self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any
+    ) -> dict[str, Any]:
+        """The reply, its signature verified."""
+        body = self.envelope(infno, content, insuplc=insuplc, **changes)
+        status, answer = await self.post(infno, body)
+        assert status == 200
+        reply = decode(answer)
+        signature = base64.b64decode(reply["cainfo"])
+        assert self.platform_key.verify(signature, canonical_text(reply["output"]).encode())
+        assert isinstance(reply, dict)
+        return reply
+
+    async def call(self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any) -> Any:
+        """The output of an accepted transaction; signs in first."""
+        if not self.sign_no and infno != "9001":
+            await self.sign_in()
+        reply = await self.send(infno, content, insuplc=insuplc, **changes)
+        if str(reply["infcode"]) != "0":
+            raise AssertionError(reply["err_msg"])
+        return reply["output"]
+
+    async def refused(
+        self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any
+    ) -> str:
+        """Why a transaction is refused; signs in first."""
+        if not self.sign_no:
+            await self.sign_in()
+        reply = await self.send(infno, content, insuplc=insuplc, **changes)
+        assert (str(reply["infcode"]), reply["output"]) == ("-1", None)
+        err_msg = reply["err_msg"]
+        assert isinstance(err_msg, str)
+        assert err_msg
+        return err_msg
+
+    async def sign_in(self) -> None:
+        """9001."""
+        content = {"signIn": {"opter_no": "001", "mac": "00-00-00-00-00-00", "ip": "127.0.0.1"}}
+        output = await self.call("9001", content)
+        self.sign_no = output["signinoutb"]["sign_no"]
+
+    # Inputs -------------------------------------------------------------------------------------
+
+    def certificate(self, psn: str) -> dict[str, str]:
+        """The identity card of a person, with what the editions ask beside it."""
+        row = PEOPLE[psn]
+        return {
+            "mdtrt_cert_type": "02",
+            "mdtrt_cert_no": row["certno"],
+            "psn_cert_type": "01",
+            "cert_type": "01",
+            "certno": row["certno"],
+            "psn_name": row["psn_name"],
+            "psn_type": INSURANCE[row["psn_no"]]["psn_type"],
+        }
+
+    def who(self, psn: str) -> dict[str, str]:
+        """`psn_no` and `insutype`."""
+        number = PEOPLE[psn]["psn_no"]
+        return {"psn_no": number, "insutype": INSURANCE[number]["insutype"]}
+
+    async def register(self, psn: str, *, number: str = "M1", insuplc: str = "") -> str:
+        """2201: the `mdtrt_id`."""
+        output = await self.call(
+            "2201",
+            {
+                "data": {
+                    **self.who(psn),
+                    **self.certificate(psn),
+                    "begntime": "2026-03-02 09:30:00",
+                    "ipt_otp_no": number,
+                    "atddr_no": "D430100000001",
+                    "dr_name": "陈医生",
+                    "dept_code": "A03",
+                    "dept_name": "内科",
+                    "caty": "A03",
+                }
+            },
+            insuplc=insuplc,
+        )
+        mdtrt_id = output["data"]["mdtrt_id"]
+        assert isinstance(mdtrt_id, str)
+        return mdtrt_id
+
+    async def report(self, psn: str, mdtrt_id: str, *, insuplc: str = "") -> None:
+        """2203."""
+        content = {
+            "mdtrtinfo": {
+                "mdtrt_id": mdtrt_id,
+                "psn_no": PEOPLE[psn]["psn_no"],
+                "med_type": "11",
+                "begntime": "2026-03-02 09:30:00",
+                "dise_codg": "J06.900",
+                "dise_name": "急性上呼吸道感染",
+                "birctrl_matn_date": "",
+            },
+            "diseinfo": [_diagnosis()],
+        }
+        assert await self.call("2203", content, insuplc=insuplc) == {}
+
+    def lines(
+        self,
+        psn: str,
+        mdtrt_id: str,
+        rows: list[tuple[str, str, str, str]],
+        *,
+        first: int = 1,
+        batch: str = "B1",
+    ) -> list[dict[str, Any]]:
+        """Charge lines of code, amount, quantity and price, numbered from `first`."""
+        return [
+            {
+                "feedetl_sn": number,
+                "mdtrt_id": mdtrt_id,
+                "psn_no": PEOPLE[psn]["psn_no"],
+                "chrg_bchno": batch,
+                "dise_codg": "",
+                "rxno": "R1",
+                "rx_circ_flag": "0",
+                "med_type": "2101",
+                "fee_ocur_time": "2026-03-02 09:40:00",
+                "med_list_codg": code,
+                "medins_list_codg": f"L{code[-6:]}",
+                "det_item_fee_sumamt": Decimal(amount),
+                "cnt": Decimal(quantity),
+                "pric": Decimal(price),
+                **DEPARTMENT,
+                **DOCTOR,
+                "hosp_appr_flag": "0",
+            }
+            for number, (code, amount, quantity, price) in enumerate(rows, start=first)
+        ]
+
+    def settlement(self, psn: str, mdtrt_id: str, total: str, /, **changes: Any) -> dict[str, Any]:
+        """The input of 2206 and 2207."""
+        data = {
+            **self.who(psn),
+            **self.certificate(psn),
+            "med_type": "11",
+            "medfee_sumamt": Decimal(total),
+            "psn_setlway": "01",
+            "mdtrt_id": mdtrt_id,
+            "chrg_bchno": "B1",
+            "acct_used_flag": "1",
+            **DAY_SUMS,
+        }
+        return {"data": {**data, **changes}}
+
+    async def charged_day(self, psn: str, *, number: str = "M1", insuplc: str = "") -> str:
+        """A registered and reported visit with the day's lines; its `mdtrt_id`."""
+        mdtrt_id = await self.register(psn, number=number, insuplc=insuplc)
+        await self.report(psn, mdtrt_id, insuplc=insuplc)
+        content = {"feedetail": self.lines(psn, mdtrt_id, DAY)}
+        await self.call("2204", content, insuplc=insuplc)
+        return mdtrt_id
+
+    async def admit(self, psn: str, *, number: str = "Z1", insuplc: str = "") -> str:
+        """2401: the `mdtrt_id`."""
+        content = self.admission(psn, number=number, insuplc=insuplc)
+        output = await self.call("2401", content, insuplc=insuplc)
+        mdtrt_id = output["result"]["mdtrt_id"]
+        assert isinstance(mdtrt_id, str)
+        return mdtrt_id
+
+    def admission(self, psn: str, *, number: str = "Z1", insuplc: str = "") -> dict[str, Any]:
+        """The input of 2401."""
+        return {
+            "mdtrtinfo": {
+                **self.who(psn),
+                **self.certificate(psn),
+                "begntime": "2026-02-20 08:00:00",
+                "med_type": "2101",
+                "ipt_no": number,
+                "atddr_no": "D430100000002",
+                "chfpdr_name": "刘医生",
+                "adm_diag_dscr": "急性阑尾炎",
+                "adm_dept_codg": "A04",
+                "adm_dept_name": "外科",
+                "adm_bed": "1",
+                "dscg_maindiag_code": "K35.800x001",
+                "dscg_maindiag_name": "急性阑尾炎",
+                "insuplc_admdvs": insuplc or self.region,
+                "mdtrtarea_admvs": self.region,
+            },
+            "diseinfo": [{**_diagnosis(), "psn_no": PEOPLE[psn]["psn_no"]}],
+        }
+
+    def discharge(self, psn: str, mdtrt_id: str) -> dict[str, Any]:
+        """The input of 2402."""
+        key = {"mdtrt_id": mdtrt_id, "psn_no": PEOPLE[psn]["psn_no"]}
+        return {
+            "dscginfo": {
+                **key,
+                "insutype": self.who(psn)["insutype"],
+                "endtime": "2026-03-02 09:00:00",
+                "dscg_dept_codg": "A04",
+                "dscg_dept_name": "外科",
+                "dscg_way": "1",
+            },
+            "diseinfo": [{**_diagnosis(), **key}],
+        }
+
+    def stay_settlement(
+        self, psn: str, mdtrt_id: str, total: str, /, *, insuplc: str = "", **changes: Any
+    ) -> dict[str, Any]:
+        """The input of 2303 and 2304."""
+        data = {
+            **self.who(psn),
+            **self.certificate(psn),
+            "medfee_sumamt": Decimal(total),
+            "psn_setlway": "01",
+            "mdtrt_id": mdtrt_id,
+            "acct_used_flag": "0",
+            "mid_setl_flag": "0",
+            "insuplc_admdvs": insuplc or self.region,
+            "mdtrtarea_admvs": self.region,
+        }
+        return {"data": {**data, **changes}}
+
+    def key(self, psn: str, mdtrt_id: str, **more: str) -> dict[str, Any]:
+        """A `data` node of visit and person."""
+        return {"data": {"mdtrt_id": mdtrt_id, "psn_no": PEOPLE[psn]["psn_no"], **more}}
+
+    # The admin paths ----------------------------------------------------------------------------
+
+    async def admin(self, method: str, path: str, document: Any = None) -> Any:
+        """The document an admin path answers."""
+        headers = {"Authorization": f"Bearer {self.admin_token}"}
+        body = None if document is None else msgspec.json.encode(document)
+        async with self.session.request(
+            method, f"{self.url}/admin/{path}", data=body, headers=headers
+        ) as response:
+            assert response.status < 300
+            return decode(await response.read())
+
+    async def fault(self, kind: str, infno: str, **members: Any) -> None:
+        """Order a fault for this region."""
+        fault = {"kind": kind, "region": self.region, "infno": infno, **members}
+        await self.admin("POST", "faults", fault)
+
+    async def settlements(self, state: str = "settled") -> list[dict[str, Any]]:
+        """The settlements in a state, of every region."""
+        rows = await self.admin("GET", f"settlements?state={state}")
+        assert isinstance(rows, list)
+        return rows
+
+
+def _diagnosis() -> dict[str, Any]:
+    return {
+        "diag_type": "1",
+        "maindiag_flag": "1",
+        "diag_srt_no": 1,
+        "diag_code": "J06.900",
+        "diag_name": "急性上呼吸道感染",
+        "diag_dept": "A03",
+        "dise_dor_no": "D430100000001",
+        "dise_dor_name": "陈医生",
+        "diag_time": "2026-03-02 09:35:00",
+        "vali_flag": "1",
+    }
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time the platform and the hospital agree on."""
+    return Clock()
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A demo folder; its keys serve every test."""
+    folder = tmp_path_factory.mktemp("platform")
+    write_demo(folder)
+    return folder
+
+
+@pytest.fixture
+def platform_config(demo_folder: Path) -> PlatformConfig:
+    """The demo configuration; a test may change it before the platform starts."""
+    return load_config(demo_folder / "platform.json")
+
+
+@pytest.fixture
+def log_lines() -> list[dict[str, Any]]:
+    """What the platform logged."""
+    return []
+
+
+@pytest.fixture
+async def platform(
+    platform_config: PlatformConfig, clock: Clock, log_lines: list[dict[str, Any]]
+) -> AsyncIterator[Platform]:
+    """Both centres, listening."""
+
+    def keep(_logger: object, _method: str, event: Any) -> Any:
+        log_lines.append(dict(event))
+        raise structlog.DropEvent
+
+    log = structlog.wrap_logger(
+        None, processors=[keep], wrapper_class=structlog.make_filtering_bound_logger("info")
+    )
+    running = Platform(platform_config, clock=clock, log=log)
+    await running.start()
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    """HTTP connections of the test."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def changsha(
+    platform: Platform, session: aiohttp.ClientSession, demo_folder: Path, clock: Clock
+) -> Hospital:
+    """The demo hospital at its centre, region 430100."""
+    return Hospital(session, platform.url, demo_folder, clock, "430100")
+
+
+@pytest.fixture
+def shenzhen(
+    platform: Platform, session: aiohttp.ClientSession, demo_folder: Path, clock: Clock
+) -> Hospital:
+    """A hospital of the second centre, region 440300."""
+    return Hospital(session, platform.url, demo_folder, clock, "440300")
