@@ -1,0 +1,267 @@
+"""The FHIR side for the pipeline: questions to intents, results to answers.
+
+Keys. A Claim and a Task are known by their identifier: the same content again gets the stored
+answer, other content 409. An Encounter's identifier is the hospital's visit number and stays the
+same from admission to discharge, so that its key is that number, the version it changes, and the
+content. A resource without an identifier is known by its content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.errors import (
+    DuplicateError,
+    InvalidError,
+    MessageError,
+    NotSentError,
+    Problem,
+    ProblemCode,
+    ProblemKind,
+    UnknownOutcomeError,
+    UnreadableError,
+    UnsupportedError,
+)
+from gateway.fhir import problems
+from gateway.fhir.answers import Answers
+from gateway.fhir.building import Exchange, identity, instant, is_waiting
+from gateway.fhir.cancels import claim_of
+from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.names import Names
+from gateway.fhir.outcome import status_of
+from gateway.fhir.paths import FHIRPaths
+from gateway.fhir.reader import Document, Reader
+from gateway.fhir.references import as_list
+from gateway.fhir.release import R4, Release
+from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader
+from gateway.fhir.tokens import redact, without_certificate
+from gateway.fhir.understanding import Understanding, Work
+from gateway.fhir.visits import CANCELLED_STATUSES
+from gateway.intents import Answer, Intent, Message, Result, Status
+from gateway.settings import PeerSettings, Settings
+from mappings.messages import MapSet
+
+MAPS = Path(__file__).parents[2] / "mappings" / "messages"
+
+
+class FHIRAdapter:
+    """Reads, understands and answers FHIR of one release (`gateway.pipeline.Adapter`)."""
+
+    protocol = "fhir"
+
+    def __init__(
+        self,
+        settings: Settings,
+        resources: ResourceReader,
+        now: Callable[[], datetime],
+        release: Release = R4,
+    ) -> None:
+        """Compile the maps, the standard ones and every peer's own.
+
+        Raises:
+            ConfigurationError: a map is wrong; says in which file and line.
+        """
+        self.release = release
+        self.names = Names(settings.fhir.canonical_base)
+        self._resources = resources
+        self._now = now
+        self._reader = Reader(release, settings.fhir)
+        self._answers = Answers(self.names, now)
+        language = FHIRPaths(self.names)
+        folder = MAPS / release.maps
+        maps = {
+            peer.name: MapSet.load(
+                folder, language, overlay=_overlay(peer, release), value_maps=None
+            )
+            for peer in settings.peers
+        }
+        self._understanding = Understanding(maps, settings)
+
+    def store(self, peer: PeerSettings) -> PeerStore:
+        """What this peer may read back."""
+        return PeerStore(self._resources, peer.name)
+
+    async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
+        """The message of a request.
+
+        `meta` has `interaction` (create, update, submit), `type`, for an update `id`, and `base`,
+        the base URL as the sender sees it.
+
+        Raises:
+            MessageError: it cannot be read, is not served, or its key was used for other content.
+        """
+        document = self._reader.read(raw, meta)
+        store = self.store(peer)
+        given = await store.referred([document.resource, *document.others])
+        document.library.give(given)
+        work = Work(document=document)
+        exchange = Exchange(
+            interaction=document.interaction,
+            type=document.type_name,
+            id="",
+            base=meta.get("base", ""),
+            peer=peer.name,
+            received=instant(self._now()),
+            content=document.fingerprint,
+            resource=encode(without_certificate(document.resource)).decode(),
+        )
+        system, number, place = _identifier(document)
+        key = number or document.fingerprint
+        exchange.id = meta.get("id") or identity(peer.name, exchange.type, system, key)
+        if exchange.type == "Encounter":
+            key = await self._encounter(work, exchange, store, key, place)
+        elif exchange.type == "Task":
+            await self._focus(work, exchange, store, await claim_of(document.resource, store))
+        elif exchange.type == "Claim" and exchange.interaction == "update":
+            key = await self._withdrawn(work, exchange, store, key)
+        elif exchange.type == "Claim":
+            await self._understanding.find_lines(work, store)
+        return Message(
+            protocol=self.protocol,
+            peer=peer.name,
+            sender=f"{peer.name}|{exchange.type}|{system}",
+            control_id=key,
+            kind=f"{exchange.interaction} {exchange.type}",
+            fingerprint=document.fingerprint,
+            context=msgspec.to_builtins(exchange),
+            document=work,
+        )
+
+    async def understand(
+        self, message: Message, peer: PeerSettings
+    ) -> tuple[Intent, list[Problem]]:
+        """The intent of a message, and what is wrong with its content."""
+        return self._understanding.understand(message.document, peer)
+
+    def answer(self, message_kind: str, context: dict[str, Any], result: Result) -> Answer:  # noqa: ARG002 - the context says the same
+        """The answer, now or after an unknown outcome was resolved."""
+        return self._answers.answer(msgspec.convert(context, Exchange), result)
+
+    def refuse(
+        self,
+        raw: bytes,  # noqa: ARG002 - nothing of it is repeated
+        meta: Mapping[str, str],  # noqa: ARG002 - nothing of it is repeated
+        error: Exception,
+        context: dict[str, Any] | None = None,  # noqa: ARG002 - nothing of it is repeated
+    ) -> Answer:
+        """The OperationOutcome of what cannot be carried out."""
+        if isinstance(error, MessageError):
+            return self._answers.outcome(_status(error), error.problems, Status.INVALID)
+        if isinstance(error, NotSentError):
+            return self._answers.not_sent([], error.retry_after)
+        return self._answers.outcome(500, [_internal(error)], Status.UNKNOWN)
+
+    def redact(self, raw: bytes) -> bytes:
+        """The bytes without an e-voucher number."""
+        return redact(raw)
+
+    async def _encounter(
+        self, work: Work, exchange: Exchange, store: PeerStore, key: str, place: str
+    ) -> str:
+        """Compare with what is kept of this Encounter; the key of this change of it."""
+        found = await store.resource("Encounter", exchange.id)
+        if found is None:
+            if exchange.interaction == "update":
+                raise UnsupportedError([_not_kept(exchange.type)])
+            return f"{key}/{exchange.content[:32]}"
+        stored = await store.body("Encounter", exchange.id) or {}
+        if exchange.content in found.search.get(CONTENT, []):
+            base = found.search.get(BASE, ["0"])[0]
+        elif (
+            exchange.interaction == "create"
+            and stored.get("status") not in CANCELLED_STATUSES
+            and not is_waiting(stored)
+        ):
+            raise DuplicateError([problems.other_content(place)])
+        else:
+            base = str(stored.get("meta", {}).get("versionId", "0"))
+        work.stored = stored if exchange.interaction == "update" else None
+        exchange.version = int(base) + 1 if base.isdigit() else 1
+        return f"{key}/{exchange.content[:32]}" + (f"/{base}" if base != "0" else "")
+
+    async def _focus(self, work: Work, exchange: Exchange, store: PeerStore, claim_id: str) -> None:
+        """What is kept of the claim that is to be cancelled."""
+        if not claim_id:
+            return
+        claim = await store.body("Claim", claim_id)
+        found = await store.resource("ClaimResponse", claim_id)
+        if claim is None or found is None:
+            return
+        work.response = decode_own(found.body)
+        exchange.claim = encode(claim).decode()
+        exchange.response = found.body.decode()
+        exchange.lines = found.search.get(LINE, [])
+        if work.response.get("status") == "cancelled":
+            exchange.step = "again"
+            _, answers = await store.search("ClaimResponse", {"request": [f"Claim/{claim_id}"]}, 9)
+            exchange.reversal = next((one.id for one in answers if one.id != claim_id), "")
+
+    async def _withdrawn(self, work: Work, exchange: Exchange, store: PeerStore, key: str) -> str:
+        """A Claim put with status cancelled: the same as a Task (mapping matrix 2.1)."""
+        if await store.resource("Claim", exchange.id) is None:
+            raise UnsupportedError([_not_kept(exchange.type)])
+        if work.document.resource.get("status") != "cancelled":
+            raise InvalidError(
+                [
+                    problems.not_supported(
+                        "Claim",
+                        "已提交的Claim不能修改，请撤销后重新提交",
+                        "a Claim cannot be changed: cancel it and submit a new one",
+                    )
+                ]
+            )
+        await self._focus(work, exchange, store, exchange.id)
+        return f"{key}/cancel"
+
+
+def _overlay(peer: PeerSettings, release: Release) -> Path | None:
+    """The peer's folder of FHIR maps, when it has one."""
+    folder = peer.map_overlay / release.maps if peer.map_overlay is not None else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def _identifier(document: Document) -> tuple[str, str, str]:
+    """System, value and place of the identifier that the sender knows the resource by."""
+    stated = as_list(document.resource.get("identifier"))
+    order = [index for index, one in enumerate(stated) if one.get("use") == "official"]
+    for index in [*order, *range(len(stated))]:
+        value = stated[index].get("value")
+        if isinstance(value, str) and value:
+            place = f"{document.place}.identifier[{index}]"
+            return str(stated[index].get("system", "")), value, place
+    return "", "", document.place
+
+
+def _status(error: MessageError) -> int:
+    if isinstance(error, DuplicateError):
+        return 409
+    if isinstance(error, UnreadableError):
+        return 400
+    if isinstance(error, UnsupportedError):
+        return 405
+    return status_of(error.problems)
+
+
+def _not_kept(type_name: str) -> Problem:
+    return Problem(
+        kind=ProblemKind.NOT_FOUND,
+        code=ProblemCode.NOT_FOUND,
+        place=type_name,
+        zh="没有这个id的资源；id由网关分配，请先用POST创建",
+        en="there is no resource of this id; ids are given by the gateway: create it by POST",
+    )
+
+
+def _internal(error: Exception) -> Problem:
+    unknown = isinstance(error, UnknownOutcomeError)
+    return Problem(
+        kind=ProblemKind.UNKNOWN if unknown else ProblemKind.INTERNAL,
+        code=ProblemCode.FSI_UNKNOWN if unknown else ProblemCode.INTERNAL,
+        zh="网关内部错误，结果未知，请勿重复提交，请联系管理员",
+        en="internal error; the outcome is not known: do not repeat, ask the operator",
+    )

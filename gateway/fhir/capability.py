@@ -1,0 +1,72 @@
+"""The CapabilityStatement: what works, and nothing else (X-021, X-022)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.fhir.names import Names
+from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
+from gateway.fhir.release import Release
+from gateway.fhir.search import COMMON, PARAMETERS
+
+SUBMIT = "http://hl7.org/fhir/OperationDefinition/Claim-submit"
+DATE = "2026-11-22"
+"""When this statement last changed."""
+
+
+def capability_statement(
+    names: Names, release: Release, base: str, software_version: str
+) -> dict[str, Any]:
+    """The statement of the server at `base`."""
+    return {
+        "resourceType": "CapabilityStatement",
+        "url": f"{names.base}/CapabilityStatement/fsi-gateway-{release.segment}",
+        "name": "FSIGateway",
+        "title": "Gateway to the national medical-insurance interface of China",
+        "status": "active",
+        "date": DATE,
+        "kind": "instance",
+        "software": {"name": "fsi-gateway", "version": software_version},
+        "implementation": {"description": "FHIR side of the gateway", "url": base},
+        "fhirVersion": release.version,
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "documentation": "A Claim (POST, or $submit of a Claim or a Bundle that begins "
+                "with one) is carried out at once and answered with its ClaimResponse; outcome "
+                "`queued` means that the outcome is not known yet: do not repeat, ask again at "
+                "Content-Location. Cancel by a Task with code `cancel` and the Claim as focus.",
+                "security": {
+                    "cors": False,
+                    "description": "Bearer token of a configured peer.",
+                },
+                "resource": [_resource(type_name) for type_name in sorted(PARAMETERS)],
+            }
+        ],
+    }
+
+
+def _resource(type_name: str) -> dict[str, Any]:
+    interactions = ["read", "search-type"]
+    if type_name in CREATED_TYPES:
+        interactions.append("create")
+    if type_name in UPDATED_TYPES:
+        interactions.append("update")
+    resource: dict[str, Any] = {
+        "type": type_name,
+        "interaction": [{"code": code} for code in interactions],
+        "versioning": "versioned",
+        "readHistory": False,
+        "updateCreate": False,
+        "conditionalCreate": type_name in CREATED_TYPES,
+        "conditionalRead": "not-match",
+        "conditionalUpdate": False,
+        "searchParam": [
+            {"name": name, "type": kind}
+            for name, kind in sorted((COMMON | PARAMETERS[type_name]).items())
+        ],
+    }
+    if type_name == "Claim":
+        resource["operation"] = [{"name": "submit", "definition": SUBMIT}]
+    return resource

@@ -1,0 +1,136 @@
+"""JSON text to a tree, under limits, with every digit of a number kept.
+
+Limits come first: the count of values is taken from the text with its strings blanked out, before
+anything is built, so that the memory a body can claim is bounded by `MAX_VALUES` whatever its form.
+A member that appears twice in an object is refused (https://hl7.org/fhir/R4/json.html: names are
+unique); which of two amounts was meant is nobody's guess. NaN and Infinity are not JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.errors import Problem, UnreadableError
+from gateway.fhir.problems import structure, too_much, unreadable
+
+MAX_VALUES = 200_000
+"""Members and list entries of a body at most."""
+MAX_NUMBER_DIGITS = 30
+"""Digits of a number at most, and the power of ten it may be away from 1."""
+
+_LARGEST: int = 10**MAX_NUMBER_DIGITS
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
+_ELEMENT_NAME = re.compile(r"_?[A-Za-z]{1,64}")
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+_SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
+
+
+def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
+    """The object that a body holds; numbers with a fraction or exponent are `Decimal`.
+
+    Raises:
+        UnreadableError: no JSON object, or beyond a limit.
+    """
+    skeleton = _STRING.sub(b"", raw)
+    members = skeleton.count(b":")
+    if skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{") > MAX_VALUES:
+        raise UnreadableError([too_much("内容的元素过多", "too many elements")])
+    try:
+        tree = _DECODER.decode(raw)
+    except RecursionError:
+        raise UnreadableError([_too_deep(max_depth)]) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
+        raise UnreadableError([_not_json(error)]) from None
+    if not isinstance(tree, dict):
+        raise UnreadableError([unreadable("内容不是JSON对象", "the body is not a JSON object")])
+    found, problem = _measure(tree, max_depth)
+    if problem is not None:
+        raise UnreadableError([problem])
+    if found != members:
+        raise UnreadableError([_duplicate(raw)])
+    return tree
+
+
+def encode(tree: Any) -> bytes:
+    """JSON text of a tree; a `Decimal` is a number with the digits it has (12.50 stays 12.50)."""
+    return _ENCODER.encode(tree)
+
+
+def canonical(tree: Any) -> bytes:
+    """JSON text that does not depend on the order of members."""
+    return _SORTED.encode(tree)
+
+
+def decode_own(text: str | bytes) -> dict[str, Any]:
+    """The tree of JSON that `encode` wrote."""
+    tree = _DECODER.decode(text)
+    assert isinstance(tree, dict)
+    return tree
+
+
+def _measure(tree: dict[str, Any], max_depth: int) -> tuple[int, Problem | None]:
+    """Count the members of all objects; find what is too deep and numbers out of range."""
+    members = 0
+    stack: list[tuple[Any, int]] = [(tree, 1)]
+    while stack:
+        value, depth = stack.pop()
+        inner: Iterable[Any]
+        if isinstance(value, dict):
+            members += len(value)
+            inner = value.values()
+        elif isinstance(value, list):
+            inner = value
+        else:
+            if isinstance(value, Decimal | int) and not _is_sane(value):
+                return members, too_much("数字超出范围", "a number is out of range")
+            continue
+        if depth > max_depth:
+            return members, _too_deep(max_depth)
+        stack.extend((item, depth + 1) for item in inner)
+    return members, None
+
+
+def _is_sane(number: Decimal | int) -> bool:
+    if isinstance(number, int):
+        return -_LARGEST < number < _LARGEST
+    _, digits, exponent = number.as_tuple()
+    return (
+        isinstance(exponent, int)
+        and len(digits) <= MAX_NUMBER_DIGITS
+        and abs(exponent) <= MAX_NUMBER_DIGITS
+    )
+
+
+def _too_deep(max_depth: int) -> Problem:
+    return too_much(f"嵌套超过{max_depth}层", f"nested deeper than {max_depth} levels")
+
+
+def _not_json(error: Exception) -> Problem:
+    position = re.search(r"byte (\d+)", str(error))
+    where = f" (byte {position[1]})" if position else ""
+    return unreadable(f"内容不是有效的JSON{where}", f"the body is not valid JSON{where}")
+
+
+def _duplicate(raw: bytes) -> Problem:
+    """Name the repeated member where its name is an element name."""
+    repeated: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in members and _ELEMENT_NAME.fullmatch(name):
+                repeated.append(name)
+            members[name] = value
+        return members
+
+    json.loads(raw, object_pairs_hook=look)
+    name = f" {repeated[0]}" if repeated else ""
+    return structure("", f"对象中有重复的成员{name}", f"an object has a member twice:{name}")

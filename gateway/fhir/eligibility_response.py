@@ -1,0 +1,149 @@
+"""The answer to a CoverageEligibilityRequest: how insured (1101), which benefits (2001).
+
+Rules: end of mapping matrix part 3; conformance statements X-044, T-034.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.errors import Problem
+from gateway.fhir.building import (
+    Exchange,
+    concept,
+    decimal_of,
+    first_stop,
+    identifiers,
+    money,
+    outward,
+    patient_reference,
+)
+from gateway.fhir.names import Names
+from gateway.intents import Record, Result, Status
+
+ACTIVE = frozenset({"1", ""})
+"""psn_insu_stas of a row that is in force; a region that leaves it out sends such rows only."""
+EXCLUDED = "0"
+"""trt_enjymnt_flag of a benefit that is not enjoyed."""
+
+
+def eligibility_response(
+    names: Names, exchange: Exchange, request: dict[str, Any], result: Result
+) -> dict[str, Any]:
+    """The CoverageEligibilityResponse; every insurance row is a contained Coverage."""
+    psn_no = result.intent.person.get("psn_no")
+    patient = patient_reference(names, request.get("patient"), psn_no)
+    rows = result.insurances if result.status is Status.DONE else []
+    number = result.intent.facility.get("fixmedins_code")
+    response: dict[str, Any] = {
+        "resourceType": "CoverageEligibilityResponse",
+        "id": exchange.id,
+        "contained": [
+            _coverage(names, patient, row, index) for index, row in enumerate(rows, start=1)
+        ],
+        "identifier": identifiers(names, [("fsi-msgid", c.msgid) for c in result.calls[-1:]]),
+        "status": "active",
+        "purpose": request["purpose"],
+        "patient": patient,
+        "created": exchange.received,
+        "requestor": {"identifier": {"system": names.identifier("fixmedins"), "value": number}}
+        if number
+        else outward(request.get("provider"), "医疗机构"),
+        "request": {"reference": f"CoverageEligibilityRequest/{exchange.id}"},
+        "outcome": "complete" if rows else "error",
+        "disposition": _disposition(result, rows),
+        "insurer": outward(request.get("insurer"), "医疗保障经办机构"),
+        "insurance": [
+            _insurance(names, row, index, result.entitlements)
+            for index, row in enumerate(rows, start=1)
+        ],
+        "error": _errors(names, result, rows),
+    }
+    return {name: value for name, value in response.items() if value}
+
+
+def _disposition(result: Result, rows: list[Record]) -> str:
+    problem = first_stop(result.problems)
+    if problem is not None:
+        return problem.zh
+    if result.status is Status.UNKNOWN:
+        return "没有收到平台的答复，可以重新查询"
+    if any(row.get("psn_insu_stas") in ACTIVE for row in rows):
+        return "参保状态正常"
+    return "没有正常参保的记录 (no active insurance)"
+
+
+def _errors(names: Names, result: Result, rows: list[Record]) -> list[dict[str, Any]]:
+    system = names.code_system("fsi-gateway-error")
+
+    def entry(problem: Problem) -> dict[str, Any]:
+        return {"code": {**concept(system, problem.code.value), "text": problem.zh}}
+
+    found = [entry(problem) for problem in result.problems if problem.stops]
+    if not rows and not found:
+        code = "FSI-UNKNOWN" if result.status is Status.UNKNOWN else "COVERAGE-NONE"
+        found = [{"code": concept(system, code)}]
+    return found
+
+
+def _coverage(names: Names, patient: dict[str, Any], row: Record, index: int) -> dict[str, Any]:
+    """The Coverage that a row of insuinfo is (mapping matrix 2.5)."""
+    region = row.get("insuplc_admdvs")
+    insurer: dict[str, Any] = {"display": "医疗保障经办机构"}
+    if region:
+        insurer["identifier"] = {"system": names.identifier("admdvs"), "value": region}
+    coverage: dict[str, Any] = {
+        "resourceType": "Coverage",
+        "id": f"coverage-{index}",
+        "extension": [{"url": names.extension("insuplc-admdvs"), "valueCode": region}]
+        if region
+        else [],
+        "status": "active" if row.get("psn_insu_stas") in ACTIVE else "cancelled",
+        "type": concept(names.code_system("insutype"), row.get("insutype") or "unknown"),
+        "subscriberId": patient.get("identifier", {}).get("value"),
+        "beneficiary": patient,
+        "period": _period(row.get("psn_insu_date"), row.get("paus_insu_date")),
+        "payor": [insurer],
+    }
+    return {name: value for name, value in coverage.items() if value}
+
+
+def _insurance(names: Names, row: Record, index: int, entitlements: list[Record]) -> dict[str, Any]:
+    period = _period(row.get("psn_insu_date"), row.get("paus_insu_date"))
+    item: dict[str, Any] = {
+        "category": concept(names.code_system("insutype"), row.get("insutype") or "unknown")
+    }
+    balance = decimal_of(row.get("balc") or "-")
+    if balance is not None:
+        item["benefit"] = [
+            {
+                "type": concept(names.code_system("fsi-amount"), "acct-balance", "个人账户余额"),
+                "allowedMoney": money(balance),
+            }
+        ]
+    insurance: dict[str, Any] = {
+        "coverage": {"reference": f"#coverage-{index}"},
+        "inforce": row.get("psn_insu_stas") in ACTIVE,
+        "benefitPeriod": period,
+        "item": [item, *(_benefit(names, benefit) for benefit in entitlements)],
+    }
+    return {name: value for name, value in insurance.items() if value not in ({}, [])}
+
+
+def _benefit(names: Names, row: Record) -> dict[str, Any]:
+    """One row of 2001 trtinfo."""
+    kind = row.get("fund_pay_type") or "unknown"
+    item: dict[str, Any] = {
+        "category": concept(names.code_system("fsi-fund-pay-type"), kind),
+        "excluded": row.get("trt_enjymnt_flag") == EXCLUDED,
+    }
+    if row.has("trt_chk_rslt"):
+        item["description"] = row.get("trt_chk_rslt")
+    if row.has("trt_chk_type"):
+        item["name"] = row.get("trt_chk_type")
+    return item
+
+
+def _period(start: str, end: str) -> dict[str, str]:
+    days = {"start": start[:10], "end": end[:10]}
+    return {name: day for name, day in days.items() if day}

@@ -1,0 +1,252 @@
+"""The path language of the FHIR maps: a small part of FHIRPath, compiled to closures.
+
+======================================  =====================================================
+`billablePeriod.start`                  an element path; a list means each of its entries
+`item[1].net.value`                     one entry of a list, counted from 0
+`identifier[system=id/psn-no].value`    entries in which an element has this value; the path
+                                        before `=` may have several steps
+`identifier[system!=id/mdtrt-id]`       entries in which it has not
+`identifier[!system]`                   entries without the element
+`coding[system^=code/]`                 entries in which it starts with this text
+`serviced[x]`, `value[x]`               a choice: whichever type is there
+`ext(med-type)`                         the extensions whose URL ends in this name
+`patient->identifier`                   `->` follows a Reference to the resource it names, and a
+                                        sequence number to the entry of that list of the claim
+                                        (where the resource is not at hand, `->identifier` and
+                                        `->name` are what the Reference itself says of it)
+`%resource.created`                     from the resource, not from the node at hand
+`%patient->name`                        the Reference to its patient or subject
+`%encounter->class`                     the References to its encounter: the extension of R4, or
+                                        those of its items
+`patient->name | name`                  a HumanName as one text
+======================================  =====================================================
+
+In filters `id/x` and `code/x` stand for the identifier and code systems of `names`. The first
+value that a path finds is taken. What a path finds comes with its place as a FHIRPath of the
+sender's message: `Claim.item[1].net.value`, `Bundle.entry[2].resource.identifier[0].value`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from gateway.fhir.names import ENCOUNTER, Names, is_extension
+from gateway.fhir.references import Node, as_list
+
+Step = Callable[[list[Node]], list[Node]]
+
+LOGICAL = {"identifier": "identifier", "name": "display"}
+"""What a Reference itself says of the resource it names, where that resource is not at hand."""
+
+_NAME = r"[A-Za-z][A-Za-z0-9]*"
+_PART = re.compile(
+    rf"(?P<join>\.|->)?(?:ext\((?P<extension>[A-Za-z0-9-]+)\)|(?P<root>%[a-z]+)"
+    rf"|(?P<name>{_NAME}))(?P<filters>(?:\[[^\[\]]+\])*)"
+)
+_FILTER = re.compile(
+    rf"(?P<index>[0-9]{{1,4}})|(?P<choice>x)|!(?P<absent>{_NAME})"
+    rf"|(?P<path>{_NAME}(?:\.{_NAME})*)(?P<operator>=|!=|\^=)(?P<text>[^\]]+)"
+)
+
+
+class FHIRPaths:
+    """Turns paths of maps into closures over nodes (`mappings.messages.language`)."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def value(self, path: str) -> Callable[[Any], tuple[str, str] | None]:
+        """The getter of one value: its text and place, or None.
+
+        Raises:
+            ValueError: the path cannot be understood.
+        """
+        path, bar, function = (part.strip() for part in path.partition("|"))
+        if bar and function != "name":
+            raise ValueError(f"no function {function!r}")
+        steps = self._compile(path)
+        text_of = human_name if bar else scalar
+
+        def get(node: Node) -> tuple[str, str] | None:
+            for found in _run(steps, node):
+                text = text_of(found.value)
+                if text:
+                    return text, found.place
+            return None
+
+        return get
+
+    def each(self, path: str) -> Callable[[Any], list[Any]]:
+        """All nodes of a path, in the order of the message.
+
+        Raises:
+            ValueError: the path cannot be understood.
+        """
+        steps = self._compile(path)
+        return lambda node: _run(steps, node)
+
+    def _compile(self, path: str) -> tuple[Step, ...]:
+        steps: list[Step] = []
+        position = 0
+        while position < len(path):
+            match = _PART.match(path, position)
+            if match is None or bool(match["join"]) != bool(steps):
+                raise ValueError(f"not a path from {path[position:]!r} on")
+            if match["root"]:
+                if steps or match["root"] not in _ROOTS:
+                    raise ValueError(f"{match['root']} cannot stand here")
+                steps.append(_ROOTS[match["root"]])
+            else:
+                steps += self._part(match)
+            position = match.end()
+        if not steps:
+            raise ValueError("an empty path")
+        return tuple(steps)
+
+    def _part(self, match: re.Match[str]) -> list[Step]:
+        filters = re.findall(r"\[([^\[\]]+)\]", match["filters"])
+        if match["extension"]:
+            step = _extension(match["extension"])
+        elif filters[:1] == ["x"]:
+            step = _choice(match["name"])
+            filters = filters[1:]
+        else:
+            step = _child(match["name"])
+        if match["join"] == "->":
+            step = _linked(match["name"] or "", step)
+        return [step, *(self._filter(text) for text in filters)]
+
+    def _filter(self, text: str) -> Step:
+        match = _FILTER.fullmatch(text)
+        if match is None or match["choice"]:
+            raise ValueError(f"not a filter: [{text}]")
+        if match["index"]:
+            index = int(match["index"])
+            return lambda nodes: nodes[index : index + 1]
+        if match["absent"]:
+            absent = match["absent"]
+            return lambda nodes: [n for n in nodes if not n.child(absent)]
+        steps = self._compile(match["path"])
+        wanted, operator = self._names.expand(match["text"]), match["operator"]
+
+        def holds(node: Node) -> bool:
+            texts = [scalar(found.value) for found in _run(steps, node)]
+            if operator == "!=":
+                return wanted not in texts
+            if operator == "^=":
+                return any(text.startswith(wanted) for text in texts)
+            return wanted in texts
+
+        return lambda nodes: [node for node in nodes if holds(node)]
+
+
+def scalar(value: Any) -> str:
+    """A value of a primitive type as text, empty for anything else; decimals keep every digit."""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return ""
+
+
+def human_name(value: Any) -> str:
+    """A HumanName as one text: `text`, else family and given names; a text as it is.
+
+    Chinese names are joined without a blank (mapping matrix 1.1).
+    """
+    if not isinstance(value, dict):
+        return scalar(value)
+    if scalar(value.get("text")):
+        return scalar(value.get("text"))
+    parts = [scalar(value.get("family")), *map(scalar, as_list(value.get("given")))]
+    chinese = any(ord(character) > 0x2E7F for part in parts for character in part)
+    return ("" if chinese else " ").join(part for part in parts if part)
+
+
+def _run(steps: tuple[Step, ...], node: Node) -> list[Node]:
+    nodes = [node]
+    for step in steps:
+        if not nodes:
+            break
+        nodes = step(nodes)
+    return nodes
+
+
+def _child(name: str) -> Step:
+    return lambda nodes: [child for node in nodes for child in node.child(name)]
+
+
+def _choice(name: str) -> Step:
+    def step(nodes: list[Node]) -> list[Node]:
+        found: list[Node] = []
+        for node in nodes:
+            if not isinstance(node.value, dict):
+                continue
+            for key in node.value:
+                if key.startswith(name) and key[len(name) : len(name) + 1].isupper():
+                    found += node.child(key)
+        return found
+
+    return step
+
+
+def _extension(name: str) -> Step:
+    def step(nodes: list[Node]) -> list[Node]:
+        return [
+            child
+            for node in nodes
+            for child in node.child("extension")
+            if isinstance(child.value, dict) and is_extension(child.value.get("url"), name)
+        ]
+
+    return step
+
+
+def _linked(name: str, take: Step) -> Step:
+    def linked(node: Node) -> list[Node]:
+        if isinstance(node.value, int):
+            resource = Node(node.scope.root, node.scope.place, node.scope, node.fixed)
+            return [entry for entry in resource.child(name) if _numbered(entry, node.value)]
+        target = node.scope.follow(node)
+        if target is not None:
+            return take([target])
+        return node.child(LOGICAL[name]) if name in LOGICAL else []
+
+    return lambda nodes: [found for node in nodes for found in linked(node)]
+
+
+def _numbered(node: Node, number: int) -> bool:
+    return isinstance(node.value, dict) and node.value.get("sequence") == number
+
+
+def _to_resource(nodes: list[Node]) -> list[Node]:
+    return [Node(node.scope.root, node.scope.place, node.scope, node.fixed) for node in nodes[:1]]
+
+
+def _to_patient(nodes: list[Node]) -> list[Node]:
+    return [
+        found
+        for resource in _to_resource(nodes)
+        for name in ("patient", "subject")
+        for found in resource.child(name)
+    ]
+
+
+def _to_encounters(nodes: list[Node]) -> list[Node]:
+    resources = _to_resource(nodes)
+    stated = _choice("value")(_extension(ENCOUNTER)(resources))
+    return stated + _child("encounter")(_child("item")(resources))
+
+
+_ROOTS: dict[str, Step] = {
+    "%resource": _to_resource,
+    "%patient": _to_patient,
+    "%encounter": _to_encounters,
+}

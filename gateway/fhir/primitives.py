@@ -1,0 +1,98 @@
+"""The primitive types of FHIR: JSON form and regular expression of each.
+
+Source: https://hl7.org/fhir/R4/datatypes.html#primitive and json.html. Times are checked for being
+real ones. A leap second (`:60`) is refused although FHIR has it: the interface has none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+Check = Callable[[Any], bool]
+
+MAX_STRING = 1_048_576
+"""Characters of a string at most (datatypes.html#string)."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_DATE = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
+_TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
+_ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
+_INSTANT = re.compile(rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_TIME}{_ZONE}")
+
+
+def _text(value: Any) -> bool:
+    return (
+        isinstance(value, str)
+        and bool(value.strip())
+        and len(value) <= MAX_STRING
+        and _CONTROL.search(value) is None
+    )
+
+
+def _pattern(expression: str) -> Check:
+    match = re.compile(expression).fullmatch
+    return lambda value: isinstance(value, str) and match(value) is not None
+
+
+def _whole(low: int, high: int) -> Check:
+    return lambda value: type(value) is int and low <= value <= high
+
+
+def _is_day(text: str) -> bool:
+    if not _DATE.fullmatch(text) or text.startswith("0000"):
+        return False
+    try:
+        date.fromisoformat(f"{text}-01-01"[:10] if len(text) < 10 else text)
+    except ValueError:
+        return False
+    return True
+
+
+def _date(value: Any) -> bool:
+    return isinstance(value, str) and _is_day(value)
+
+
+def _instant(value: Any) -> bool:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        return False
+    try:
+        datetime.fromisoformat(re.sub(r"\.[0-9]+", "", value))
+    except ValueError:
+        return False
+    return True
+
+
+def _date_time(value: Any) -> bool:
+    return _instant(value) if isinstance(value, str) and "T" in value else _date(value)
+
+
+_URI = _pattern(r"\S+")
+
+CHECKS: dict[str, Check] = {
+    "boolean": lambda value: isinstance(value, bool),
+    "integer": _whole(-2147483648, 2147483647),
+    "unsignedInt": _whole(0, 2147483647),
+    "positiveInt": _whole(1, 2147483647),
+    "integer64": _whole(-9223372036854775808, 9223372036854775807),
+    "decimal": lambda value: isinstance(value, Decimal) or type(value) is int,
+    "string": _text,
+    "markdown": _text,
+    "xhtml": _text,
+    "code": _pattern(r"[^\s]+( [^\s]+)*"),
+    "id": _pattern(r"[A-Za-z0-9\-.]{1,64}"),
+    "uri": _URI,
+    "url": _URI,
+    "canonical": _URI,
+    "oid": _pattern(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
+    "uuid": _pattern(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
+    "base64Binary": _pattern(r"(\s*([0-9a-zA-Z+/=]){4}\s*)+"),
+    "date": _date,
+    "dateTime": _date_time,
+    "instant": _instant,
+    "time": _pattern(_TIME),
+}
+"""Type name -> does a JSON value have it."""

@@ -1,0 +1,148 @@
+"""Search of what was answered: parameters to tokens, and the searchset Bundle.
+
+Source: https://hl7.org/fhir/R4/search.html. Served are token and reference parameters with exact
+match. A parameter that is not served is ignored, and left out of the self link, unless the client
+asks for strict handling (X-025); a modifier that is not served is always refused (search.html,
+section 3.1.1.4.5).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.fhir.decode import decode_own
+from gateway.intents import Resource
+
+TOKEN, REFERENCE = "token", "reference"
+
+PARAMETERS: dict[str, dict[str, str]] = {
+    "Claim": {"identifier": TOKEN, "patient": REFERENCE, "status": TOKEN, "use": TOKEN},
+    "ClaimResponse": {
+        "identifier": TOKEN,
+        "outcome": TOKEN,
+        "patient": REFERENCE,
+        "request": REFERENCE,
+        "status": TOKEN,
+        "use": TOKEN,
+    },
+    "CoverageEligibilityRequest": {"identifier": TOKEN, "patient": REFERENCE, "status": TOKEN},
+    "CoverageEligibilityResponse": {
+        "identifier": TOKEN,
+        "outcome": TOKEN,
+        "patient": REFERENCE,
+        "request": REFERENCE,
+        "status": TOKEN,
+    },
+    "Encounter": {"identifier": TOKEN, "patient": REFERENCE, "subject": REFERENCE, "status": TOKEN},
+    "Task": {"focus": REFERENCE, "identifier": TOKEN, "status": TOKEN},
+}
+"""Type -> its search parameters beside `_id`; what the CapabilityStatement says."""
+
+COMMON = {"_id": TOKEN}
+CONTROLS = frozenset({"_format", "_pretty"})
+"""Parameters that say how to answer and not what."""
+MAX_VALUES = 50
+"""Values of one parameter, and parameters of one search, at most."""
+
+_COMMA = re.compile(r"(?<!\\),")
+
+
+class Search(msgspec.Struct, kw_only=True):
+    """A search that can be carried out."""
+
+    type: str
+    tokens: dict[str, list[str]]
+    stated: list[tuple[str, str]]
+    """The parameters that were used, as the client wrote them."""
+    count: int
+    offset: int
+
+
+def parse_search(
+    type_name: str, pairs: Iterable[tuple[str, str]], *, page_size: int, strict: bool
+) -> tuple[Search, list[Problem]]:
+    """The search of these parameters, and why it cannot be carried out."""
+    served = PARAMETERS[type_name] | COMMON
+    search = Search(type=type_name, tokens={}, stated=[], count=page_size, offset=0)
+    problems: list[Problem] = []
+    for name, value in list(pairs)[:MAX_VALUES]:
+        if name in {"_count", "_offset"}:
+            if not (value.isascii() and value.isdigit() and len(value) < 8):
+                problems.append(_wrong(name, "应为非负整数", "a whole number is needed"))
+            elif name == "_count":
+                search.count = min(int(value), page_size)
+            else:
+                search.offset = int(value)
+        elif name in served:
+            if name in search.tokens:
+                problems.append(_wrong(name, "每个参数只能出现一次", "can be stated once only"))
+            search.tokens[name] = _tokens(name, served[name], value)
+            search.stated.append((name, value))
+        elif name.partition(":")[0] in served:
+            problems.append(_wrong(name, "不支持该修饰符", "the modifier is not served"))
+        elif strict and name not in CONTROLS:
+            problems.append(_wrong(name, "不支持该搜索参数", "the parameter is not served"))
+    return search, problems
+
+
+def searchset(
+    base: str, search: Search, total: int, resources: Sequence[Resource]
+) -> dict[str, Any]:
+    """The Bundle of one page, with links to itself and to the pages beside it."""
+    links = [("self", search.offset)]
+    if search.count and search.offset + search.count < total:
+        links.append(("next", search.offset + search.count))
+    if search.count and search.offset > 0:
+        links.append(("previous", max(0, search.offset - search.count)))
+    bundle: dict[str, Any] = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": total,
+        "link": [
+            {"relation": relation, "url": _url(base, search, offset)} for relation, offset in links
+        ],
+    }
+    entries = [
+        {
+            "fullUrl": f"{base}/{resource.type}/{resource.id}",
+            "resource": decode_own(resource.body),
+            "search": {"mode": "match"},
+        }
+        for resource in resources
+    ]
+    if entries:
+        bundle["entry"] = entries
+    return bundle
+
+
+def _url(base: str, search: Search, offset: int) -> str:
+    pairs = [*search.stated, ("_count", str(search.count))]
+    if offset:
+        pairs.append(("_offset", str(offset)))
+    return f"{base}/{search.type}?{urlencode(pairs)}"
+
+
+def _tokens(name: str, kind: str, value: str) -> list[str]:
+    """What a resource has to have one of."""
+    parts = [part.replace("\\,", ",") for part in _COMMA.split(value)[:MAX_VALUES] if part]
+    if kind == REFERENCE:
+        return [part.partition("/_history/")[0] for part in parts]
+    if name == "identifier":
+        return parts
+    return [part.rpartition("|")[2] for part in parts]
+
+
+def _wrong(name: str, zh: str, en: str) -> Problem:
+    shown = f" {name}" if re.fullmatch(r"[A-Za-z_:-]{1,40}", name) else ""
+    return Problem(
+        kind=ProblemKind.UNSUPPORTED_TYPE,
+        code=ProblemCode.NOT_SUPPORTED,
+        zh=f"搜索参数{shown}：{zh}",
+        en=f"search parameter{shown}: {en}",
+    )

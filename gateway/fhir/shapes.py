@@ -1,0 +1,304 @@
+"""Shapes of resources, compiled from the models of fhir.resources into flat tables.
+
+The models are the definition: elements, cardinalities, types, choices, required bindings. Running
+them costs milliseconds for a message, so that each model class is read once and becomes a table
+that is walked over the decoded JSON. Differences from the models, all on the strict side:
+
+* required bindings are enforced (the models only name them; where a model cuts its list short,
+  `BINDINGS` has the whole one),
+* empty strings, lists and objects are refused (https://hl7.org/fhir/R4/json.html),
+* `fhir_comments`, a relic of DSTU2, is not an element.
+
+Findings carry FHIRPaths and never values.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import types
+import typing
+from collections.abc import Iterator
+from decimal import Decimal
+from functools import cache
+from typing import Any, NamedTuple
+
+import msgspec
+from fhir_core.types import FhirBase
+
+from gateway.errors import Problem
+from gateway.fhir import problems
+from gateway.fhir.primitives import CHECKS, Check
+
+MAX_PROBLEMS = 50
+"""Findings of one message at most; a body that is wrong everywhere is not worth more."""
+
+_ENCOUNTER_STATUS = frozenset(
+    {
+        "planned",
+        "arrived",
+        "triaged",
+        "in-progress",
+        "onleave",
+        "finished",
+        "cancelled",
+        "entered-in-error",
+        "unknown",
+    }
+)
+_TASK_STATUS = frozenset(
+    {
+        "draft",
+        "requested",
+        "received",
+        "accepted",
+        "rejected",
+        "ready",
+        "cancelled",
+        "in-progress",
+        "on-hold",
+        "failed",
+        "completed",
+        "entered-in-error",
+    }
+)
+
+BINDINGS: dict[tuple[str, str], frozenset[str]] = {
+    ("Encounter", "status"): _ENCOUNTER_STATUS,
+    ("EncounterStatusHistory", "status"): _ENCOUNTER_STATUS,
+    ("Task", "status"): _TASK_STATUS,
+}
+"""Required bindings of R4 of which the models only show the beginning."""
+
+
+_ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
+
+
+class Element(NamedTuple):
+    """One element: a primitive with its check, or a complex type with the name of its table."""
+
+    name: str
+    many: bool
+    type_name: str
+    check: Check | None
+    codes: frozenset[str] | None
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """One type: its elements by JSON name, what is required, and its choices."""
+
+    name: str
+    elements: dict[str, Element]
+    required: tuple[str, ...]
+    choices: tuple[tuple[str, tuple[str, ...], bool], ...]
+    """Name, the elements of which at most one may be there, whether one has to."""
+    is_resource: bool
+
+
+class Shapes:
+    """The tables of one release, made when first needed."""
+
+    def __init__(self, package: str) -> None:
+        self._package = f"fhir.resources.{package}"
+        self._shapes: dict[str, Shape] = {}
+
+    def of(self, type_name: str) -> Shape | None:
+        """The table of a resource type, or None when the release has no such type."""
+        shape = self._shapes.get(type_name)
+        if shape is None:
+            model = _model(self._package, type_name)
+            if model is None or not model.has_resource_base():
+                return None
+            shape = self._add(model)
+        return shape if shape.is_resource else None
+
+    def check(self, resource: dict[str, Any], place: str) -> list[Problem]:
+        """What is wrong with the form of a resource, in the order of the message."""
+        found: list[Problem] = []
+        for problem in self._resource(resource, place):
+            found.append(problem)
+            if len(found) == MAX_PROBLEMS:
+                break
+        return found
+
+    def _add(self, model: Any) -> Shape:
+        name = model.__name__
+        if name in self._shapes:
+            return self._shapes[name]
+        shape = _compile(model)
+        self._shapes[name] = shape
+        for field in model.model_fields.values():
+            for part in _parts(field.annotation)[0]:
+                if isinstance(part, type) and issubclass(part, FhirBase):
+                    self._add(part.get_model_klass())
+        return shape
+
+    def _resource(self, value: Any, place: str) -> Iterator[Problem]:
+        if not isinstance(value, dict):
+            yield problems.structure(place, "应为资源对象", "a resource is an object")
+            return
+        type_name = value.get("resourceType")
+        shape = self.of(type_name) if isinstance(type_name, str) else None
+        if shape is None:
+            yield problems.structure(
+                f"{place}.resourceType" if place else "resourceType",
+                "没有或不认识resourceType",
+                "resourceType is missing or not known",
+            )
+            return
+        yield from self._object(value, shape, place)
+
+    def _object(self, value: dict[str, Any], shape: Shape, place: str) -> Iterator[Problem]:
+        elements = shape.elements
+        if not value:
+            yield problems.structure(place, "对象不能为空", "an object cannot be empty")
+        for name, inner in value.items():
+            element = elements.get(name)
+            if element is not None:
+                yield from self._element(inner, element, value, f"{place}.{name}")
+            elif name.startswith("_") and name[1:] in elements:
+                if elements[name[1:]].check is None or not _is_extended(inner):
+                    yield problems.structure(
+                        f"{place}.{name[1:]}", "扩展格式不正确", "not the form of an extension"
+                    )
+            elif not (name == "resourceType" and shape.is_resource):
+                yield problems.structure(
+                    f"{place}.{name}" if _ELEMENT_NAME.fullmatch(name) else place,
+                    "未定义的元素",
+                    "an element that is not defined",
+                )
+        for name in shape.required:
+            if name not in value and f"_{name}" not in value:
+                yield problems.required(f"{place}.{name}", "必填元素缺失", "a required element")
+        for name, names, needed in shape.choices:
+            count = sum(1 for one in names if one in value)
+            if count > 1:
+                yield problems.structure(
+                    f"{place}.{name}", "只能有一种类型的取值", "only one type of value is allowed"
+                )
+            elif needed and not count and not any(f"_{one}" in value for one in names):
+                yield problems.required(f"{place}.{name}", "必填元素缺失", "a required element")
+
+    def _element(
+        self, value: Any, element: Element, holder: dict[str, Any], place: str
+    ) -> Iterator[Problem]:
+        if not element.many:
+            yield from self._one(value, element, place)
+            return
+        if not isinstance(value, list) or not value:
+            yield problems.structure(place, "应为非空数组", "a list that is not empty is needed")
+            return
+        for index, item in enumerate(value):
+            if item is None and element.check is not None and f"_{element.name}" in holder:
+                continue
+            yield from self._one(item, element, f"{place}[{index}]")
+
+    def _one(self, value: Any, element: Element, place: str) -> Iterator[Problem]:
+        if element.check is not None:
+            if not element.check(value):
+                yield _wrong_type(value, element, place)
+            elif element.codes is not None and value not in element.codes:
+                yield problems.wrong_value(
+                    place, "代码不在必须使用的值集中", "the code is not in the required value set"
+                )
+        elif element.type_name == "Resource":
+            yield from self._resource(value, place)
+        elif not isinstance(value, dict):
+            yield problems.structure(place, "应为对象", "an object is needed")
+        else:
+            yield from self._object(value, self._shapes[element.type_name], place)
+
+
+def _wrong_type(value: Any, element: Element, place: str) -> Problem:
+    if isinstance(value, list | dict):
+        return problems.structure(place, "应为单个值", "a single value is needed")
+    if isinstance(value, str) and not value.strip():
+        return problems.structure(place, "文本不能为空", "a text cannot be empty")
+    if isinstance(value, Decimal | int) and element.type_name in {"positiveInt", "unsignedInt"}:
+        return problems.wrong_type(place, "应为非负整数", f"not of type {element.type_name}")
+    return problems.wrong_type(
+        place, f"不是{element.type_name}类型的值", f"not of type {element.type_name}"
+    )
+
+
+def _is_extended(value: Any) -> bool:
+    """True for the `_name` companion of a primitive: id and extensions, or a list of such."""
+    if isinstance(value, list):
+        return bool(value) and all(item is None or _is_extended(item) for item in value)
+    return isinstance(value, dict) and bool(value) and value.keys() <= {"id", "extension"}
+
+
+@cache
+def _model(package: str, type_name: str) -> Any:
+    if not type_name.isalpha() or len(type_name) > 64:
+        return None
+    try:
+        return importlib.import_module(package).get_fhir_model_class(type_name)
+    except (KeyError, LookupError, ImportError, AttributeError):
+        return None
+
+
+def _compile(model: Any) -> Shape:
+    elements: dict[str, Element] = {}
+    required: list[str] = []
+    choices: dict[str, tuple[list[str], bool]] = {}
+    for field_name, field in model.model_fields.items():
+        name = field.alias or field_name
+        extra = field.json_schema_extra or {}
+        if name == "fhir_comments" or name.startswith("_"):
+            continue
+        elements[name] = _element(model.__name__, name, field.annotation, extra)
+        if field.is_required() or extra.get("element_required"):
+            required.append(name)
+        if "one_of_many" in extra:
+            group = choices.setdefault(
+                extra["one_of_many"], ([], bool(extra["one_of_many_required"]))
+            )
+            group[0].append(name)
+    return Shape(
+        name=model.__name__,
+        elements=elements,
+        required=tuple(required),
+        choices=tuple((name, tuple(names), needed) for name, (names, needed) in choices.items()),
+        is_resource=model.has_resource_base(),
+    )
+
+
+def _element(owner: str, name: str, annotation: Any, extra: dict[str, Any]) -> Element:
+    parts, many = _parts(annotation)
+    part = parts[0]
+    if isinstance(part, type) and issubclass(part, FhirBase):
+        return Element(name, many, part.get_model_klass().__name__, None, None)
+    type_name = _primitive(part)
+    codes = BINDINGS.get((owner, name))
+    listed = extra.get("enum_values") if type_name == "code" else None
+    if codes is None and listed and "+" not in listed:
+        codes = frozenset(listed)
+    return Element(name, many, type_name, CHECKS[type_name], codes)
+
+
+def _parts(annotation: Any) -> tuple[list[Any], bool]:
+    """The types of an annotation without None, and whether it is a list of them."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        found: list[Any] = []
+        many = False
+        for inner in typing.get_args(annotation):
+            if inner is not type(None):
+                more, is_list = _parts(inner)
+                found += more
+                many = many or is_list
+        return found, many
+    if origin is list:
+        return _parts(typing.get_args(annotation)[0])[0], True
+    return [annotation], False
+
+
+def _primitive(part: Any) -> str:
+    """The FHIR name of a primitive type as the models annotate it."""
+    for mark in getattr(part, "__metadata__", ()):
+        name = getattr(mark, "__visit_name__", None)
+        if name in CHECKS:
+            return str(name)
+    plain = getattr(part, "__origin__", part)
+    return {bool: "boolean", str: "string"}.get(plain, "uuid")

@@ -1,0 +1,105 @@
+"""What this gateway answered before, read back.
+
+Every kept resource carries search tokens beside its public ones: `_peer` (who may see it),
+`_visit` (the hospital's visit number), `_content` (fingerprint of what was sent), `_base` (the
+version it was sent upon) and `_line` (`sequence=key` of an uploaded line). A token that begins
+with `_` is no search parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from gateway.fhir.decode import decode_own
+from gateway.fhir.references import local_name, references_in
+from gateway.intents import Resource
+
+PEER, VISIT, CONTENT, BASE, LINE = "_peer", "_visit", "_content", "_base", "_line"
+
+KEPT_TYPES = frozenset(
+    {
+        "Claim",
+        "ClaimResponse",
+        "CoverageEligibilityRequest",
+        "CoverageEligibilityResponse",
+        "Encounter",
+        "Task",
+    }
+)
+"""Types that are kept with an answer, and so can be read and searched."""
+
+MAX_LOOKUPS = 20
+"""References of one message that are looked up in the store."""
+
+
+class ResourceReader(Protocol):
+    """The part of the journal that keeps resources."""
+
+    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
+        """The resource, or None."""
+        ...
+
+    async def search_resources(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        params: Mapping[str, Sequence[str]],
+        limit: int,
+        offset: int,
+    ) -> tuple[int, list[Resource]]:
+        """How many have all the tokens, and a page of them, newest first."""
+        ...
+
+
+class PeerStore:
+    """The kept resources that one peer may see."""
+
+    def __init__(self, reader: ResourceReader, peer: str) -> None:
+        self._reader = reader
+        self._peer = peer
+
+    async def resource(self, type_name: str, identity: str) -> Resource | None:
+        """The resource, or None when there is none or it is another peer's."""
+        found = await self._reader.resource(type_name, identity)
+        return found if found is not None and self._peer in found.search.get(PEER, []) else None
+
+    async def body(self, type_name: str, identity: str) -> dict[str, Any] | None:
+        """The resource as a tree."""
+        found = await self.resource(type_name, identity)
+        return decode_own(found.body) if found is not None else None
+
+    async def search(
+        self, type_name: str, tokens: Mapping[str, Sequence[str]], limit: int, offset: int = 0
+    ) -> tuple[int, list[Resource]]:
+        """How many of this peer's resources have all the tokens, and a page of them."""
+        wanted = {name: list(values) for name, values in tokens.items()}
+        return await self._reader.search_resources(
+            type_name, wanted | {PEER: [self._peer]}, limit, offset
+        )
+
+    async def referred(self, resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Kept resources that the given ones refer to, by `Type/id`."""
+        found: dict[str, dict[str, Any]] = {}
+        names = dict.fromkeys(
+            local_name(text) for resource in resources for text in references_in(resource)
+        )
+        for name in list(names)[:MAX_LOOKUPS]:
+            type_name, slash, identity = name.partition("/")
+            if slash and type_name in KEPT_TYPES:
+                body = await self.body(type_name, identity)
+                if body is not None:
+                    found[name] = body
+        return found
+
+
+def tokens_of(identifiers: Iterable[Any]) -> list[str]:
+    """The search tokens of Identifiers: `system|value`, `value`, `system|` (search.html#token)."""
+    tokens: list[str] = []
+    for identifier in identifiers:
+        if not isinstance(identifier, dict) or not isinstance(identifier.get("value"), str):
+            continue
+        system, value = identifier.get("system") or "", identifier["value"]
+        tokens += [f"{system}|{value}", value]
+        if system:
+            tokens.append(f"{system}|")
+    return tokens

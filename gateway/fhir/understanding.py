@@ -1,0 +1,192 @@
+"""Documents to intents: which map, then what no map can say, then everything wrong at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.errors import Problem
+from gateway.fhir import problems
+from gateway.fhir.cancels import cancel_step, check_task, claim_of
+from gateway.fhir.claims import check_claim, complete_claim, same_lines
+from gateway.fhir.reader import Document
+from gateway.fhir.references import Library, Node, Scope, as_list
+from gateway.fhir.stored import LINE, VISIT, PeerStore
+from gateway.fhir.visits import (
+    check_person,
+    check_visit_number,
+    eligibility_step,
+    encounter_step,
+    inactive,
+)
+from gateway.intents import Intent, Resource, Verb
+from gateway.settings import PeerSettings, Settings
+from mappings.messages import MapSet
+
+MAX_EARLIER = 100
+"""Answers to claims of one visit that are compared with a new claim, newest first."""
+
+
+class Work(msgspec.Struct):
+    """A document and what was kept of earlier exchanges about the same things."""
+
+    document: Document
+    stored: dict[str, Any] | None = None
+    """Update of an Encounter: what is kept of it."""
+    response: dict[str, Any] | None = None
+    """Cancellation: the ClaimResponse to the claim."""
+    visit_number: str = ""
+    """Claim without an encounter: the visit of the claim that it is related to."""
+    line_keys: dict[str, str] = {}
+    """Claim: sequences of items uploaded before, and the number they were uploaded under."""
+
+
+class Understanding:
+    """Runs the maps of each peer."""
+
+    def __init__(self, maps: Mapping[str, MapSet], settings: Settings) -> None:
+        self._maps = maps
+        self._tolerance = Decimal(settings.limits.amount_tolerance)
+
+    def understand(self, work: Work, peer: PeerSettings) -> tuple[Intent, list[Problem]]:
+        """The intent of a document, and every problem of its content."""
+        document = work.document
+        maps = self._maps[peer.name]
+        match document.type_name:
+            case "Claim" if document.interaction == "update":
+                intent, found = self._cancel(maps, work, "Claim")
+            case "Claim":
+                intent, found = self._claim(maps, work)
+            case "Encounter":
+                intent, found = self._encounter(maps, work)
+            case "CoverageEligibilityRequest":
+                intent, found = self._eligibility(maps, document)
+            case _:
+                intent, found = self._task(maps, work)
+        intent.place = document.place
+        return intent, found
+
+    async def find_lines(self, work: Work, store: PeerStore) -> None:
+        """Find the visit of a related claim, and lines that are uploaded and not settled.
+
+        An earlier predetermination, a refused claim and a cancelled one leave their lines on the
+        platform. A line of this claim with the same sequence and content is that line: it is
+        settled and not uploaded again. Without this, a claim after its predetermination would be
+        charged twice.
+        """
+        claim, root = work.document.resource, work.document.root()
+        visits = [
+            str(node.value["value"])
+            for identifiers in _encounters(root)
+            for node in identifiers
+            if isinstance(node.value, dict) and node.value.get("value")
+        ]
+        if not visits:
+            work.visit_number = await _visit_of_related(claim, store)
+            visits = [work.visit_number] if work.visit_number else []
+        if not visits:
+            return
+        _, found = await store.search("ClaimResponse", {VISIT: visits}, MAX_EARLIER)
+        settled = {
+            line.partition("=")[2]
+            for response in found
+            if _is_settled(response)
+            for line in response.search.get(LINE, [])
+        }
+        for response in reversed(found):
+            lines = dict(token.split("=", 1) for token in response.search.get(LINE, []))
+            earlier = await store.body("Claim", response.id) if lines else None
+            for sequence in same_lines(claim, earlier or {}):
+                if sequence in lines and lines[sequence] not in settled:
+                    work.line_keys[sequence] = lines[sequence]
+
+    def _claim(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
+        root = work.document.root()
+        use = root.value.get("use")
+        if use == "preauthorization":
+            return Intent(verb=Verb.IGNORE), [
+                problems.not_supported(
+                    f"{root.place}.use", "不支持事前审批", "preauthorization is not served"
+                )
+            ]
+        intent, found = maps.understand(f"{use} Claim", root, {})
+        found += check_claim(root, self._tolerance)
+        if root.value.get("status") != "active":
+            found.append(inactive(f"{root.place}.status"))
+        if not found:
+            found += complete_claim(intent, root, work.visit_number, work.line_keys)
+        if not work.visit_number and not any(_encounters(root)):
+            found += check_person(intent, root)
+        return intent, found
+
+    def _encounter(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
+        document = work.document
+        step, found = encounter_step(document.resource, work.stored)
+        root = document.root()
+        intent, more = maps.understand(f"{step or 'plan'} Encounter", root, {})
+        found += more
+        found += check_visit_number(intent, root)
+        if step == "open":
+            found += check_person(intent, root)
+        return intent, found
+
+    def _eligibility(self, maps: MapSet, document: Document) -> tuple[Intent, list[Problem]]:
+        step, found = eligibility_step(document.resource)
+        root = document.root()
+        intent, more = maps.understand(f"{step} CoverageEligibilityRequest", root, {})
+        return intent, [*found, *more, *check_person(intent, root)]
+
+    def _task(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
+        found = check_task(work.document.resource)
+        if found:
+            return Intent(verb=Verb.IGNORE), found
+        return self._cancel(maps, work, "Task.focus")
+
+    def _cancel(self, maps: MapSet, work: Work, place: str) -> tuple[Intent, list[Problem]]:
+        step, found = cancel_step(work.response, place)
+        if found or step == "again" or work.response is None:
+            return Intent(verb=Verb.IGNORE), found
+        scope = Scope(work.response, place, Library())
+        return maps.understand(f"{step} Task", Node(work.response, place, scope, fixed=True), {})
+
+
+def _encounters(root: Node) -> list[list[Node]]:
+    """The identifiers of the encounters that a claim names."""
+    stated = [
+        node
+        for holder in root.child("extension")
+        if str(holder.value.get("url", "")).endswith("/encounter")
+        for node in holder.child("valueReference")
+    ]
+    stated += [node for item in root.child("item") for node in item.child("encounter")]
+    found = []
+    for node in stated:
+        target = node.scope.follow(node)
+        identifiers = (target or node).child("identifier")
+        if identifiers:
+            found.append(identifiers)
+    return found
+
+
+async def _visit_of_related(claim: dict[str, Any], store: PeerStore) -> str:
+    """The visit number of a claim in Claim.related, by reference or identifier."""
+    for related in as_list(claim.get("related")):
+        target = related.get("claim", {})
+        identity = await claim_of({"focus": target}, store)
+        found = await store.resource("Claim", identity) if identity else None
+        if found is not None and found.search.get(VISIT):
+            return found.search[VISIT][0]
+    return ""
+
+
+def _is_settled(response: Resource) -> bool:
+    """True for the answer to a claim whose lines are settled, or may be."""
+    search = response.search
+    return (
+        search.get("use") == ["claim"]
+        and search.get("status") == ["active"]
+        and search.get("outcome") != ["error"]
+    )

@@ -1,0 +1,70 @@
+"""The answers to an Encounter (its echo, with the platform's visit number) and to a Task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.fhir.building import Exchange, concept, first_stop
+from gateway.fhir.names import Names
+from gateway.fhir.references import as_list
+from gateway.intents import Result, Status
+
+SYSTEM = "mdtrt-id"
+
+
+def encounter_echo(
+    names: Names, exchange: Exchange, encounter: dict[str, Any], result: Result
+) -> dict[str, Any]:
+    """The Encounter as it was sent, with our id and the mdtrt_id among its identifiers."""
+    system = names.identifier(SYSTEM)
+    others = [one for one in as_list(encounter.get("identifier")) if one.get("system") != system]
+    number = result.intent.visit.get("mdtrt_id") or _stated(encounter, system)
+    if number:
+        others.append({"use": "secondary", "system": system, "value": number})
+    return {**encounter, "id": exchange.id, "identifier": others}
+
+
+def _stated(encounter: dict[str, Any], system: str) -> str:
+    for one in as_list(encounter.get("identifier")):
+        if one.get("system") == system:
+            return str(one.get("value", ""))
+    return ""
+
+
+def task_answer(
+    names: Names, exchange: Exchange, task: dict[str, Any], result: Result, output: str
+) -> dict[str, Any]:
+    """The Task with what became of it (X-049).
+
+    `completed` with the reversal as output, `failed` when the platform refused, `rejected` when
+    it may not be done now, `in-progress` while the outcome is not known. `output` is the id of the
+    ClaimResponse that says what was undone, empty when nothing was.
+    """
+    status = {
+        Status.DONE: "completed",
+        Status.UNKNOWN: "in-progress",
+        Status.INVALID: "rejected",
+    }.get(result.status, "failed")
+    answered = {
+        name: value
+        for name, value in task.items()
+        if name not in {"status", "statusReason", "output", "lastModified"}
+    }
+    answered |= {"id": exchange.id, "status": status, "lastModified": exchange.received}
+    problem = first_stop(result.problems)
+    if status == "in-progress":
+        answered["statusReason"] = {"text": "撤销结果尚不明确，请勿重复提交，请稍后查询本任务"}
+    elif problem is not None and status != "completed":
+        system = names.code_system("fsi-gateway-error")
+        answered["statusReason"] = {
+            **concept(system, problem.code.value),
+            "text": problem.zh,
+        }
+    if status == "completed" and output:
+        answered["output"] = [
+            {
+                "type": {"text": "ClaimResponse"},
+                "valueReference": {"reference": f"ClaimResponse/{output}"},
+            }
+        ]
+    return answered
