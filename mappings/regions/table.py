@@ -142,9 +142,11 @@ class RegionTable:
         if level is PoolLevel.SELF or self._is_pool(place):
             return place
         region = self._data.regions.get(place)
-        if region is not None and region.level == "county" and region.parent:
-            return region.parent
-        return f"{place[:4]}00"
+        prefecture = region.parent if region and region.level == "county" else ""
+        prefecture = prefecture or f"{place[:4]}00"
+        if self.canonical(prefecture, on) != prefecture:
+            return self.pool_of(prefecture, insutype, on)
+        return prefecture
 
     def class_of(
         self,

@@ -64,6 +64,14 @@ def test_a_retired_code_without_successor_stands_for_itself(table: RegionTable) 
     assert "2018" in table.remarks("140202", DAY)[0].en
 
 
+def test_an_unknown_county_of_a_retired_prefecture_belongs_to_its_successor(
+    table: RegionTable,
+) -> None:
+    """522200 (Tongren) was retired in 2011 for 520600; an unlisted 522210 goes with it."""
+    assert table.pool_of("522210", "310", DAY) == "520600"
+    assert table.pool_of("522210", "310", date(2010, 5, 1)) == "522200"
+
+
 def test_a_home_pool_may_be_written_by_any_of_its_codes(table: RegionTable) -> None:
     """A hospital that lists 430199 means the pool of Changsha."""
     assert table.class_of("430111", "430100", ["430199"], "310", DAY) == "local"
