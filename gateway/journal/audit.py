@@ -47,6 +47,12 @@ def trail(db: sqlite3.Connection, exchange_id: str) -> list[AuditRow]:
 
 def verify_chain(db: sqlite3.Connection) -> AuditReport:
     """Check every row; memory does not grow with the length of the chain."""
-    head = db.execute(SQL["audit_head"]).fetchone()
-    seq, digest = (0, None) if head is None else head
-    return verify(map(Link._make, db.execute(SQL["audit"])), seq, digest)
+    factory = db.text_factory
+    # Bytes that somebody put there and that are no text must be reported, not stumbled over.
+    db.text_factory = lambda data: data.decode("utf-8", "replace")
+    try:
+        head = db.execute(SQL["audit_head"]).fetchone()
+        seq, digest = (0, None) if head is None else head
+        return verify(map(Link._make, db.execute(SQL["audit"])), seq, digest)
+    finally:
+        db.text_factory = factory

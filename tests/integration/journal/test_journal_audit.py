@@ -124,6 +124,13 @@ async def test_an_altered_column_is_found(tamper: Tamper, column: str) -> None:
     ) == [(3, "altered")]
 
 
+async def test_bytes_that_are_no_text_are_found(tamper: Tamper) -> None:
+    """The check reports them like any other alteration."""
+    assert await tamper("UPDATE audit SET detail = CAST(x'ff' AS TEXT) WHERE seq = 3") == [
+        (3, "altered")
+    ]
+
+
 async def test_a_row_made_anew_with_a_fitting_hash_is_found(tamper: Tamper, path: Path) -> None:
     """The row after it remembers the hash that it had."""
 

@@ -1,0 +1,110 @@
+"""Whatever is done in whatever order, the journal stands where the rules say.
+
+The model is a dictionary and the rules of `gateway.journal.states` written out a second time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import StateError
+from gateway.intents import Accepted, NotSent, Outcome, Rejected, Reply, Unknown
+from gateway.journal import AuditEvent, Journal, Send, SQLiteJournal
+
+OUTCOMES: dict[str, Outcome] = {
+    "accepted": Accepted(Reply(infcode="0")),
+    "rejected": Rejected(Reply(infcode="-1")),
+    "not-sent": NotSent("refused"),
+    "unknown": Unknown("broken"),
+}
+ENDS = ["accepted", "reversed", "confirmed", "manual"]
+MSGIDS = [f"M{number}" for number in range(5)]
+VISITS = ["V1", "V2"]
+
+Step = tuple[Literal["send", "outcome", "resolve", "restart"], str, str]
+STEPS = st.one_of(
+    st.tuples(st.just("send"), st.sampled_from(MSGIDS), st.sampled_from(VISITS)),
+    st.tuples(st.just("outcome"), st.sampled_from(MSGIDS), st.sampled_from(sorted(OUTCOMES))),
+    st.tuples(st.just("resolve"), st.sampled_from(MSGIDS), st.sampled_from([*ENDS, "rejected"])),
+    st.tuples(st.just("restart"), st.just(""), st.just("")),
+)
+
+
+class Model:
+    """What the rules make of the steps."""
+
+    def __init__(self) -> None:
+        self.sends: dict[str, tuple[str, str]] = {}
+        """Visit and state by msgid."""
+        self.events = 0
+
+    def allows(self, act: str, msgid: str, word: str) -> bool:
+        """Do a step of a caller, or say that the rules do not have it."""
+        visit, state = self.sends.get(msgid, ("", ""))
+        if act == "send":
+            held = any(v == word and s in {"sending", "unknown"} for v, s in self.sends.values())
+            allowed, visit, word = not state and not held, word, "sending"
+        elif act == "outcome":
+            allowed = state == "sending" or (state == "unknown" and word == "accepted")
+        else:
+            allowed = state == "unknown" and word in ENDS
+        if allowed:
+            self.sends[msgid] = (visit, word)
+            self.events += 1
+        return allowed
+
+    def restart(self) -> None:
+        """What start-up does."""
+        for msgid, (visit, state) in self.sends.items():
+            if state == "sending":
+                self.sends[msgid] = (visit, "unknown")
+                self.events += 1
+
+
+async def act_on(journal: Journal, act: str, msgid: str, word: str) -> bool:
+    """Do a step of a caller; False when the journal refuses it."""
+    events = [AuditEvent("", act, {"msgid": msgid})]
+    try:
+        if act == "send":
+            await journal.record_send(Send(msgid, "", "2207", word, money=True), events=events)
+        elif act == "outcome":
+            await journal.record_outcome(msgid, OUTCOMES[word], events=events)
+        else:
+            await journal.resolve_send(msgid, word, "", events=events)
+    except StateError:
+        return False
+    return True
+
+
+async def live(path: Path, steps: list[Step]) -> None:
+    """Do the steps with both, and compare after each."""
+    model, journal = Model(), await SQLiteJournal.open(path)
+    try:
+        for act, msgid, word in steps:
+            if act == "restart":
+                await journal.close()
+                journal = await SQLiteJournal.open(path)
+                await journal.recover()
+                model.restart()
+            else:
+                assert await act_on(journal, act, msgid, word) == model.allows(act, msgid, word)
+            rows = await journal.sends()
+            assert {row.msgid: (row.visit_key, row.state.value) for row in rows} == model.sends
+        report = await journal.audit_verify()
+        assert (report.rows, report.broken) == (model.events, [])
+    finally:
+        await journal.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(STEPS, max_size=30))
+def test_any_sequence_of_steps_ends_where_the_rules_say(steps: list[Step]) -> None:
+    """Sends, outcomes, resolutions and restarts: states, refusals and audit agree throughout."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(live(Path(folder) / "journal.db", steps))
