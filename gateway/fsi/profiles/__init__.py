@@ -78,8 +78,6 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """What `cainfo` signs: nothing, or the canonical text of `input` with SM2 and SM3."""
     sign_in: bool = True
     """Transactions carry the `sign_no` of a 9001."""
-    sign_in_hours: int = 24
-    """Hours a sign-in is used at most; it ends with its day in any case."""
     max_input_characters: int = 40_000
     """Characters of `input` at most (envelope table)."""
     batch_lines: int = 100

@@ -53,7 +53,7 @@ def test_each_missing_required_field_is_named(infno: str) -> None:
             if not field.required or field.doubtful or field.type == "json":
                 continue
             content = sample_input(HN, HUNAN, infno, rows=1)
-            holder = content[node.name] if node.name else content
+            holder: Any = content[node.name] if node.name else content
             (holder[0] if node.repeats else holder)[field.code] = ""
             place = f"{node.name}[0]" if node.repeats else node.name
             expected = f"{place}.{field.code}" if place else field.code
@@ -77,7 +77,7 @@ def test_each_value_of_a_wrong_kind_is_named(infno: str) -> None:
             if field.type == "json":
                 continue
             content = sample_input(HN, HUNAN, infno, rows=1)
-            holder = content[node.name] if node.name else content
+            holder: Any = content[node.name] if node.name else content
             (holder[0] if node.repeats else holder)[field.code] = ["x"]
             place = f"{node.name}[0]" if node.repeats else node.name
             expected = f"{place}.{field.code}" if place else field.code

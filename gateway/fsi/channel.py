@@ -1,0 +1,228 @@
+"""A platform that transactions are sent to: scheme, keys, limits, breaker, and the four outcomes.
+
+==============================================  ================================
+what happened                                   outcome
+==============================================  ================================
+reply read, trusted, `infcode` 0                `Accepted`
+reply read, trusted, another `infcode`          `Rejected`
+no connection, breaker open, no free place,     `NotSent`
+refused by the outer gateway (code 401)
+everything else: no reply in time, broken       `Unknown`
+connection, HTTP 5xx, unreadable reply,
+signature that does not verify
+==============================================  ================================
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.crypto.sm import SigningKey, VerifyKey, sign_async, verify_async
+from gateway.errors import ConfigurationError, NotSentError, UnknownOutcomeError
+from gateway.fsi import schemes
+from gateway.fsi.breaker import Breaker
+from gateway.fsi.definitions import Definitions
+from gateway.fsi.envelope import build_request, signature_bytes, signature_text, signed_bytes
+from gateway.fsi.profiles import Profile
+from gateway.fsi.replies import ReplyEnvelope, read_reply
+from gateway.fsi.transport import Reply, Transport
+from gateway.intents import Accepted, Call, NotSent, Outcome, Rejected, Unknown
+from gateway.settings import ChannelSettings
+
+
+def _nonce() -> str:
+    return secrets.token_hex(16)
+
+
+def endpoint(base: str, profile: Profile, infno: str) -> str:
+    """The URL of a transaction.
+
+    >>> from gateway.fsi.profiles import load_profile
+    >>> endpoint("http://hsa.example/hgs/", load_profile("guangdong"), "2207")
+    'http://hsa.example/hgs/2207'
+
+    Raises:
+        NotSentError: the profile has no path for it.
+    """
+    if profile.url_form == "append-infno":
+        return f"{base.rstrip('/')}/{infno}"
+    if profile.url_form == "service-path":
+        path = profile.service_paths.get(infno)
+        if path is None:
+            raise NotSentError(f"profile {profile.name} has no path for {infno}")
+        return base.rstrip("/") + path
+    return base
+
+
+class Channel:
+    """Sends calls to one platform and says what became of them."""
+
+    def __init__(
+        self,
+        settings: ChannelSettings,
+        profile: Profile,
+        transport: Transport,
+        clock: Clock,
+        *,
+        nonce: Callable[[], str] = _nonce,
+    ) -> None:
+        """Read the secret and the keys.
+
+        Raises:
+            ConfigurationError: a file cannot be read or holds something else, or the profile
+                signs and there is no key.
+        """
+        self.name = settings.name
+        self.profile = profile
+        self._settings = settings
+        self._transport = transport
+        self._clock = clock
+        self._nonce = nonce
+        self._definitions = Definitions.load(profile.edition)
+        self._secret = _read(settings.secret_file).decode().strip()
+        self._signer = _signing_key(settings.signing_key_file)
+        self._platform = _verify_key(settings.platform_public_key_file)
+        if profile.cainfo != "none" and self._signer is None:
+            raise ConfigurationError(
+                f"channel {settings.name}: profile {profile.name} signs, and there is no"
+                " signing_key_file"
+            )
+        self._places = asyncio.Semaphore(settings.max_connections)
+        self._breaker = Breaker(settings.breaker_failures, settings.breaker_seconds, clock)
+
+    @property
+    def breaker_open(self) -> bool:
+        """True while calls are not tried."""
+        return self._breaker.is_open
+
+    async def send(self, call: Call, *, msgid: str, sign_no: str) -> Outcome:
+        """Send once, and say what became of it; nothing that happens on the way is raised."""
+        if not self._breaker.allows():
+            seconds = self._breaker.seconds_left()
+            return NotSent(f"channel {self.name} is paused for {seconds} s after failures")
+        try:
+            return await self._send_in_turn(call, msgid, sign_no)
+        except NotSentError as error:
+            return NotSent(error.reason)
+        except UnknownOutcomeError as error:
+            return Unknown(str(error))
+        except Exception as error:  # noqa: BLE001 - what nobody foresaw may have happened after the send
+            return Unknown(f"unexpected: {type(error).__name__}")
+        finally:
+            self._breaker.abandoned()
+
+    async def close(self) -> None:
+        """Nothing is kept open here; the transport is closed by whoever made it."""
+
+    async def _send_in_turn(self, call: Call, msgid: str, sign_no: str) -> Outcome:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NotSentError(f"channel {self.name} is busy") from None
+        try:
+            request = await self._prepare(call, msgid, sign_no)
+            reply = await self._post(*request, fresh=self._is_money(call))
+        finally:
+            self._places.release()
+        return await self._outcome(call.infno, reply)
+
+    def _is_money(self, call: Call) -> bool:
+        return call.money or call.infno in self.profile.money
+
+    async def _prepare(
+        self, call: Call, msgid: str, sign_no: str
+    ) -> tuple[str, dict[str, str], bytes]:
+        try:
+            return await self._request(call, msgid, sign_no)
+        except NotSentError:
+            raise
+        except Exception as error:
+            reason = f"the request cannot be written: {type(error).__name__}"
+            raise NotSentError(reason) from error
+
+    async def _request(
+        self, call: Call, msgid: str, sign_no: str
+    ) -> tuple[str, dict[str, str], bytes]:
+        now = self._clock.now()
+        url = endpoint(self._settings.url, self.profile, call.infno)
+        cainfo = ""
+        if self._signer is not None and self.profile.cainfo == "input":
+            cainfo = signature_text(await sign_async(self._signer, signed_bytes(call.input)))
+        body = build_request(
+            call, msgid=msgid, sign_no=sign_no, now=now, profile=self.profile, cainfo=cainfo
+        )
+        headers = schemes.headers(
+            self.profile,
+            call.infno,
+            account=self._settings.account,
+            secret=self._secret,
+            now=now,
+            nonce=self._nonce(),
+        )
+        return url, {"Content-Type": self.profile.content_type, **headers}, body
+
+    async def _post(self, url: str, headers: dict[str, str], body: bytes, *, fresh: bool) -> Reply:
+        try:
+            reply = await self._transport.post(
+                url,
+                headers,
+                body,
+                connect_timeout=self._settings.connect_timeout,
+                timeout=self._settings.timeout,
+                fresh=fresh,
+            )
+        except NotSentError:
+            self._breaker.failed()
+            raise
+        except UnknownOutcomeError:
+            self._breaker.reached()
+            raise
+        self._breaker.reached()
+        return reply
+
+    async def _outcome(self, infno: str, reply: Reply) -> Outcome:
+        if reply.status >= 500:
+            raise UnknownOutcomeError(f"HTTP {reply.status}")
+        transaction = self._definitions.transaction(infno) if infno in self._definitions else None
+        envelope = read_reply(reply.body, transaction)
+        if not await self._trusted(envelope):
+            raise UnknownOutcomeError("the signature of the reply does not verify")
+        return Accepted(envelope.reply) if envelope.accepted else Rejected(envelope.reply)
+
+    async def _trusted(self, envelope: ReplyEnvelope) -> bool:
+        if self._platform is None:
+            return True
+        signature = signature_bytes(envelope.cainfo)
+        return await verify_async(self._platform, signature, signed_bytes(envelope.output))
+
+
+def _read(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
+
+
+def _signing_key(path: Path | None) -> SigningKey | None:
+    if path is None:
+        return None
+    try:
+        return SigningKey.from_pem(_read(path))
+    except ConfigurationError as error:
+        raise ConfigurationError(error.reason, file=str(path)) from error
+
+
+def _verify_key(path: Path | None) -> VerifyKey | None:
+    if path is None:
+        return None
+    try:
+        return VerifyKey.from_pem(_read(path))
+    except ConfigurationError as error:
+        raise ConfigurationError(error.reason, file=str(path)) from error
