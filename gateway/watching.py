@@ -11,8 +11,25 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
+from gateway.inbound.mllp_server import MLLPEvent
 from gateway.intents import CallReport, Message, Result
 from gateway.telemetry import Logger, Metrics, StationLine, exchange_scope, station
+
+
+_REFUSALS = {
+    MLLPEvent.REFUSED: "full",
+    MLLPEvent.FRAME_TIMEOUT: "slow",
+    MLLPEvent.IDLE_TIMEOUT: "idle",
+}
+_BAD_INPUT = frozenset(
+    {
+        MLLPEvent.GARBAGE,
+        MLLPEvent.ABANDONED,
+        MLLPEvent.OVERSIZE,
+        MLLPEvent.UNKNOWN_PEER,
+        MLLPEvent.EMPTY_FRAME,
+    }
+)
 
 
 class Watch:
@@ -92,6 +109,19 @@ class Watch:
         """Something of ours broke."""
         level = self._log.warning if isinstance(error, NotSentError) else self._log.error
         level("failure", error=type(error).__name__, exc_info=error)
+
+    def port_event(self, event: MLLPEvent) -> None:
+        """Something happened at the HL7 v2 port."""
+        if event is MLLPEvent.CONNECTED:
+            self._metrics.connections.labels("mllp").inc()
+        elif event is MLLPEvent.CLOSED:
+            self._metrics.connections.labels("mllp").dec()
+        elif event in _REFUSALS:
+            self._metrics.connections_refused.labels("mllp", _REFUSALS[event]).inc()
+        elif event in _BAD_INPUT:
+            self._metrics.bad_input.labels("hl7v2").inc()
+        if event in _REFUSALS or event in _BAD_INPUT:
+            self._log.warning("mllp port", reason=event.value)
 
     def unknown_open(self, count: int) -> None:
         """So many outcomes are unknown now."""

@@ -154,6 +154,10 @@ class Dispatcher:
             done = await attempt(sign_no=sign_no)
         return done
 
+    async def sign_in_call(self, call: Call) -> Outcome:
+        """Make the call of a sign-in, which belongs to no exchange."""
+        return (await self.dispatch(call, exchange_id="")).outcome
+
     async def _attempt(
         self,
         call: Call,

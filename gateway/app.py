@@ -1,0 +1,322 @@
+"""The composition root: the only place that builds concrete parts and ties them together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
+from typing import NamedTuple, Self
+
+from gateway import __version__
+from gateway.clock import Clock, SystemClock
+from gateway.fhir.adapter import FHIRAdapter
+from gateway.fhir.stored import ResourceReader
+from gateway.fsi.channel import Channel
+from gateway.fsi.checks import Checker
+from gateway.fsi.definitions import Definitions
+from gateway.fsi.profiles import load_profile
+from gateway.fsi.signin import SignIn
+from gateway.fsi.transport import HTTPTransport
+from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.http import HTTPServer
+from gateway.inbound.mllp_server import MLLPServer
+from gateway.inbound.national import NationalAdapter
+from gateway.inbound.national_routes import national_mount
+from gateway.inbound.peers import PeerDirectory
+from gateway.intents import Resource
+from gateway.journal import Journal, SQLiteJournal
+from gateway.pipeline import Adapter, Pipeline, explain
+from gateway.routing import Router
+from gateway.settings import PeerSettings, Settings
+from gateway.settlement.carrying import Carrier
+from gateway.settlement.coding import Coder
+from gateway.settlement.conducting import Conductor
+from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.explaining import Explainer, Explanation
+from gateway.settlement.filling import Filler
+from gateway.settlement.preparing import Site, Stations, unwatched
+from gateway.settlement.resolving import Resolver
+from gateway.settlement.sites import Sites
+from gateway.telemetry import Metrics, get_logger
+from gateway.watching import Watch
+from mappings.codes import CodeBook
+from mappings.regions import RegionTable
+
+DRAIN_SECONDS = 30.0
+"""Seconds that messages in work have at a stop."""
+
+
+def build_sites(settings: Settings, *, stations: Stations = unwatched) -> Sites:
+    """The institutions with their profiles, definitions, checks and code tables.
+
+    Raises:
+        ConfigurationError: a profile or a code table is wrong.
+    """
+    profiles = {channel.name: load_profile(channel.profile) for channel in settings.channels}
+    tolerance = Decimal(settings.limits.amount_tolerance)
+    sites: dict[str, Site] = {}
+    shared: dict[str, tuple[Definitions, Filler, Checker]] = {}
+    coders: dict[str, Coder] = {}
+    for institution in settings.institutions:
+        profile = profiles[institution.channel]
+        if profile.name not in shared:
+            definitions = Definitions.load(profile.edition)
+            checker = Checker(definitions, profile, amount_tolerance=tolerance)
+            shared[profile.name] = (definitions, Filler(definitions), checker)
+        if institution.catalogue not in coders:
+            book = CodeBook.load(settings.codes.directories, institution.catalogue)
+            coders[institution.catalogue] = Coder(book)
+        definitions, filler, checker = shared[profile.name]
+        sites[institution.fixmedins_code] = Site(
+            institution, profile, definitions, filler, checker, coders[institution.catalogue]
+        )
+    return Sites(
+        sites,
+        tolerance=tolerance,
+        max_charge_lines=settings.limits.max_charge_lines,
+        stations=stations,
+    )
+
+
+class Adapters(NamedTuple):
+    """The languages of the gateway."""
+
+    hl7v2: HL7Adapter
+    fhir: FHIRAdapter
+    fsi: NationalAdapter
+
+    def by_protocol(self) -> dict[str, Adapter]:
+        """Protocol name to adapter."""
+        every: tuple[Adapter, ...] = (self.hl7v2, self.fhir, self.fsi)
+        return {adapter.protocol: adapter for adapter in every}
+
+
+def build_adapters(settings: Settings, clock: Clock, resources: ResourceReader) -> Adapters:
+    """The languages of the gateway; `resources` is what was answered before.
+
+    Raises:
+        ConfigurationError: a message map or an overlay is wrong.
+    """
+    return Adapters(
+        HL7Adapter(settings, clock),
+        FHIRAdapter(settings, resources, clock.now),
+        NationalAdapter(Definitions.load().infnos(), clock),
+    )
+
+
+class NothingAnswered:
+    """The resources of a gateway that has answered nothing: for explaining a file."""
+
+    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
+        """No resource."""
+        del type, id
+
+    async def search_resources(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        params: Mapping[str, Sequence[str]],
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[int, list[Resource]]:
+        """No resources."""
+        del type, params, limit, offset
+        return 0, []
+
+
+async def explain_offline(
+    settings: Settings,
+    protocol: str,
+    raw: bytes,
+    peer: PeerSettings,
+    meta: Mapping[str, str],
+    *,
+    clock: Clock | None = None,
+) -> Explanation:
+    """What a gateway of these settings would send for a message; opens nothing, sends nothing.
+
+    Raises:
+        ConfigurationError: a setting, profile, map or table is wrong.
+        MessageError: the message cannot be read.
+    """
+    clock = clock or SystemClock()
+    adapter = build_adapters(settings, clock, NothingAnswered()).by_protocol()[protocol]
+    return await explain(adapter, Explainer(build_sites(settings), clock), raw, peer, meta)
+
+
+class Gateway:
+    """One running gateway.
+
+    `start` opens the journal, repairs what a crash left behind, and opens the ports; `stop`
+    finishes what is in work and closes everything.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Check everything that can be checked without opening anything.
+
+        Raises:
+            ConfigurationError: a setting, profile, map or table is wrong.
+        """
+        self.settings = settings
+        self.metrics = Metrics()
+        self._clock = clock or SystemClock()
+        self._watch = Watch(get_logger(), self.metrics)
+        self._sites = build_sites(settings, stations=self._watch.station)
+        self._router = Router(RegionTable.load(settings.regions.files), settings)
+        self._journal: SQLiteJournal | None = None
+        self._transport: HTTPTransport | None = None
+        self._pipeline: Pipeline | None = None
+        self._mllp: MLLPServer | None = None
+        self._http: HTTPServer | None = None
+        self._resolving: asyncio.Task[None] | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """The journal of a started gateway."""
+        assert self._journal is not None
+        return self._journal
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline of a started gateway."""
+        assert self._pipeline is not None
+        return self._pipeline
+
+    @property
+    def mllp_address(self) -> tuple[str, int]:
+        """Host and port of the HL7 v2 port."""
+        assert self._mllp is not None
+        return self.settings.mllp.host, self._mllp.port
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        """Host and port of the HTTP port."""
+        assert self._http is not None
+        return self._http.address
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Open the journal and the ports.
+
+        Raises:
+            ConfigurationError: a key cannot be read, or a port cannot be listened on.
+            JournalError: the journal is in use or damaged.
+        """
+        settings, clock = self.settings, self._clock
+        self._journal = await SQLiteJournal.open(settings.journal.path, clock=clock)
+        try:
+            await self._journal.recover()
+            await self._open_ports(self._assemble(self._journal))
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _assemble(self, journal: SQLiteJournal) -> Adapters:
+        settings, clock, watch = self.settings, self._clock, self._watch
+        self._transport = HTTPTransport()
+        channels = {
+            channel.name: Channel(channel, load_profile(channel.profile), self._transport, clock)
+            for channel in settings.channels
+        }
+        dispatcher = Dispatcher(
+            journal=journal,
+            router=self._router,
+            channels=channels,
+            institutions=settings.institutions,
+            clock=clock,
+            observer=watch,
+        )
+        dispatcher.sign_in = SignIn(transact=dispatcher.sign_in_call, store=journal, clock=clock)
+        conductor = Conductor(
+            sites=self._sites, journal=journal, dispatcher=dispatcher, clock=clock
+        )
+        carrier = Carrier(
+            sites=self._sites,
+            journal=journal,
+            dispatcher=dispatcher,
+            locks=conductor.locks,
+            clock=clock,
+        )
+        adapters = build_adapters(settings, clock, journal)
+        self._pipeline = Pipeline(
+            adapters=adapters.by_protocol(),
+            journal=journal,
+            conductor=conductor,
+            carrier=carrier,
+            clock=clock,
+            watcher=watch,
+            max_in_flight=settings.limits.max_messages_in_flight,
+        )
+        resolver = Resolver(
+            settings=settings.resolver,
+            sites=self._sites,
+            peers={peer.name: peer for peer in settings.peers},
+            journal=journal,
+            dispatcher=dispatcher,
+            conductor=conductor,
+            replace=self._pipeline.replace,
+            clock=clock,
+            watcher=watch,
+        )
+        self._resolving = asyncio.create_task(resolver.run())
+        return adapters
+
+    async def _open_ports(self, adapters: Adapters) -> None:
+        settings = self.settings
+        if settings.mllp.enabled:
+            self._mllp = MLLPServer(
+                settings.mllp,
+                settings.peers,
+                self.pipeline,
+                adapters.hl7v2,
+                observe=self._watch.port_event,
+            )
+            await self._mllp.start()
+        if settings.http.enabled:
+            mounts = [
+                fhir_mount(
+                    self.pipeline,
+                    adapters.fhir,
+                    page_size=settings.fhir.page_size,
+                    software_version=__version__,
+                ),
+                national_mount(self.pipeline, self._clock),
+            ]
+            self._http = HTTPServer(
+                settings.http,
+                PeerDirectory(settings.peers),
+                mounts,
+                metrics=self.metrics,
+                log=get_logger(),
+                ready=self._readiness,
+            )
+            await self._http.start()
+
+    def _readiness(self) -> Mapping[str, bool]:
+        return {"journal": self._journal is not None, "pipeline": self._pipeline is not None}
+
+    async def stop(self) -> None:
+        """Take no more messages, finish those in work, close everything."""
+        if self._mllp is not None:
+            await self._mllp.close(DRAIN_SECONDS)
+        if self._http is not None:
+            await self._http.stop(DRAIN_SECONDS)
+        if self._pipeline is not None:
+            await self._pipeline.drain()
+        if self._resolving is not None:
+            self._resolving.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._resolving
+        if self._transport is not None:
+            await self._transport.close()
+        if self._journal is not None:
+            await self._journal.close()
+        self._mllp = self._http = self._pipeline = None
+        self._resolving = self._transport = self._journal = None
