@@ -1,0 +1,53 @@
+"""The command tree; docs/reference/commands.md is made from it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from gateway.cli import explaining, keys, lookups, playing, records, sending, serving
+from gateway.cli.output import say
+
+app = typer.Typer(
+    name="gateway",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Gateway between hospital messages (HL7 v2, FHIR, national JSON) and the national "
+    "medical-insurance interface.",
+)
+
+DISTRIBUTION = "fsi-gateway"
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        say(installed_version(DISTRIBUTION))
+        raise typer.Exit
+
+
+def version() -> None:
+    """Print the version."""
+    say(installed_version(DISTRIBUTION))
+
+
+app.command("serve")(serving.serve)
+app.command("check-config")(serving.check_config)
+app.command("explain")(explaining.explain)
+app.command("send")(sending.send)
+app.command("sandbox")(playing.sandbox)
+app.command("demo")(playing.demo)
+app.add_typer(records.exchanges, name="exchanges")
+app.add_typer(records.audit, name="audit")
+app.add_typer(keys.keys, name="keys")
+app.add_typer(lookups.fsi, name="fsi")
+app.add_typer(lookups.regions, name="regions")
+app.add_typer(lookups.codes, name="codes")
+app.command("version")(version)

@@ -1,0 +1,115 @@
+"""`gateway serve` and `gateway check-config`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Any
+
+import typer
+import uvloop
+
+from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
+from gateway.cli.exits import Exit
+from gateway.cli.keys import channel_keys
+from gateway.cli.output import say, show_json
+from gateway.clock import SystemClock
+from gateway.errors import ConfigurationError
+from gateway.inbound.http import tls_context
+from gateway.inbound.peers import PeerDirectory
+from gateway.settings import Settings
+from gateway.telemetry import configure_logging, get_logger
+
+
+def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Run the gateway until a signal (SIGTERM, SIGINT) asks it to stop.
+
+    What is in work then is finished and answered before the process ends.
+    """
+    settings = settings_of(config)
+    configure_logging(settings.log)
+    try:
+        uvloop.run(_serve(settings))
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last line of a process says why it ended
+        get_logger().critical("gateway ended", exc_info=error)
+        raise typer.Exit(int(Exit.DEFECT)) from None
+
+
+async def _serve(settings: Settings) -> None:
+    from gateway.app import Gateway  # noqa: PLC0415 - loads every protocol
+
+    gateway = Gateway(settings)
+    configure_logging(settings.log, on_drop=gateway.metrics.dropped)
+    log = get_logger()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    await gateway.start()
+    try:
+        ports: dict[str, Any] = {}
+        if settings.mllp.enabled:
+            ports["mllp_port"] = gateway.mllp_address[1]
+        if settings.http.enabled:
+            ports["http_port"] = gateway.http_address[1]
+        log.info(
+            "gateway ready",
+            peers=len(settings.peers),
+            institutions=len(settings.institutions),
+            channels=len(settings.channels),
+            **ports,
+        )
+        await stopping.wait()
+        log.info("gateway stopping")
+    finally:
+        await gateway.stop()
+    log.info("gateway stopped")
+
+
+def check_config(*, json: JSONOption = False, config: ConfigOption = DEFAULT_CONFIG) -> None:
+    """Read the settings and everything they name (maps, tables, profiles, keys); start nothing.
+
+    Ends with 3 when something is wrong, and names every wrong key.
+    """
+    settings = settings_of(config)
+    _check(settings)
+    found = {
+        "file": str(config),
+        "mllp": _address(settings.mllp.enabled, settings.mllp.host, settings.mllp.port),
+        "http": _address(settings.http.enabled, settings.http.host, settings.http.port),
+        "journal": str(settings.journal.path),
+        "institutions": ", ".join(i.fixmedins_code for i in settings.institutions),
+        "channels": ", ".join(f"{c.name} ({c.profile})" for c in settings.channels),
+        "peers": ", ".join(peer.name for peer in settings.peers),
+    }
+    if json:
+        show_json({"ok": True, **found})
+        return
+    for key, value in found.items():
+        say(f"{key:14}{value}")
+    say("ok")
+
+
+def _check(settings: Settings) -> None:
+    """Read what the settings name.
+
+    Raises:
+        ConfigurationError: names the file, the line where there is one, and the reason.
+    """
+    from gateway.app import Gateway, build_adapters  # noqa: PLC0415 - loads every protocol
+
+    PeerDirectory(settings.peers)
+    tls_context(settings.http.tls_certificate_file, settings.http.tls_key_file)
+    Gateway(settings)
+    build_adapters(settings, SystemClock(), None)
+    unusable = [key for key in channel_keys(settings) if not key.usable]
+    if unusable:
+        raise ConfigurationError(
+            "; ".join(f"channel {key.channel}: {key.file}: {key.state}" for key in unusable)
+        )
+
+
+def _address(enabled: bool, host: str, port: int) -> str:  # noqa: FBT001 - the setting's own type
+    return f"{host}:{port}" if enabled else "off"
