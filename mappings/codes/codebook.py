@@ -197,20 +197,22 @@ class CodeBook:
     def _reason_of_lists(self, kind: str, local: str, source: str, on: date) -> Reason | None:
         module = system_of(kind, local)
         if module and (source == NATIONAL or kind in self._tables.kinds_of(source)):
-            code = module.compact(local)
-            if (system_name(module), code) in self._entries:
-                return target_invalid(code, on)
-            return target_missing(code, source)
+            return self._reason_of_target(system_name(module), module.compact(local), source, on)
         compact = KINDS[kind].systems[0].compact
         for (from_list, to_list), rows in self._tables.crosswalks.items():
             if from_list != source or kind not in self._tables.kinds_of(to_list):
                 continue
             for row in rows:
                 if compact(row.from_code) == compact(local):
-                    target = compact(row.to_code)
-                    known = (self._tables.lists[to_list].system, target) in self._entries
-                    return target_invalid(target, on) if known else target_missing(target, to_list)
+                    system = self._tables.lists[to_list].system
+                    return self._reason_of_target(system, compact(row.to_code), to_list, on)
         return None
+
+    def _reason_of_target(self, system: str, code: str, edition: str, on: date) -> Reason:
+        entries = self._entries.get((system, code), ())
+        if any(edition in {NATIONAL, entry.edition} for entry in entries):
+            return target_invalid(code, on)
+        return target_missing(code, edition)
 
     def _index_mappings(self, mappings: Mapping[MappingKey, Sequence[MappingRow]]) -> _Index:
         return {
@@ -249,9 +251,8 @@ class CodeBook:
         for entry in entries:
             self._compare_names(row, entry)
             start, end = max(row.valid_from, entry.valid_from), min(row.valid_to, entry.valid_to)
-            if start <= end:
-                found = _translation(entry, Method.SITE, row.row.reference, caty=row.caty)
-                yield _Candidate(start, end, found)
+            found = _translation(entry, Method.SITE, row.row.reference, caty=row.caty)
+            yield _Candidate(start, end, found)
 
     def _compare_names(self, row: MappingRow, entry: ListEntry) -> None:
         stated = row.national_name

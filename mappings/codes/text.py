@@ -28,6 +28,8 @@ def normalise_name(name: str) -> str:
 
     >>> normalise_name("Ⅱ型 糖尿病（重）") == normalise_name("II型糖尿病(重)")
     True
+    >>> normalise_name("丁型肝炎HDV") == normalise_name("丁型肝炎hdv")
+    True
     """
     return _SPACE.sub("", unicodedata.normalize("NFKC", name)).casefold()
 

@@ -187,8 +187,6 @@ class RegionTable:
 
     def _is_pool(self, place: str) -> bool:
         """A pool of its own wherever the province does not pool as a whole."""
-        if place[2:] == "9900":
-            return True
         region = self._data.regions.get(place)
         if region is None:
             return False

@@ -66,6 +66,7 @@ def test_what_a_spreadsheet_writes_is_read(tmp_path: Path, raw: bytes) -> None:
         ("item,A,,001204000060000,,,,,r,2025-01-01", "source is empty"),
         ("item,A,,001204000060000,,2026/1/1,,s,r,2025-01-01", "valid_from '2026/1/1'"),
         ("item,A,,001204000060000,,45292,,s,r,2025-01-01", "valid_from '45292'"),
+        ("item,A,,001204000060000,,20260101,,s,r,2025-01-01", "valid_from '20260101'"),
         ("item,A,,001204000060000,,2026-02-30,,s,r,2025-01-01", "valid_from '2026-02-30'"),
         ("item,A,,001204000060000,,2026-02-01,2026-01-01,s,r,2025-01-01", "before valid_from"),
         ("item,A,,001204000060000,,,,s,r,", "go together"),

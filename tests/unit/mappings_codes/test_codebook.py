@@ -124,6 +124,20 @@ def test_the_sender_may_name_an_earlier_edition(built_in: CodeBook) -> None:
     assert refused(built_in, "diagnosis", "I44.301", system="国临2.0").cause is Cause.NONE
 
 
+def test_editions_of_one_list_are_kept_apart(tmp_path: Path) -> None:
+    """A code that only an old edition has is no code of the new one, and no target either."""
+    (tmp_path / "old.csv").write_text(
+        "# system: disease\n# edition: 医保1.0\ncode,name\nI44.301,室内传导阻滞\nK30.x00x002,旧\n",
+        "utf-8",
+    )
+    book = CodeBook.load([tmp_path], "default")
+    old = book.translate("diagnosis", "I44.301", on=DAY, system="医保1.0")
+    assert (old.code, old.method) == ("I44.301", Method.NATIONAL)
+    stated = refused(book, "diagnosis", "I44.301", system="医保2.0")
+    crossed = refused(book, "diagnosis", "P78.300x004")
+    assert (stated.cause, crossed.cause) == (Cause.TARGET_MISSING, Cause.TARGET_MISSING)
+
+
 @pytest.mark.parametrize("spelling", ["i10.X00X002", " I10.x00x002 ", "Ｉ10.x00x002"])
 def test_the_spelling_of_a_clinical_code_does_not_matter(built_in: CodeBook, spelling: str) -> None:
     """Capital fillers, spaces and full-width letters are read alike."""
@@ -174,7 +188,7 @@ def test_a_similar_name_is_no_name(built_in: CodeBook) -> None:
 @pytest.mark.parametrize("kind", ["item", "operation", "physician", "department"])
 def test_only_diagnoses_are_found_by_name(built_in: CodeBook, kind: str) -> None:
     """Two packs of one drug have one name, so a name does not name an item."""
-    for name in ("阿莫西林片", "腹腔镜下阑尾切除术", "静脉输液"):
+    for name in ("阿莫西林片", "腹腔镜下阑尾切除术", "静脉输液", "高血压"):
         with pytest.raises(Unmapped):
             built_in.translate(kind, "LOCAL1", on=DAY, name=name)
 

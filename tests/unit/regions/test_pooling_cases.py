@@ -51,7 +51,8 @@ def test_a_city_of_the_corps_is_the_same_place_as_its_division(table: RegionTabl
 def test_a_retired_district_is_judged_by_its_successor(table: RegionTable) -> None:
     """Case 6: Laicheng (371202, retired 2018) became 370116 of Jinan; before, it was of Laiwu."""
     assert table.class_of("371202", "370100", [], EMPLOYEE, DAY) == "local"
-    assert table.class_of("371202", "370100", [], EMPLOYEE, date(2017, 5, 1)) == "in-province"
+    assert table.class_of("371202", "370100", [], EMPLOYEE, date(2018, 12, 31)) == "in-province"
+    assert table.class_of("371202", "370100", [], EMPLOYEE, date(2019, 1, 1)) == "local"
 
 
 def test_two_codes_of_one_place_are_one_pool(table: RegionTable) -> None:
