@@ -112,6 +112,7 @@ class NothingAnswered:
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """No resource."""
         del type, id
+        return None  # noqa: RET501 - the absence is the answer
 
     async def search_resources(
         self,

@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
-from gateway.inbound.mllp_server import MLLPEvent
+from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.intents import CallReport, Message, Result
 from gateway.telemetry import Logger, Metrics, StationLine, exchange_scope, station
-
 
 _REFUSALS = {
     MLLPEvent.REFUSED: "full",

@@ -257,6 +257,13 @@ class FHIRClient:
             "created": _instant(),
             "provider": self.provider(),
             "priority": {"coding": [{"code": "normal"}]},
+            "careTeam": [
+                {
+                    "sequence": 1,
+                    "provider": {"identifier": self.identifier("physician", "1001")},
+                    "role": {"coding": [{"code": "primary"}]},
+                }
+            ],
             "diagnosis": [
                 {
                     "sequence": 1,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 from gateway.demo import messages as m
 from gateway.demo.sandbox import Sandbox
@@ -91,7 +92,7 @@ def _summary(resource: dict[str, object]) -> list[str]:
     return lines
 
 
-def _list(resource: dict[str, object], name: str) -> list[dict[str, object]]:
+def _list(resource: dict[str, object], name: str) -> list[dict[str, Any]]:
     found = resource.get(name)
     return found if isinstance(found, list) else []
 

@@ -252,6 +252,7 @@ def _settled(work: Work, call: Absorption) -> None:
     visit.apply(VisitEvent.SETTLED)
     visit.settlements.append(settlement)
     work.result.settlements.append(settlement)
+    work.result.presettlement = None
 
 
 def _unsettled(work: Work, call: Absorption) -> None:

@@ -11,8 +11,12 @@ from gateway.settings import PeerSettings
 from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
 from gateway.settlement.visits import Visit
 
-SETTING_OF = {Verb.REGISTER: VisitClass.OUTPATIENT, Verb.ADMIT: VisitClass.INPATIENT}
-"""The class of a visit that a verb opens, where the message does not say it."""
+SETTING_OF = {
+    Verb.REGISTER: VisitClass.OUTPATIENT,
+    Verb.ENTITLE: VisitClass.OUTPATIENT,
+    Verb.ADMIT: VisitClass.INPATIENT,
+}
+"""The class of visit that a verb means, where the message does not say it."""
 
 
 class Sites:
