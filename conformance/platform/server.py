@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -43,9 +43,9 @@ def china_time() -> datetime:
 class Platform:
     """The regional centres of one process and their server.
 
-    `log` gets one event a request, without anything that identifies a person. After `start`, `url`
-    is `http://host:port`. `close` waits for nothing: requests at work end, late arrivals that
-    have not come never will.
+    `log` gets one event a request, without anything that identifies a person; `sleep` waits the
+    seconds of a fault. After `start`, `url` is `http://host:port`. With `close`, late arrivals
+    that have not come never will.
     """
 
     def __init__(
@@ -54,9 +54,11 @@ class Platform:
         *,
         clock: Callable[[], datetime] = china_time,
         log: structlog.typing.FilteringBoundLogger | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config
         self._log = log or structlog.get_logger()
+        self._sleep = sleep
         self._store = Store(config.database)
         tables = Tables(store=self._store, catalogue=Catalogue.load(), policies=Policies.load())
         codes = tuple(region.code for region in config.regions)
@@ -140,12 +142,12 @@ class Platform:
         if kind is FaultKind.LATE:
             self._arrive_late(centre, body, name, fault.seconds)
         if kind is FaultKind.DELAY_BEFORE:
-            await asyncio.sleep(fault.seconds)
+            await self._sleep(fault.seconds)
         if kind is FaultKind.EXPIRED_SIGN_NO:
             centre.expire_sessions()
         answer = b"" if kind in _BEFORE else self._answer(centre, body, name, kind)
         if kind is FaultKind.DELAY_AFTER:
-            await asyncio.sleep(fault.seconds)
+            await self._sleep(fault.seconds)
         if kind in (FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LATE):
             if request.transport is not None:
                 request.transport.abort()
@@ -161,7 +163,7 @@ class Platform:
 
     def _arrive_late(self, centre: Centre, body: bytes, name: str, seconds: float) -> None:
         async def arrive() -> None:
-            await asyncio.sleep(seconds)
+            await self._sleep(seconds)
             self._work(centre, body, name)
 
         task = asyncio.create_task(arrive())

@@ -9,6 +9,7 @@ import msgspec
 
 from conformance.platform.benefits import FundShare
 from conformance.platform.call import INPATIENT, Call, Refusal, age_on
+from conformance.platform.places import LOCAL
 from conformance.platform.store import Row
 from conformance.platform.transactions.books import BY_ITEM, amounts_of
 
@@ -29,9 +30,9 @@ def _visits(call: Call, data: Mapping[str, Any]) -> list[Row]:
     """Visits that are not cancelled; a range given as dates holds both days in full."""
     begin, end = data["begntime"], data["endtime"]
     return call.store.all(
-        "SELECT * FROM visits WHERE psn_no = ? AND region = ? AND fixmedins_code = ? "
+        "SELECT * FROM visits WHERE ? IN ('', psn_no) AND region = ? AND fixmedins_code = ? "
         "AND state <> 'cancelled' AND begntime >= ? AND begntime <= ? ORDER BY mdtrt_id",
-        data["psn_no"],
+        data.get("psn_no") or "",
         call.region.code,
         call.institution.fixmedins_code,
         begin,
@@ -67,24 +68,21 @@ def _visit(call: Call, row: Row, person: Row) -> dict[str, Any]:
 def find_stays(call: Call) -> dict[str, Any]:
     """5303: people in hospital whose admission lies in the time given."""
     data = call.node("data")
-    person = call.person(data["psn_no"]) if data.get("psn_no") else None
-    if person is None:
-        raise Refusal("人员编号不能为空")
+    if data.get("psn_no"):
+        call.person(data["psn_no"])
     rows = [
-        row for row in _visits(call, data) if row["setting"] == INPATIENT and row["state"] == "open"
+        row
+        for row in _visits(call, data)
+        if row["setting"] == INPATIENT and row["state"] == "open" and row["pool"] == call.pool
     ]
+    return {"data": [call.shape("data", _stay(call, row)) for row in rows]}
+
+
+def _stay(call: Call, row: Row) -> dict[str, Any]:
     return {
-        "data": [
-            call.shape(
-                "data",
-                {
-                    **_visit(call, row, person),
-                    "begndate": row["begntime"][:10],
-                    "out_flag": "0" if call.distance == "local" else "1",
-                },
-            )
-            for row in rows
-        ]
+        **_visit(call, row, call.person(row["psn_no"])),
+        "begndate": row["begntime"][:10],
+        "out_flag": "0" if call.distance == LOCAL else "1",
     }
 
 

@@ -10,7 +10,7 @@ from conformance.platform.call import STAMP, Call, Refusal
 def sign_in(call: Call) -> dict[str, Any]:
     """9001: a number that the transactions of the day carry."""
     serial = call.store.next_serial(f"sign:{call.region.code}")
-    sign_no = f"{call.region.code}{call.now.strftime(STAMP)}{serial:010d}"
+    sign_no = f"{call.region.code}{call.now.strftime(STAMP)}S{serial:08d}"
     call.store.insert(
         "sign_ins",
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -35,9 +36,6 @@ DEPARTMENT = {"bilg_dept_codg": "A03", "bilg_dept_name": "内科"}
 DOCTOR = {"bilg_dr_codg": "D430100000001", "bilg_dr_name": "陈医生"}
 
 CT = "002103000010000"
-DRIP = "001204000060000"
-NURSING = "001201000030000"
-KNIFE = "C01024003300007"
 
 DAY = [
     ("XJ01CAA040A001010405611", "37.20", "2", "18.600000"),
@@ -74,6 +72,8 @@ class Clock:
 
 class Hospital:
     """A hospital's side of the interface: gateway headers, envelope, signature, sign-in."""
+
+    day = DAY
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, folder: Path, clock: Clock, region: str
@@ -163,10 +163,14 @@ class Hospital:
         status, answer = await self.post(infno, body)
         assert status == 200
         reply = decode(answer)
+        assert isinstance(reply, dict)
+        self.verify(reply)
+        return reply
+
+    def verify(self, reply: dict[str, Any]) -> None:
+        """The centre signed this output."""
         signature = base64.b64decode(reply["cainfo"])
         assert self.platform_key.verify(signature, canonical_text(reply["output"]).encode())
-        assert isinstance(reply, dict)
-        return reply
 
     async def call(self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any) -> Any:
         """The output of an accepted transaction; signs in first."""
@@ -443,9 +447,29 @@ def log_lines() -> list[dict[str, Any]]:
     return []
 
 
+class Gate:
+    """The waiting of the platform: lasts until the test opens the gate."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.reached = asyncio.Event()
+        self.opened = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.asked.append(seconds)
+        self.reached.set()
+        await self.opened.wait()
+
+
+@pytest.fixture
+def gate() -> Gate:
+    """Where the platform waits."""
+    return Gate()
+
+
 @pytest.fixture
 async def platform(
-    platform_config: PlatformConfig, clock: Clock, log_lines: list[dict[str, Any]]
+    platform_config: PlatformConfig, clock: Clock, gate: Gate, log_lines: list[dict[str, Any]]
 ) -> AsyncIterator[Platform]:
     """Both centres, listening."""
 
@@ -456,7 +480,7 @@ async def platform(
     log = structlog.wrap_logger(
         None, processors=[keep], wrapper_class=structlog.make_filtering_bound_logger("info")
     )
-    running = Platform(platform_config, clock=clock, log=log)
+    running = Platform(platform_config, clock=clock, log=log, sleep=gate)
     await running.start()
     yield running
     await running.close()

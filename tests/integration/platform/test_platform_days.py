@@ -87,7 +87,7 @@ async def test_an_outpatient_day(changsha: Any) -> None:
     """
     mdtrt_id = await changsha.register("P1")
     await changsha.report("P1", mdtrt_id)
-    lines = changsha.lines("P1", mdtrt_id, _day())
+    lines = changsha.lines("P1", mdtrt_id, changsha.day)
     output = await changsha.call("2204", {"feedetail": lines})
     split = [
         amounts(row, "fulamt_ownpay_amt", "overlmt_amt", "preselfpay_amt", "inscp_scp_amt")
@@ -142,16 +142,6 @@ async def _read_back(changsha: Any, mdtrt_id: str, setl_id: str) -> None:
     rows = await changsha.call("5204", key)
     assert [row["feedetl_sn"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert sum(row["det_item_fee_sumamt"] for row in rows) == D("336.00")
-
-
-def _day() -> list[tuple[str, str, str, str]]:
-    return [
-        ("XJ01CAA040A001010405611", "37.20", "2", "18.600000"),
-        ("XA01ABD075A002010100594", "13.80", "1", "13.800000"),
-        ("001101000010000", "5.00", "1", "5.000000"),
-        ("001102000010000", "20.00", "1", "20.000000"),
-        (CT, "260.00", "1", "260.000000"),
-    ]
 
 
 async def test_the_deductible_of_the_year_is_paid_once(changsha: Any) -> None:
@@ -366,3 +356,41 @@ async def test_the_reply_has_the_members_of_the_envelope(changsha: Any, shenzhen
         assert len(reply["inf_refmsgid"]) == 30
         assert reply["refmsg_time"] == "20260302100000000"
         assert reply["signtype"] == "SM2"
+
+
+async def test_people_in_hospital_can_be_found(changsha: Any) -> None:
+    """5303 by the time of admission, of one person or of all; somebody who left is not there."""
+    first = await changsha.admit("P1", number="Z1")
+    second = await changsha.admit("P2", number="Z2")
+    data = {"begntime": "2026-02-20 00:00:00", "endtime": "2026-02-20 23:59:59", "psn_no": ""}
+    everybody = await changsha.call("5303", {"data": data})
+    assert [row["mdtrt_id"] for row in everybody["data"]] == [first, second]
+    await changsha.call("2402", changsha.discharge("P1", first))
+    one = {**data, **changsha.who("P1")}
+    assert await changsha.call("5303", {"data": one}) == {"data": []}
+
+
+async def test_an_admission_can_be_changed_until_the_discharge(changsha: Any) -> None:
+    """2403 overwrites the bed and adds a diagnosis; 5201 shows the later state."""
+    mdtrt_id = await changsha.admit("P1")
+    content = changsha.admission("P1")
+    change = {
+        "adminfo": {
+            **content["mdtrtinfo"],
+            "mdtrt_id": mdtrt_id,
+            "ipt_otp_no": "Z1",
+            "adm_bed": "12",
+        },
+        "diseinfo": [{**content["diseinfo"][0], "mdtrt_id": mdtrt_id, "diag_srt_no": 2}],
+    }
+    assert await changsha.call("2403", change) == {}
+    data = {
+        **changsha.who("P1"),
+        "begntime": "2026-02-01 00:00:00",
+        "endtime": "2026-03-02 00:00:00",
+        "med_type": "2101",
+    }
+    (visit,) = (await changsha.call("5201", {"data": data}))["mdtrtinfo"]
+    assert (visit["adm_bed"], visit["inhosp_stas"]) == ("12", "1")
+    await changsha.call("2402", changsha.discharge("P1", mdtrt_id))
+    assert await changsha.refused("2403", change) == "患者已办理出院，不能变更入院信息"
