@@ -151,8 +151,6 @@ class Intent(msgspec.Struct, kw_only=True):
     """After the charge lines, compute the settlement and stop."""
     own_charges_only: bool = False
     """Settle the lines of this message only (a claim), not all that is open (a payment line)."""
-    withdraw_after: bool = False
-    """After the pre-settlement, take the lines of this message back (a predetermination)."""
     coded: bool = False
     """The codes are national already: a stored intent is not translated twice."""
     carried_infno: str = ""

@@ -33,7 +33,6 @@ from gateway.settlement.totals import (
     batches_to_settle,
     line_records,
     money_problems,
-    new_numbers,
     settlement_options,
 )
 from gateway.settlement.visits import Visit, VisitState
@@ -257,11 +256,6 @@ class Preparer:
             for b in batches
             for infno in starred
         ]
-        if intent.withdraw_after:
-            undo = "2302" if intent.visit_class is VisitClass.INPATIENT else "2205"
-            for number in new_numbers(uploads):
-                lines = [c for upload in uploads for c in upload if c.get("chrg_bchno") == number]
-                steps.append(Step(infno=undo, batch=number, lines=lines if undo == "2302" else []))
         return steps
 
     def _preflight(self, prepared: Prepared, intent: Intent, visit: Visit | None) -> list[Problem]:

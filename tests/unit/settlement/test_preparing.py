@@ -164,14 +164,6 @@ def test_a_claim_settles_its_own_lines_only(preparer: Preparer, outpatient: Inte
     assert "7" not in {step.batch for step in prepared.steps}
 
 
-def test_a_predetermination_takes_its_lines_back(preparer: Preparer, outpatient: Intent) -> None:
-    """Upload, compute, withdraw: nothing stays behind."""
-    outpatient.verb, outpatient.withdraw_after = Verb.PRESETTLE, True
-    outpatient.own_charges_only = True
-    prepared = preparer.prepare(outpatient, visit(), NOW)
-    assert steps(prepared) == ["1101", "2201", "2203", "2204", "2206", "2205"]
-
-
 def test_settling_a_settled_visit_again_is_refused(preparer: Preparer, outpatient: Intent) -> None:
     """A settlement happens at most once: nothing is open."""
     batch = uploaded("7", "10.00")
