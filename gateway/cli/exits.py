@@ -6,19 +6,24 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """How a command ended."""
+    """How a command ended; `MEANING` has the words."""
 
     OK = 0
-    """Done; for `explain` and `send`: nothing stops the message, or it was accepted."""
     PROBLEMS = 1
-    """Problems were found, or the answer is a refusal."""
     UNREADABLE = 2
-    """The input cannot be read, or the command was called wrongly."""
     CONFIGURATION = 3
-    """The settings, a map, a table or a key is wrong."""
     NOT_REACHED = 4
-    """Nobody answered and provably nothing was carried out: try again later."""
     UNKNOWN = 5
-    """Something was sent and its outcome is not known: do not repeat."""
     DEFECT = 70
-    """A defect of the gateway itself."""
+
+
+MEANING = {
+    Exit.OK: "Done; for `explain` and `send`: nothing stops the message, or it was accepted.",
+    Exit.PROBLEMS: "Problems were found, or the answer is a refusal.",
+    Exit.UNREADABLE: "The input cannot be read, or the command was called wrongly.",
+    Exit.CONFIGURATION: "The settings, a map, a table or a key is wrong.",
+    Exit.NOT_REACHED: "Nobody answered and provably nothing was carried out: try again later.",
+    Exit.UNKNOWN: "Something was sent and its outcome is not known: do not repeat.",
+    Exit.DEFECT: "A defect of the gateway itself.",
+}
+"""What a code tells the caller."""

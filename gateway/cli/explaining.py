@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from gateway import pipeline
 from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -26,10 +25,9 @@ from gateway.cli.sniffing import (
     protocol_of,
     resource_type,
 )
-from gateway.clock import SystemClock
 from gateway.errors import MessageError
 from gateway.settings import PeerSettings, Settings
-from gateway.settlement.explaining import ExplainedField, Explainer, Explanation
+from gateway.settlement.explaining import ExplainedField, Explanation
 
 COLUMNS = ("field", "name", "from", "raw", "sent")
 
@@ -75,12 +73,9 @@ def explain(
 async def _explanation(
     settings: Settings, content: bytes, spoken: str, sender: PeerSettings
 ) -> Explanation:
-    from gateway.app import build_adapters, build_sites  # noqa: PLC0415 - loads every protocol
+    from gateway.app import explain_offline  # noqa: PLC0415 - loads every protocol
 
-    clock = SystemClock()
-    adapter = build_adapters(settings, clock, None)[spoken]
-    explainer = Explainer(build_sites(settings), clock)
-    return await pipeline.explain(adapter, explainer, content, sender, _meta(spoken, content))
+    return await explain_offline(settings, spoken, content, sender, _meta(spoken, content))
 
 
 def _meta(spoken: str, content: bytes) -> dict[str, str]:

@@ -12,7 +12,6 @@ import msgspec
 import typer
 import uvloop
 
-from gateway.cli.exits import Exit
 from gateway.settings import LogFormat, LogSettings
 from gateway.telemetry import configure_logging
 
@@ -59,5 +58,5 @@ def demo() -> None:
     """
     from gateway.demo import run_demo  # noqa: PLC0415 - other commands start without it
 
-    held = run_demo()
-    raise typer.Exit(int(Exit.OK if held else Exit.PROBLEMS))
+    configure_logging(LogSettings(level="ERROR", format=LogFormat.CONSOLE))
+    raise typer.Exit(uvloop.run(run_demo()))

@@ -98,12 +98,16 @@ def _check(settings: Settings) -> None:
     Raises:
         ConfigurationError: names the file, the line where there is one, and the reason.
     """
-    from gateway.app import Gateway, build_adapters  # noqa: PLC0415 - loads every protocol
+    from gateway.app import (  # noqa: PLC0415 - loads every protocol
+        Gateway,
+        NothingAnswered,
+        build_adapters,
+    )
 
     PeerDirectory(settings.peers)
     tls_context(settings.http.tls_certificate_file, settings.http.tls_key_file)
     Gateway(settings)
-    build_adapters(settings, SystemClock(), None)
+    build_adapters(settings, SystemClock(), NothingAnswered())
     unusable = [key for key in channel_keys(settings) if not key.usable]
     if unusable:
         raise ConfigurationError(

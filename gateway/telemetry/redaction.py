@@ -62,7 +62,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
     "timestamp": _TIME,
     "logger": _IDENTIFIER,
     # which exchange
-    "exchange": _IDENTIFIER,
+    "exchange": re.compile(r"[0-9a-f]{16}"),
     "peer": _NAME,
     "protocol": _WORD,
     "kind": _KIND,
@@ -120,7 +120,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
 }
 """Key of a log line to the shape of its value; docs/reference/settings.md names the section."""
 
-_TRUSTED = frozenset({"timestamp", "msgid", "inf_refmsgid", "institution", "peer"})
+_TRUSTED = frozenset({"exchange", "timestamp", "msgid", "inf_refmsgid", "institution", "peer"})
 """Keys whose shape (or whose origin, the settings) already excludes what the second net hunts."""
 
 _IDENTITY = re.compile(r"(?<![0-9A-Za-z])\d{17}[0-9Xx](?![0-9A-Za-z])|\d{15,}[Xx]?")

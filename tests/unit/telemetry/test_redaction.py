@@ -190,14 +190,14 @@ def test_a_station_writes_one_line_with_exchange_outcome_and_seconds(
     ticks = iter([10.0, 10.25])
     metrics = Metrics()
     with (
-        exchange_scope("ex-1", peer="HIS", protocol="hl7v2"),
+        exchange_scope("00d1e2f3a4b5c6d7", peer="HIS", protocol="hl7v2"),
         station(
             get_logger(), "send", metrics=metrics, clock=lambda: next(ticks), infno="2207"
         ) as line,
     ):
         line.note(outcome="accepted")
     (written,) = lines(output)
-    assert written["exchange"] == "ex-1"
+    assert written["exchange"] == "00d1e2f3a4b5c6d7"
     assert (written["station"], written["infno"]) == ("send", "2207")
     assert (written["outcome"], written["seconds"]) == ("accepted", 0.25)
     seconds = metrics.registry.get_sample_value("gateway_station_seconds_sum", {"station": "send"})
@@ -220,6 +220,12 @@ def test_msgids_pass_and_identity_numbers_in_their_place_do_not(output: io.Strin
     first, second = lines(output)
     assert first["msgid"] == "H43010000001202603010905070001"
     assert second["msgid"] == MASK
+
+
+def test_an_exchange_id_of_digits_only_stays_readable(output: io.StringIO) -> None:
+    """Sixteen random hex digits are sometimes sixteen decimal ones; a line must still be found."""
+    get_logger().info("station", exchange="1234567890123456")
+    assert lines(output)[0]["exchange"] == "1234567890123456"
 
 
 @pytest.mark.usefixtures("restored")
