@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -13,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 import structlog
 
+from conformance.platform.client import Client
 from conformance.platform.config import PlatformConfig, load_config
 from conformance.platform.demo import write_demo
 from conformance.platform.server import Platform
 from conformance.platform.tables import DATA, read_rows
-from conformance.platform.wire import canonical_text, decode, encode
 from gateway.crypto.sm import SigningKey, VerifyKey
 
 CST = timezone(timedelta(hours=8))
@@ -70,107 +66,10 @@ class Clock:
         return self.now
 
 
-class Hospital:
-    """A hospital's side of the interface: gateway headers, envelope, signature, sign-in."""
+class Hospital(Client):
+    """A client with the inputs of the tests."""
 
     day = DAY
-
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, folder: Path, clock: Clock, region: str
-    ) -> None:
-        self.session = session
-        self.url = url
-        self.clock = clock
-        self.region = region
-        config = load_config(folder / "platform.json")
-        (self.config,) = (each for each in config.regions if each.code == region)
-        self.admin_token = config.admin_token
-        self.institution = self.config.institutions[0]
-        self.signing_key = SigningKey.from_pem((folder / "keys/gateway.pem").read_bytes())
-        self.platform_key = VerifyKey.from_pem(
-            (folder / f"keys/platform-{region}.pub.pem").read_bytes()
-        )
-        self.sign_no = ""
-        self.serial = 0
-        self.last_msgid = ""
-
-    def new_msgid(self) -> str:
-        """A message id that was not used."""
-        self.serial += 1
-        return f"{self.institution.fixmedins_code}20260302100000{self.serial:04d}"
-
-    def headers(self, infno: str) -> dict[str, str]:
-        """The headers of the region's service gateway."""
-        now, secret = self.clock.now.timestamp(), self.config.secret
-        if self.config.scheme == "x-tif":
-            text = f"{int(now)}{secret}n1{int(now)}"
-            return {
-                "x-tif-paasid": self.config.account,
-                "x-tif-timestamp": str(int(now)),
-                "x-tif-nonce": "n1",
-                "x-tif-signature": hashlib.sha256(text.encode()).hexdigest(),
-            }
-        headers = {
-            "_api_access_key": self.config.account,
-            "_api_name": infno,
-            "_api_timestamp": str(int(now * 1000)),
-            "_api_version": "1.0.0",
-        }
-        text = "&".join(f"{name}={value}" for name, value in headers.items())
-        digest = hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()
-        return {**headers, "_api_signature": base64.b64encode(digest).decode()}
-
-    def envelope(self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any) -> bytes:
-        """A request, signed; `changes` replace members of the envelope."""
-        self.last_msgid = changes.pop("msgid", "") or self.new_msgid()
-        signature = self.signing_key.sign(canonical_text(content).encode())
-        document = {
-            "infno": infno,
-            "msgid": self.last_msgid,
-            "mdtrtarea_admvs": self.region,
-            "insuplc_admdvs": insuplc,
-            "recer_sys_code": "99",
-            "cainfo": base64.b64encode(signature).decode(),
-            "signtype": "SM2",
-            "infver": "1.0.0",
-            "opter_type": "1",
-            "opter": "001",
-            "opter_name": "收费员",
-            "inf_time": "2026-03-02 10:00:00",
-            "fixmedins_code": self.institution.fixmedins_code,
-            "fixmedins_name": self.institution.fixmedins_name,
-            "sign_no": self.sign_no,
-            "input": content,
-            **changes,
-        }
-        return encode(document)
-
-    async def post(
-        self, infno: str, body: bytes, headers: dict[str, str] | None = None
-    ) -> tuple[int, bytes]:
-        """The status and body that come back."""
-        tail = f"/{infno}" if self.config.scheme == "x-tif" else ""
-        url = f"{self.url}/{self.region}{tail}"
-        sent = self.headers(infno) if headers is None else headers
-        async with self.session.post(url, data=body, headers=sent) as response:
-            return response.status, await response.read()
-
-    async def send(
-        self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any
-    ) -> dict[str, Any]:
-        """The reply, its signature verified."""
-        body = self.envelope(infno, content, insuplc=insuplc, **changes)
-        status, answer = await self.post(infno, body)
-        assert status == 200
-        reply = decode(answer)
-        assert isinstance(reply, dict)
-        self.verify(reply)
-        return reply
-
-    def verify(self, reply: dict[str, Any]) -> None:
-        """The centre signed this output."""
-        signature = base64.b64decode(reply["cainfo"])
-        assert self.platform_key.verify(signature, canonical_text(reply["output"]).encode())
 
     async def call(self, infno: str, content: Any, /, *, insuplc: str = "", **changes: Any) -> Any:
         """The output of an accepted transaction; signs in first."""
@@ -193,12 +92,6 @@ class Hospital:
         assert isinstance(err_msg, str)
         assert err_msg
         return err_msg
-
-    async def sign_in(self) -> None:
-        """9001."""
-        content = {"signIn": {"opter_no": "001", "mac": "00-00-00-00-00-00", "ip": "127.0.0.1"}}
-        output = await self.call("9001", content)
-        self.sign_no = output["signinoutb"]["sign_no"]
 
     # Inputs -------------------------------------------------------------------------------------
 
@@ -382,29 +275,6 @@ class Hospital:
         """A `data` node of visit and person."""
         return {"data": {"mdtrt_id": mdtrt_id, "psn_no": PEOPLE[psn]["psn_no"], **more}}
 
-    # The admin paths ----------------------------------------------------------------------------
-
-    async def admin(self, method: str, path: str, document: Any = None) -> Any:
-        """The document an admin path answers."""
-        headers = {"Authorization": f"Bearer {self.admin_token}"}
-        body = None if document is None else msgspec.json.encode(document)
-        async with self.session.request(
-            method, f"{self.url}/admin/{path}", data=body, headers=headers
-        ) as response:
-            assert response.status < 300
-            return decode(await response.read())
-
-    async def fault(self, kind: str, infno: str, **members: Any) -> None:
-        """Order a fault for this region."""
-        fault = {"kind": kind, "region": self.region, "infno": infno, **members}
-        await self.admin("POST", "faults", fault)
-
-    async def settlements(self, state: str = "settled") -> list[dict[str, Any]]:
-        """The settlements in a state, of every region."""
-        rows = await self.admin("GET", f"settlements?state={state}")
-        assert isinstance(rows, list)
-        return rows
-
 
 def _diagnosis() -> dict[str, Any]:
     return {
@@ -493,12 +363,28 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
+def _hospital(
+    region: str, platform: Platform, session: aiohttp.ClientSession, folder: Path, clock: Clock
+) -> Hospital:
+    config = load_config(folder / "platform.json")
+    (centre,) = (each for each in config.regions if each.code == region)
+    return Hospital(
+        session,
+        platform.url,
+        centre,
+        key=SigningKey.from_pem((folder / "keys/gateway.pem").read_bytes()),
+        platform_key=VerifyKey.from_pem((folder / f"keys/platform-{region}.pub.pem").read_bytes()),
+        clock=clock,
+        admin_token=config.admin_token,
+    )
+
+
 @pytest.fixture
 def changsha(
     platform: Platform, session: aiohttp.ClientSession, demo_folder: Path, clock: Clock
 ) -> Hospital:
     """The demo hospital at its centre, region 430100."""
-    return Hospital(session, platform.url, demo_folder, clock, "430100")
+    return _hospital("430100", platform, session, demo_folder, clock)
 
 
 @pytest.fixture
@@ -506,4 +392,4 @@ def shenzhen(
     platform: Platform, session: aiohttp.ClientSession, demo_folder: Path, clock: Clock
 ) -> Hospital:
     """A hospital of the second centre, region 440300."""
-    return Hospital(session, platform.url, demo_folder, clock, "440300")
+    return _hospital("440300", platform, session, demo_folder, clock)
