@@ -72,6 +72,8 @@ class Absorption(msgspec.Struct, kw_only=True):
     output: Mapping[str, Any]
     batch: str = ""
     lines: Sequence[Record] = ()
+    today: str = ""
+    """`yyyy-MM-dd`, for what is valid now."""
 
 
 Absorber = Callable[[Work, Absorption], None]
@@ -136,6 +138,7 @@ def _identified(work: Work, call: Absorption) -> None:
         work.result.insurances,
         insutype=intent.person.get("insutype"),
         insuplc_admdvs=intent.person.get("insuplc_admdvs"),
+        today=call.today,
     )
     for code in INSURANCE_FIELDS:
         if chosen.has(code):

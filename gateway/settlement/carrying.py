@@ -125,7 +125,7 @@ class Carrier:
             result.problems.append(reporting.held(intent))
             return
         result.calls.append(done.report)
-        result.problems += [w.at("insuplc_admdvs") for w in done.warnings]
+        result.problems += [w.at("insuplc_admdvs") for w in done.route.warnings]
         outcome = done.outcome
         if isinstance(outcome, Accepted):
             result.output, result.reply = outcome.reply.output, outcome.reply

@@ -25,6 +25,7 @@ from gateway.intents import (
     Verb,
 )
 from gateway.journal import Journal, VisitRow
+from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement import reporting
 from gateway.settlement.absorbing import Absorption, UnreadableReplyError, Work, absorb
@@ -150,7 +151,7 @@ class Conductor:
         call = _call(step, filled, work)
 
         def interpret(outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
-            return _interpret(step, work, outcome, msgid)
+            return _interpret(step, work, outcome, msgid, f"{self._clock.now():%Y-%m-%d}")
 
         try:
             done = await self._dispatcher.dispatch(
@@ -169,7 +170,8 @@ class Conductor:
             work.result.problems += [problem.at(place) for problem in error.problems]
             return False
         work.result.calls.append(done.report)
-        work.result.problems += [w for w in done.warnings if w not in work.result.problems]
+        warnings = [*done.route.warnings, *_other_place(work.result, done)]
+        work.result.problems += [w for w in warnings if w not in work.result.problems]
         if work.visit is not None and work.stored:
             work.visit.version += 1
             work.stored = False
@@ -177,7 +179,7 @@ class Conductor:
 
 
 def _interpret(
-    step: Step, work: Work, outcome: Outcome, msgid: str
+    step: Step, work: Work, outcome: Outcome, msgid: str, today: str
 ) -> tuple[Outcome, VisitRow | None]:
     """Take an accepted reply in; one that lacks what it must give is of unknown outcome."""
     if not isinstance(outcome, Accepted):
@@ -188,6 +190,7 @@ def _interpret(
         output=outcome.reply.output,
         batch=step.batch,
         lines=step.lines,
+        today=today,
     )
     try:
         absorb(work, absorption)
@@ -232,6 +235,15 @@ def _conclude(step: Step, work: Work, done: Dispatched) -> bool:
         result.problems.append(reporting.unknown(step.infno, done.report.msgid, intent))
         result.status = Status.UNKNOWN
     return False
+
+
+def _other_place(result: Result, done: Dispatched) -> list[Problem]:
+    """The platform's pay_loc, where it gives one, differs from our class of the route."""
+    settlement = next((s for s in result.settlements if s.msgid == done.report.msgid), None)
+    if settlement is None or not settlement.info.has("pay_loc"):
+        return []
+    found = compare_pay_loc(done.route.route_class, settlement.info.get("pay_loc"))
+    return [found] if found else []
 
 
 def _call(step: Step, filled: Filled, work: Work) -> Call:

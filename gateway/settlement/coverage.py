@@ -14,17 +14,26 @@ from gateway.intents import Record
 RANKS = ("310", "390")
 """Insurance types in the order in which one is taken when the sender names none."""
 
-ACTIVE = frozenset({"1", ""})
-"""psn_insu_stas of a row that pays: 1 normal; regions that leave it out send active rows only."""
+ACTIVE = "1"
+"""psn_insu_stas of a row that pays: 1 normal. Where a region leaves the status out, a row pays
+until its suspension date (paus_insu_date)."""
 
 
-def choose_insurance(rows: Sequence[Record], *, insutype: str, insuplc_admdvs: str) -> Record:
+def is_active(row: Record, today: str) -> bool:
+    """True for a row that pays; `today` is `yyyy-MM-dd`."""
+    status, paused = row.get("psn_insu_stas"), row.get("paus_insu_date")[:10]
+    return status == ACTIVE if status else not paused or paused > today
+
+
+def choose_insurance(
+    rows: Sequence[Record], *, insutype: str, insuplc_admdvs: str, today: str = ""
+) -> Record:
     """The row that matches what the sender stated, or the only one of the best rank.
 
     Raises:
         InvalidError: no active row, or several that could be meant.
     """
-    active = [row for row in rows if row.get("psn_insu_stas") in ACTIVE]
+    active = [row for row in rows if is_active(row, today)]
     if insutype:
         active = [row for row in active if row.get("insutype") == insutype]
     if not active:

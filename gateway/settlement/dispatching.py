@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.clock import Clock, stamp
 from gateway.crypto.sm import sm3
-from gateway.errors import NotSentError, Problem
+from gateway.errors import NotSentError
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import new_msgid
 from gateway.fsi.signin import SignIn
@@ -55,12 +55,12 @@ class Observer(Protocol):
 
 
 class Dispatched(msgspec.Struct):
-    """The outcome of a call, as the interpreter left it, and its report."""
+    """The outcome of a call, as the interpreter left it, its report and its route."""
 
     outcome: Outcome
     report: CallReport
-    warnings: tuple[Problem, ...] = ()
-    """What the route warns of, without a place."""
+    route: Route
+    """Where it went; its warnings have no place yet."""
 
 
 Interpreter = Callable[[Outcome, str], tuple[Outcome, VisitRow | None]]
@@ -130,7 +130,7 @@ class Dispatcher:
                 sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
             except NotSentError as error:
                 report = CallReport(infno=call.infno, msgid="", outcome="not-sent")
-                return Dispatched(NotSent(error.reason), report, route.warnings)
+                return Dispatched(NotSent(error.reason), report, route)
         attempt = partial(
             self._attempt,
             call,
@@ -150,7 +150,7 @@ class Dispatcher:
             try:
                 sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
             except NotSentError as error:
-                return Dispatched(NotSent(error.reason), done.report, route.warnings)
+                return Dispatched(NotSent(error.reason), done.report, route)
             done = await attempt(sign_no=sign_no)
         return done
 
@@ -206,7 +206,7 @@ class Dispatcher:
             events=[AuditEvent(exchange_id, "send", detail)],
         )
         self._observer.called(report)
-        return Dispatched(outcome, report, route.warnings)
+        return Dispatched(outcome, report, route)
 
     async def _new_msgid(self, call: Call) -> str:
         if call.msgid:

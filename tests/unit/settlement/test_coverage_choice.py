@@ -53,3 +53,16 @@ def test_a_stated_region_answers_the_question() -> None:
     rows = [row("310", "430100"), row("310", "440300")]
     chosen = choose_insurance(rows, insutype="310", insuplc_admdvs="440300")
     assert chosen.get("insuplc_admdvs") == "440300"
+
+
+@pytest.mark.parametrize(
+    ("paused", "pays"), [("", True), ("2026-03-03", True), ("2026-03-02", False)]
+)
+def test_without_a_status_the_suspension_date_decides(paused: str, pays: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    """Pooling.md section 3: the date is empty or in the future; today is 2026-03-02."""
+    rows = [Record({"insutype": "310", "insuplc_admdvs": "430100", "paus_insu_date": paused})]
+    if pays:
+        assert choose_insurance(rows, insutype="", insuplc_admdvs="", today="2026-03-02") is rows[0]
+    else:
+        with pytest.raises(InvalidError):
+            choose_insurance(rows, insutype="", insuplc_admdvs="", today="2026-03-02")
