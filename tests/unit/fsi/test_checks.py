@@ -86,6 +86,31 @@ def test_each_value_of_a_wrong_kind_is_named(infno: str) -> None:
             assert places <= {expected, *_ruled(place)}
 
 
+@pytest.mark.parametrize("infno", HN.infnos())
+def test_each_text_that_is_too_long_or_unknown_is_named(infno: str) -> None:
+    """One character more than the table allows; a code that no value set has."""
+    for node in HN.transaction(infno).input:
+        if node.parent is not None:
+            continue
+        for field in node.fields:
+            if field.type != "string" or field.code == "feedetl_sn":
+                continue
+            wrong = []
+            if field.max_length is not None:
+                wrong.append("龘" * (field.max_length + 1))
+            if field.dictionary and field.dictionary not in HUNAN.open_dictionaries:
+                wrong.append("?")
+            place = f"{node.name}[0]" if node.repeats else node.name
+            expected = f"{place}.{field.code}" if place else field.code
+            for value in wrong:
+                content = sample_input(HN, HUNAN, infno, rows=1)
+                holder: Any = content[node.name] if node.name else content
+                (holder[0] if node.repeats else holder)[field.code] = value
+                places = {p.place for p in CHECKER.check(infno, content)}
+                assert expected in places, field
+                assert places <= {expected, *_ruled(place)}
+
+
 json_values = st.recursive(
     st.none()
     | st.booleans()

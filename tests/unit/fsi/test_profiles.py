@@ -100,6 +100,8 @@ def test_a_missing_file_is_refused() -> None:
         ("本地查询错误:该参保人的基本信息为空null", "person-not-found"),
         ("该就诊已结算，不能再次结算", "already-settled"),
         ("费用明细流水号重复", "duplicate-line"),
+        ("参保人未办理异地就医备案", "not-filed"),
+        ("费用明细1：开单医师编码未在医保医师库中备案", ""),
         ("余额不足", ""),
     ],
 )
