@@ -41,7 +41,7 @@ def settings_page() -> str:
     for title, model in _sections(Settings, ""):
         lines += ["", f"## {title}", ""]
         if model is not Settings:
-            lines += [_of_section(model.__doc__ or ""), ""]
+            lines += [line for line in (_of_section(model.__doc__ or ""), "") if line or lines[-1]]
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
             if _model_of(field.annotation) is None:
@@ -87,9 +87,9 @@ def _setting(name: str, field: FieldInfo) -> str:
 
 
 def _of_section(text: str) -> str:
-    """What the docstring says behind the name of the section."""
-    sentence = _sentence(text).partition("`: ")[2] or "How this part behaves."
-    return sentence[0].upper() + sentence[1:]
+    """What the docstring says behind the name of the section; some are only the name."""
+    sentence = _sentence(text).partition("`: ")[2]
+    return sentence[:1].upper() + sentence[1:]
 
 
 _PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path"}

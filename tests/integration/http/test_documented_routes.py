@@ -1,0 +1,90 @@
+"""Every route that a gateway offers stands in docs/reference/routes.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app import NothingAnswered, build_adapters
+from gateway.clock import SystemClock
+from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.http import HTTPServer
+from gateway.inbound.http_routes import Permission, Route
+from gateway.inbound.national_routes import national_mount
+from gateway.inbound.peers import PeerDirectory
+from gateway.settings import Settings
+from gateway.telemetry import Metrics, get_logger
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
+TYPES = (
+    "Claim",
+    "ClaimResponse",
+    "CoverageEligibilityRequest",
+    "CoverageEligibilityResponse",
+    "Encounter",
+    "Task",
+)
+
+SETTINGS = Settings.model_validate(
+    {
+        "institutions": [
+            {
+                "fixmedins_code": "H43010000001",
+                "fixmedins_name": "长沙示范医院",
+                "mdtrtarea_admvs": "430100",
+                "channel": "changsha",
+            }
+        ],
+        "channels": [{"name": "changsha", "url": "http://127.0.0.1:1"}],
+        "peers": [{"name": "HIS", "institutions": ["H43010000001"]}],
+    }
+)
+
+
+@pytest.fixture
+def routes(port: Any) -> list[Route]:
+    """The routes of a port with every protocol."""
+    clock = SystemClock()
+    adapters = build_adapters(SETTINGS, clock, NothingAnswered())
+    mounts = [
+        fhir_mount(port.pipeline, adapters.fhir, page_size=50, software_version="1"),
+        national_mount(port.pipeline, clock),
+    ]
+    peers = PeerDirectory(SETTINGS.peers)
+    server = HTTPServer(SETTINGS.http, peers, mounts, metrics=Metrics(), log=get_logger())
+    return server.all_routes()
+
+
+def test_every_route_is_documented(routes: list[Route]) -> None:
+    """Method and path of each route, of the FHIR types by their common template."""
+    documented = {
+        (method, path)
+        for line in PAGE.read_text("utf-8").splitlines()
+        if line.startswith("| ") and "`/" in line
+        for method in line.split("|")[1].split(",")
+        for path in _spelled_out(line.split("`")[1])
+        for method in [method.strip()]
+    }
+    assert {(route.method, route.path) for route in routes} == documented
+
+
+def test_only_health_metadata_and_metrics_need_no_token(routes: list[Route]) -> None:
+    """Everything else is refused by default; a new open route has to be added here."""
+    without = {
+        (route.method, route.path) for route in routes if route.permission is not Permission.PEER
+    }
+    assert without == {
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+        ("GET", "/metrics"),
+        ("GET", "/fhir/r4/metadata"),
+        ("HEAD", "/fhir/r4/metadata"),
+    }
+
+
+def _spelled_out(path: str) -> list[str]:
+    if "/TYPE" not in path:
+        return [path]
+    return [path.replace("/TYPE", f"/{name}") for name in TYPES]
