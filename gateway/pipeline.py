@@ -108,7 +108,8 @@ class Received(msgspec.Struct, kw_only=True):
     exchange_id: str = ""
     message: Message | None = None
     answer: Answer | None = None
-    replayed: bool = False
+    kind: str = ""
+    """What the journal knew: `new`, `resume`, `running` (a copy is being worked on), `replay`."""
 
 
 class Pipeline:
@@ -133,6 +134,9 @@ class Pipeline:
         self._watcher = watcher
         self._max_in_flight = max_in_flight
         self._running: dict[str, asyncio.Task[Answer]] = {}
+        self._begun_by_copy: set[str] = set()
+        """Exchanges whose second copy came to `work` before the first, as it can happen when an
+        accept acknowledgement is written between `accept` and `work`."""
 
     @property
     def in_flight(self) -> int:
@@ -176,7 +180,7 @@ class Pipeline:
             return received
         received.exchange_id = begun.exchange_id
         received.message = message
-        received.replayed = begun.kind == "replay"
+        received.kind = begun.kind
         received.answer = begun.answer if begun.kind == "replay" else None
         self._watcher.accepted(begun.exchange_id, message, begun.kind)
         return received
@@ -189,11 +193,20 @@ class Pipeline:
         """
         if received.answer is not None:
             return received.answer
-        task = self._running.get(received.exchange_id)
+        exchange_id = received.exchange_id
+        task = self._running.get(exchange_id)
+        if task is None and (received.kind == "running" or exchange_id in self._begun_by_copy):
+            stored = await self._journal.stored_answer(exchange_id)
+            task = self._running.get(exchange_id)
+            if stored is not None and task is None:
+                self._begun_by_copy.discard(exchange_id)
+                return stored
         if task is None:
+            if received.kind == "running":
+                self._begun_by_copy.add(exchange_id)
             task = asyncio.create_task(self._work(received))
-            self._running[received.exchange_id] = task
-            task.add_done_callback(lambda _: self._running.pop(received.exchange_id, None))
+            self._running[exchange_id] = task
+            task.add_done_callback(lambda _: self._running.pop(exchange_id, None))
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
