@@ -28,6 +28,15 @@
              "hosp_lv": "2", "public_key_file": "keys/H43010000001.pub.pem"}
           ]
         }
+      ],
+      "channels": [                          what a gateway needs to reach the centres; not
+        {                                    used by the platform itself
+          "region": "430100", "path": "/430100", "profile": "hunan",
+          "fixmedins_code": "H43010000001", "fixmedins_name": "长沙示范医院",
+          "account": "...", "secret_file": "keys/430100.secret",
+          "signing_key_file": "keys/gateway.pem",
+          "platform_public_key_file": "keys/platform-430100.pub.pem"
+        }
       ]
     }
 
@@ -105,6 +114,20 @@ class RegionConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         return {**CLEARING, **self.clr_types}[key]
 
 
+class ChannelConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """What a gateway needs to reach a centre; written for whoever configures one."""
+
+    region: RegionCode
+    path: str
+    profile: str
+    fixmedins_code: str
+    fixmedins_name: str
+    account: str
+    secret_file: str
+    signing_key_file: str
+    platform_public_key_file: str
+
+
 class PlatformConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -113,6 +136,7 @@ class PlatformConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     admin_token: str
     database: str = ""
     regions: Annotated[list[RegionConfig], msgspec.Meta(min_length=1)]
+    channels: list[ChannelConfig] = []
 
 
 def load_config(path: Path) -> PlatformConfig:
@@ -135,6 +159,10 @@ def load_config(path: Path) -> PlatformConfig:
             institution.public_key_file = _resolved(folder, institution.public_key_file)
     if len({region.code for region in config.regions}) != len(config.regions):
         raise ConfigurationError("two regions have the same code", file=str(path))
+    for channel in config.channels:
+        channel.secret_file = _resolved(folder, channel.secret_file)
+        channel.signing_key_file = _resolved(folder, channel.signing_key_file)
+        channel.platform_public_key_file = _resolved(folder, channel.platform_public_key_file)
     if config.database:
         config.database = _resolved(folder, config.database)
     return config

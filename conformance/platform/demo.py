@@ -24,6 +24,7 @@ import msgspec
 
 from conformance.platform.config import (
     HUNAN_CLEARING,
+    ChannelConfig,
     InstitutionConfig,
     PlatformConfig,
     RegionConfig,
@@ -95,6 +96,24 @@ def _config(token: str, port: int) -> PlatformConfig:
                 institutions=[_institution(SECOND_HOSPITAL, SECOND_HOSPITAL_NAME)],
             ),
         ],
+        channels=[
+            _channel(CHANGSHA, "hunan", HOSPITAL, HOSPITAL_NAME),
+            _channel(SHENZHEN, "guangdong", SECOND_HOSPITAL, SECOND_HOSPITAL_NAME),
+        ],
+    )
+
+
+def _channel(region: str, profile: str, hospital: str, name: str) -> ChannelConfig:
+    return ChannelConfig(
+        region=region,
+        path=f"/{region}",
+        profile=profile,
+        fixmedins_code=hospital,
+        fixmedins_name=name,
+        account=ACCOUNTS[region],
+        secret_file=f"keys/{region}.secret",
+        signing_key_file="keys/gateway.pem",
+        platform_public_key_file=f"keys/platform-{region}.pub.pem",
     )
 
 

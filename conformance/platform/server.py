@@ -172,7 +172,11 @@ class Platform:
 
     def _work(self, centre: Centre, body: bytes, name: str) -> Reply:
         began = time.perf_counter()
-        reply = centre.handle(body, name)
+        try:
+            reply = centre.handle(body, name)
+        except Exception as error:  # noqa: BLE001 - nothing was committed, and the answer says so
+            self._log.error("failed", region=centre.config.code, kind=type(error).__name__)
+            reply = Reply(infno=name, infcode=-1, err_msg="系统内部错误")
         self._log.info(
             "request",
             region=centre.config.code,

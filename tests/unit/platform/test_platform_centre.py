@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any
@@ -26,15 +27,17 @@ BASE = Definitions.load("")
 
 
 @pytest.fixture(scope="module")
-def centre() -> Centre:
+def centre() -> Iterator[Centre]:
     """A centre that asks for no signature and no sign-in."""
     config = RegionConfig(
         code="430100",
         name="长沙市",
         institutions=[InstitutionConfig(fixmedins_code="H43010000001", fixmedins_name="示范")],
     )
-    tables = Tables(store=Store(), catalogue=Catalogue.load(), policies=Policies.load())
-    return Centre(config, tables, ("430100",), lambda: NOW)
+    store = Store()
+    tables = Tables(store=store, catalogue=Catalogue.load(), policies=Policies.load())
+    yield Centre(config, tables, ("430100",), lambda: NOW)
+    store.close()
 
 
 def ask(centre: Centre, infno: str, content: Any, /, **changes: Any) -> Reply:

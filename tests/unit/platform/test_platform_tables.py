@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from conformance.platform.config import load_config
 from conformance.platform.demo import write_demo
 from conformance.platform.faults import Fault, FaultBook, FaultKind, parse_fault
 from conformance.platform.places import distance, home_region, pool_of
+from conformance.platform.store import Store
 from conformance.platform.tables import DATA, Catalogue, Policies, level_of, read_rows
 from gateway.crypto.sm import SigningKey, VerifyKey
 from gateway.errors import ConfigurationError
@@ -122,6 +124,42 @@ class TestPlaces:
         assert home_region("110105", ["440300", "430100"]) == ""
 
 
+def _insert_both(store: Store, *rows: dict[str, str]) -> None:
+    with store.transaction():
+        for row in rows:
+            store.insert("sign_ins", row)
+
+
+class TestStore:
+    def test_a_file_keeps_what_was_committed(self, tmp_path: Path) -> None:
+        """After a restart the rows are there, and those of a transaction that failed are not."""
+        path = str(tmp_path / "platform.db")
+        store = Store(path)
+        row = {
+            "region": "430100",
+            "fixmedins_code": "H43010000001",
+            "opter_no": "001",
+            "sign_time": "2026-03-02 10:00:00",
+            "state": "open",
+        }
+        with store.transaction():
+            store.insert("sign_ins", {"sign_no": "1", **row})
+        with pytest.raises(sqlite3.IntegrityError):
+            _insert_both(store, {"sign_no": "2", **row}, {"sign_no": "1", **row})
+        store.close()
+        again = Store(path)
+        assert [found["sign_no"] for found in again.all("SELECT sign_no FROM sign_ins")] == ["1"]
+        again.reset()
+        assert again.all("SELECT sign_no FROM sign_ins") == []
+        again.close()
+
+    def test_numbers_are_given_once(self) -> None:
+        """Each series counts from 1."""
+        store = Store()
+        assert [store.next_serial("a"), store.next_serial("a"), store.next_serial("b")] == [1, 2, 1]
+        store.close()
+
+
 class TestFaults:
     def test_a_fault_is_written_in_parts(self) -> None:
         """The form of the command line."""
@@ -177,6 +215,10 @@ class TestDemo:
         ]
         assert config.regions[0].secret == (tmp_path / "keys/430100.secret").read_text("utf-8")
         assert Path(config.regions[0].key_file).is_file()
+        assert [each.region for each in config.channels] == ["430100", "440300"]
+        for channel in config.channels:
+            assert Path(channel.signing_key_file).is_file()
+            assert Path(channel.platform_public_key_file).is_file()
 
     @pytest.mark.parametrize(
         ("change", "reason"),
