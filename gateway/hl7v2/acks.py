@@ -109,7 +109,7 @@ def problems_of_error(error: Exception) -> list[Problem]:
             Problem(
                 kind=ProblemKind.NOT_SENT,
                 code=ProblemCode.FSI_NOTSENT,
-                zh="未发送到医保平台,可稍后重发",
+                zh="未发送到医保平台，可稍后重发",
                 en="nothing was sent to the platform; the message may be repeated",
             )
         ]
@@ -238,7 +238,7 @@ def err(header: Header, problems: Sequence[Problem], *, most: int = MAX_ERRORS) 
 
 def user_text(header: Header, problem: Problem, length: int) -> str:
     """The text for the person at the counter: Chinese where the character set has it."""
-    text = f"{problem.zh};{problem.remedy_zh}" if problem.remedy_zh else problem.zh
+    text = f"{problem.zh}；{problem.remedy_zh}" if problem.remedy_zh else problem.zh
     if not fits(text, header.codec):
         text = f"{problem.en}; {problem.remedy_en}" if problem.remedy_en else problem.en
     return text[:length]

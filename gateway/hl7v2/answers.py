@@ -81,19 +81,19 @@ _FALLBACKS = {
     Status.NOT_SENT: (
         ProblemKind.NOT_SENT,
         ProblemCode.FSI_NOTSENT,
-        "未发送到医保平台,可稍后重发",
+        "未发送到医保平台，可稍后重发",
         "nothing was sent to the platform; the message may be repeated",
     ),
     Status.UNKNOWN: (
         ProblemKind.UNKNOWN,
         ProblemCode.FSI_UNKNOWN,
-        "结果未知,请勿重复办理,请按消息控制号查询",
+        "结果未知，请勿重复办理，请按消息控制号查询",
         "result not known, do not repeat; query with the control id",
     ),
     Status.REVERSED: (
         ProblemKind.BUSINESS,
         ProblemCode.FSI_REVERSED,
-        "结果曾未知,现已冲正,未产生费用",
+        "结果曾未知，现已冲正，未产生费用",
         "the outcome was unknown and has been reversed: nothing was charged",
     ),
 }

@@ -90,7 +90,7 @@ def decode(raw: bytes, *, default: str = "", aliases: Mapping[str, str] | None =
         if not declared and not default:
             raise _refused(
                 ProblemKind.BUSINESS,
-                "MSH-18 为空,但报文含有非 ASCII 字符",
+                "MSH-18 为空，但报文含有非 ASCII 字符",
                 "MSH-18 is blank but the message has bytes beyond ASCII",
             ) from None
         raise _refused(
@@ -110,15 +110,15 @@ def declared_charset(raw: bytes) -> str:
     return fields[17].partition(repetition)[0].strip()
 
 
-def header_text(raw: bytes) -> str:
-    """The MSH segment as text, before the character set is known.
+def header_text(raw: bytes, known: str = "") -> str:
+    """The MSH segment as text; `known` is the codec where it is known already.
 
     The first segment has no mark that is part of a character in UTF-8 or GB 18030 when it is
     decoded as such; Latin-1 fits any byte and serves what is neither.
     """
     end = min((at for at in (raw.find(b"\r"), raw.find(b"\n")) if at >= 0), default=len(raw))
     head = raw[:end]
-    for codec in ("utf-8", "gb18030"):
+    for codec in filter(None, (known, "utf-8", "gb18030")):
         try:
             return head.decode(codec)
         except UnicodeDecodeError:

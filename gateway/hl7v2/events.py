@@ -127,13 +127,13 @@ def check_kind(header: Header, kind: str, served: Collection[str]) -> None:
             ProblemCode.TYPE_UNSUPPORTED,
             "不支持的消息类型",
             "unsupported message type",
-            "MSH[1]-9.1",
+            "MSH[1]-9[1].1",
         )
     if kind not in served or not header.at_least(SINCE.get(kind, VERSIONS[0])):
-        raise _unsupported_event("MSH[1]-9.2")
+        raise _unsupported_event("MSH[1]-9[1].2")
     own = {STRUCTURES.get(kind, ""), kind.replace("^", "_"), header.kind.replace("^", "_"), ""}
     if header.structure not in own and header.kind == kind:
-        raise _unsupported_event("MSH[1]-9.3")
+        raise _unsupported_event("MSH[1]-9[1].3")
 
 
 def check_segments(document: Document, kind: str) -> list[Problem]:
@@ -157,7 +157,7 @@ def check_segments(document: Document, kind: str) -> list[Problem]:
                 Problem(
                     kind=ProblemKind.STRUCTURE,
                     code=ProblemCode.READ_SYNTAX,
-                    zh=f"{after} 段位置不对,应在 {name} 段之前",
+                    zh=f"{after} 段位置不对，应在 {name} 段之前",
                     en=f"segment {after} is out of order: it belongs before {name}",
                     place=f"{after}[1]",
                 )

@@ -115,9 +115,10 @@ def header_of(document: Document, charset: str) -> Header:
 def lenient_header(raw: bytes, codec: str = "") -> Header | None:
     """The header of any bytes that begin with MSH and delimiters; None of others.
 
-    `codec` is used for the reply; without it a known MSH-18 says which, and ASCII serves the rest.
+    `codec` is that of the message where it is known, and is used for the reply; without it a known
+    MSH-18 says which, and ASCII serves the rest.
     """
-    text = header_text(raw)
+    text = header_text(raw, codec)
     try:
         delimiters = read_delimiters(text)
     except UnreadableError:

@@ -137,7 +137,7 @@ def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) 
         raise unreadable("段数超过上限", "too many segments", code=ProblemCode.READ_LIMIT)
     if "\n" in text.partition("\r")[0]:
         raise unreadable(
-            "段以换行符结束,应以 CR 结束",
+            "段以换行符结束，应以 CR 结束",
             "segments end with a line feed: the standard knows CR alone",
         )
     pieces: list[tuple[str, list[str]]] = []
@@ -170,7 +170,7 @@ def unreadable(
 def _bad_segment(number: int, line: str) -> UnreadableError:
     if line.startswith("\n"):
         return unreadable(
-            f"第 {number} 段以换行符开头,段应以 CR 结束",
+            f"第 {number} 段以换行符开头，段应以 CR 结束",
             f"segment {number} begins with a line feed: segments end with CR alone",
         )
     return unreadable(f"第 {number} 段没有有效的段名", f"segment {number} has no valid name")

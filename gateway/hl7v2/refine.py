@@ -63,7 +63,7 @@ def check_identification(intent: Intent, place: str) -> list[Problem]:
         return []
     return [
         _missing(
-            place, "mdtrt_cert_no", "缺少就诊凭证(证件号码)", "a certificate number is required"
+            place, "mdtrt_cert_no", "缺少就诊凭证（证件号码）", "a certificate number is required"
         )
     ]
 

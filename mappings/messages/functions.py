@@ -110,7 +110,7 @@ def _datetime(text: str, *, midnight: bool) -> str:
     time, has_time_of_day = _read_time(text)
     if not has_time_of_day:
         if not midnight:
-            raise _bad_time("只有日期,缺少时间", "a date without the time of day")
+            raise _bad_time("只有日期，缺少时间", "a date without the time of day")
         return f"{_date(text)} 00:00:00"
     try:
         local = time.astimezone(CHINA_STANDARD_TIME)

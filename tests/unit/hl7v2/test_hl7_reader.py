@@ -1,0 +1,143 @@
+"""Delimiters, escapes, segments, writing."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import InvalidError, UnreadableError
+from gateway.hl7v2 import reader
+from gateway.hl7v2.escapes import Delimiters, escape, unescape
+from gateway.hl7v2.reader import read_document
+from gateway.hl7v2.writer import Raw, Subcomponents, components, message, segment
+
+STANDARD = Delimiters()
+
+
+def test_delimiters_come_from_the_message() -> None:
+    """E-001, E-002: other delimiters give the same values."""
+    usual = read_document("MSH|^~\\&|HIS|A&B\rPID|||1^^^X~2\r")
+    other = read_document("MSH#*!@$#HIS#A$B\rPID###1***X!2\r")
+    for document in (usual, other):
+        assert document.segments[0].get(3) == "HIS"
+        assert document.segments[0].get(4, 1, 2) == "B"
+        person = document.all("PID")[0]
+        assert (len(person.repetitions(3)), person.get(3, 4)) == (2, "X")
+
+
+@pytest.mark.parametrize(
+    "head", ["MSA|1", "MSH", "MSH|", "MSHA^~\\&", "MSH||", "MSH|^^~\\&|", "\vMSH|^~\\&|"]
+)
+def test_what_has_no_proper_header_is_unreadable(head: str) -> None:
+    """A message begins with MSH and different delimiters that are no letters."""
+    with pytest.raises(UnreadableError):
+        read_document(head)
+
+
+@pytest.mark.parametrize(
+    ("raw", "data"),
+    [
+        ("a\\F\\b", "a|b"),
+        ("\\S\\\\R\\\\T\\\\E\\", "^~&\\"),
+        ("\\X4142\\", "AB"),
+        ("\\XB0A1\\", "啊"),
+        ("\\Zab\\", "\\Zab\\"),
+        ("\\Q\\x", "\\Q\\x"),
+        ("open \\F", "open \\F"),
+        ("one\\.br\\two", "one two"),
+        ("\\H\\loud\\N\\", "loud"),
+        ("\\.fi\\x", "x"),
+        ("\\E\\F\\E\\", "\\F\\"),
+        ("\\P\\", "\\P\\"),
+    ],
+)
+def test_escapes_become_data(raw: str, data: str) -> None:
+    """E-006, E-008, E-009, E-021: known sequences are decoded, unknown and unfinished ones kept."""
+    assert unescape(raw, STANDARD, "gb18030") == data
+
+
+def test_truncation_is_an_escape_only_where_the_message_declares_it() -> None:
+    """E-007: the fifth encoding character exists from 2.7."""
+    assert unescape("\\P\\", Delimiters(truncation="#")) == "#"
+
+
+def test_a_switch_of_the_character_set_is_refused() -> None:
+    """E-022: unsupported switches give an error, not garbage."""
+    with pytest.raises(InvalidError):
+        unescape("\\C2842\\", STANDARD)
+
+
+def test_control_characters_are_written_as_hexadecimal() -> None:
+    """A line break in data neither ends a segment nor gets lost."""
+    assert escape("a\rb|c", STANDARD) == "a\\X0D\\b\\F\\c"
+    assert unescape("a\\X0D\\b", STANDARD) == "a\rb"
+
+
+def test_null_and_absent_are_different() -> None:
+    """E-010: `""` states that there is nothing, an empty field states nothing."""
+    person = read_document('MSH|^~\\&|\rPID|1|""|\r').segments[1]
+    assert person.repetitions(2) == [reader.NULL]
+    assert person.repetitions(3) == []
+
+
+def test_unknown_and_z_segments_are_kept_and_trailing_fields_may_miss() -> None:
+    """E-011, E-012, E-014."""
+    document = read_document("MSH|^~\\&|\rZZZ|x\rQQ1\rPID|1\r\r")
+    assert [it.name for it in document.segments] == ["MSH", "ZZZ", "QQ1", "PID"]
+    assert document.segments[3].field(30) == ""
+
+
+def test_an_add_segment_continues_the_one_before() -> None:
+    """E-019: its content is appended before fields are split."""
+    document = read_document("MSH|^~\\&|\rNTE|1||long \rADD|text|more\r")
+    assert document.segments[1].get(3) == "long text"
+    assert document.segments[1].get(4) == "more"
+
+
+def test_only_cr_ends_a_segment_unless_the_peer_is_tolerated() -> None:
+    """E-004, E-005: LF and CRLF are taken by setting only."""
+    for text in ("MSH|^~\\&|\nPID|1\n", "MSH|^~\\&|\r\nPID|1\r\n"):
+        with pytest.raises(UnreadableError):
+            read_document(text)
+        assert len(read_document(text, line_feeds=True).segments) == 2
+
+
+def test_a_segment_name_has_three_characters() -> None:
+    """E-018: anything else is an error that says which segment."""
+    with pytest.raises(UnreadableError) as caught:
+        read_document("MSH|^~\\&|\rPATIENT|1\r")
+    assert "2" in caught.value.problems[0].en
+
+
+def test_too_many_segments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of segments is bounded."""
+    monkeypatch.setattr(reader, "MAX_SEGMENTS", 3)
+    with pytest.raises(UnreadableError):
+        read_document("MSH|^~\\&|\r" + "NTE|1\r" * 3)
+
+
+def test_occurrences_are_counted_by_name() -> None:
+    """FT1[2] is the second FT1."""
+    document = read_document("MSH|^~\\&|\rFT1|1\rNTE|1\rFT1|2\r")
+    assert [(it.name, it.occurrence) for it in document.segments[1:]] == [
+        ("FT1", 1),
+        ("NTE", 1),
+        ("FT1", 2),
+    ]
+
+
+def test_segments_are_written_escaped_and_without_empty_ends() -> None:
+    """Texts are escaped, raw text is not, trailing empties are left out."""
+    line = segment(
+        "ZZZ",
+        [
+            "a|b",
+            components("x", Subcomponents(("p&q", "r")), ""),
+            ["1", "2"],
+            Raw("raw^ok"),
+            "",
+            "",
+        ],
+        STANDARD,
+    )
+    assert line == "ZZZ|a\\F\\b|x^p\\T\\q&r|1~2|raw^ok"
+    assert message([segment("MSH", ["HIS"], STANDARD), line]) == f"MSH|^~\\&|HIS\r{line}\r"
