@@ -57,7 +57,8 @@ def claim_response(
     if outcome == "queued":
         return response
     for text in broken_identities(settlements) + _other_total(result, settlements):
-        response["outcome"] = "partial" if response["outcome"] == "complete" else outcome
+        if outcome == "complete":
+            response["outcome"] = "partial"
         notes.add(f"平台返回的金额不满足恒等式：{text}，请人工核对")
     items = _items(names, result, notes) if settlements else []
     if items:

@@ -155,6 +155,7 @@ def complete_claim(
     number = visit_number or claim_number
     if not intent.visit.has("ipt_otp_no") and not intent.visit.has("mdtrt_id") and number:
         intent.visit.set("ipt_otp_no", number, Source(place, number, "Claim"))
+    intent.own_charges_only = bool(intent.charges)
     total = Decimal(0)
     found: list[Problem] = []
     for charge in intent.charges:

@@ -62,16 +62,19 @@ class Reader:
     def read(self, raw: bytes, meta: Mapping[str, str]) -> Document:
         """The document of a request with `interaction`, `type` and, for an update, `id`.
 
+        Without them, as for a file, the resource itself says what is meant: a Bundle is submitted
+        and any other resource is created.
+
         Raises:
             UnreadableError: no JSON, not the resource of this interaction, or of wrong shape.
             UnsupportedError: the interaction does not exist for this type.
             InvalidError: more items than are taken.
         """
-        interaction, wanted = meta["interaction"], meta["type"]
+        tree = decode(raw, max_depth=self._settings.max_depth)
+        interaction, wanted = _meant(tree, meta)
         served = UPDATED_TYPES if interaction == "update" else CREATED_TYPES
         if wanted not in served:
-            raise UnsupportedError([problems.unsupported_type("")])
-        tree = decode(raw, max_depth=self._settings.max_depth)
+            raise UnsupportedError([problems.unsupported_type(_name_of(tree))])
         found = self.shapes.check(tree, _name_of(tree))
         if found:
             raise UnreadableError(found)
@@ -122,6 +125,14 @@ class Reader:
         return problems.too_much(
             f"费用明细超过{most}行", f"more than {most} items", f"{place}.item"
         )
+
+
+def _meant(tree: dict[str, Any], meta: Mapping[str, str]) -> tuple[str, str]:
+    """Interaction and type, as stated or as a file means them."""
+    name = _name_of(tree)
+    if "interaction" in meta:
+        return meta["interaction"], meta["type"]
+    return ("submit", "Claim") if name in {"Bundle", "Parameters"} else ("create", name)
 
 
 def _name_of(tree: dict[str, Any]) -> str:

@@ -20,7 +20,6 @@ import types
 import typing
 from collections.abc import Iterator
 from decimal import Decimal
-from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -71,6 +70,7 @@ BINDINGS: dict[tuple[str, str], frozenset[str]] = {
 """Required bindings of R4 of which the models only show the beginning."""
 
 
+_TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
 _ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
@@ -106,7 +106,7 @@ class Shapes:
         """The table of a resource type, or None when the release has no such type."""
         shape = self._shapes.get(type_name)
         if shape is None:
-            model = _model(self._package, type_name)
+            model = _model(self._package, type_name) if _TYPE_NAME.fullmatch(type_name) else None
             if model is None or not model.has_resource_base():
                 return None
             shape = self._add(model)
@@ -228,13 +228,10 @@ def _is_extended(value: Any) -> bool:
     return isinstance(value, dict) and bool(value) and value.keys() <= {"id", "extension"}
 
 
-@cache
 def _model(package: str, type_name: str) -> Any:
-    if not type_name.isalpha() or len(type_name) > 64:
-        return None
     try:
         return importlib.import_module(package).get_fhir_model_class(type_name)
-    except (KeyError, LookupError, ImportError, AttributeError):
+    except ValueError:
         return None
 
 

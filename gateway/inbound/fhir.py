@@ -149,7 +149,7 @@ class _Server:
         if answer.status in {200, 201} and wish == "minimal":
             response.body = None
         elif answer.status in {200, 201} and wish == "operationoutcome":
-            response.body = encode(operation_outcome(self._adapter.names, [_done()]))
+            response.body = encode(operation_outcome(self._adapter.names, []))
         return response
 
     async def _existing(
@@ -266,16 +266,6 @@ def _etag(resource: Mapping[str, Any]) -> str:
 
 def _problem(zh: str, en: str) -> Problem:
     return Problem(kind=ProblemKind.NOT_FOUND, code=ProblemCode.NOT_FOUND, zh=zh, en=en)
-
-
-def _done() -> Problem:
-    return Problem(
-        kind=ProblemKind.BUSINESS,
-        code=ProblemCode.INTERNAL,
-        severity=Severity.INFORMATION,
-        zh="已完成",
-        en="done",
-    )
 
 
 def _waiting() -> Problem:

@@ -1,0 +1,428 @@
+"""What a Claim is answered with.
+
+The settlement of the tests, worked by hand: two lines of 25.00 and 7.00; the first is of class B,
+10% of it (2.50) is paid by the person in advance, which leaves 29.50 in scope; the pool pays 70% of
+that, 20.65; the person's part is 32.00 - 20.65 = 11.35, all of it from the account.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from gateway.errors import (
+    DuplicateError,
+    InvalidError,
+    NotSentError,
+    Problem,
+    ProblemCode,
+    ProblemKind,
+    Severity,
+    UnreadableError,
+)
+from gateway.intents import CallReport, Status
+
+BASE = "https://fsi-gateway.example/fhir"
+ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
+AMOUNT = f"{BASE}/CodeSystem/fsi-amount"
+
+
+def amounts(entries):
+    return {
+        (coding["system"].rsplit("/", 1)[-1], coding["code"]): str(entry["amount"]["value"])
+        for entry in entries
+        for coding in entry["category"]["coding"]
+        if "amount" in entry
+    }
+
+
+def refusal(**changes):
+    return Problem(
+        **{
+            "kind": ProblemKind.BUSINESS,
+            "code": ProblemCode.FSI_REJECT,
+            "zh": "该人员已结算",
+            "en": "refused by the platform",
+        }
+        | changes
+    )
+
+
+async def test_a_settlement_is_answered_with_its_exact_amounts(
+    adapter, ask, make_claim, settled, body, assert_valid
+):
+    """Each amount stands under its standard or local code, to the last digit (X-041)."""
+    message, intent, _ = await ask(make_claim(), "create")
+    answer = adapter.answer(message.kind, message.context, settled(intent))
+
+    assert answer.status == 201
+    assert answer.outcome is Status.DONE
+    assert answer.final
+    assert_valid(answer.body)
+    response = body(answer)
+    assert response["resourceType"] == "ClaimResponse"
+    assert (response["outcome"], response["use"]) == ("complete", "claim")
+    assert response["disposition"] == "结算完成"
+    assert response["created"] == "2026-03-02T10:30:00+08:00"
+    totals = amounts(response["total"])
+    assert totals[("adjudication", "submitted")] == "32.00"
+    assert totals[("adjudication", "eligible")] == "29.50"
+    assert totals[("adjudication", "deductible")] == "0.00"
+    assert totals[("adjudication", "benefit")] == "20.65"
+    assert totals[("adjudication", "copay")] == "11.35"
+    assert totals[("fsi-amount", "hifp_pay")] == "20.65"
+    assert totals[("fsi-amount", "preselfpay_amt")] == "2.50"
+    assert totals[("fsi-amount", "acct_pay")] == "11.35"
+    assert totals[("fsi-amount", "psn_cash_pay")] == "0.00"
+    assert totals[("fsi-amount", "balc")] == "988.65"
+    assert {entry["amount"]["currency"] for entry in response["total"]} == {"CNY"}
+    assert response["payment"]["amount"] == {"value": Decimal("20.65"), "currency": "CNY"}
+    assert response["payment"]["date"] == "2026-03-02"
+
+
+async def test_an_amount_of_12_50_is_12_50_in_the_text(
+    adapter, ask, make_claim, settled, make_settlement
+):
+    """Trailing zeros and precision survive (X-041)."""
+    message, intent, _ = await ask(make_claim(), "create")
+    settlement = make_settlement(medfee_sumamt="12.50", fund_pay_sumamt="1.15", hifp_pay="1.15")
+    answer = adapter.answer(
+        message.kind, message.context, settled(intent, settlements=[settlement])
+    )
+
+    assert b'"value":12.50,"currency":"CNY"' in answer.body
+
+
+async def test_the_ratio_of_the_pool_is_a_value_and_no_amount(
+    adapter, ask, make_claim, settled, body
+):
+    """F-015, X-042: in R4 a ratio stands in adjudication.value."""
+    message, intent, _ = await ask(make_claim(), "create")
+    response = body(adapter.answer(message.kind, message.context, settled(intent)))
+
+    header = response["adjudication"]
+    assert header[0]["value"] == Decimal("0.7000")
+    assert [c["code"] for c in header[0]["category"]["coding"]] == [
+        "eligpercent",
+        "pool_prop_selfpay",
+    ]
+    assert header[1]["category"]["coding"][0] == {
+        "system": f"{BASE}/CodeSystem/fsi-fund-pay-type",
+        "code": "310100",
+        "display": "基本医疗保险统筹基金",
+    }
+    assert header[1]["amount"]["value"] == Decimal("20.65")
+    assert [entry["reason"]["coding"][0]["code"] for entry in header[2:]] == ["310100", "310100"]
+
+
+async def test_every_item_has_what_the_platform_said_of_its_line(
+    adapter, ask, make_claim, settled, body
+):
+    """The platform's rows are matched by the number that the line was uploaded under."""
+    message, intent, _ = await ask(make_claim(), "create")
+    response = body(adapter.answer(message.kind, message.context, settled(intent)))
+
+    first, second = response["item"]
+    assert (first["itemSequence"], second["itemSequence"]) == (1, 2)
+    assert amounts(first["adjudication"]) == {
+        ("adjudication", "submitted"): "25.00",
+        ("adjudication", "eligible"): "22.50",
+        ("fsi-amount", "preselfpay_amt"): "2.50",
+    }
+    assert amounts(second["adjudication"]) == {
+        ("adjudication", "submitted"): "7.00",
+        ("adjudication", "eligible"): "7.00",
+    }
+    ratio = [entry["value"] for entry in first["adjudication"] if "value" in entry]
+    assert ratio == [Decimal("0.1000")]
+    assert first["noteNumber"] == [1]
+    assert [note["text"] for note in response["processNote"]] == ["乙类先行自付10%", "按70%支付"]
+
+
+async def test_the_numbers_of_the_platform_are_identifiers(
+    adapter, ask, make_claim, settled, body
+):
+    """Settlement, visit, message and batch numbers, each under its own system."""
+    message, intent, _ = await ask(make_claim(), "create")
+    response = body(adapter.answer(message.kind, message.context, settled(intent)))
+
+    numbers = {
+        one["system"].removeprefix(f"{BASE}/id/"): one["value"] for one in response["identifier"]
+    }
+    assert numbers == {
+        "setl-id": "S-1",
+        "mdtrt-id": "M-1",
+        "ipt-otp-no": "V-1",
+        "medins-setl-id": "H43010000001202603021030050001",
+        "fsi-msgid": "H43010000001202603021030050001",
+        "chrg-bchno": "B-1",
+    }
+    assert response["patient"]["identifier"]["value"] == "43010000000000000001"
+    assert response["request"] == {"reference": f"Claim/{response['id']}"}
+
+
+async def test_a_predetermination_has_totals_and_no_payment(
+    adapter, ask, make_claim, settled, body, assert_valid
+):
+    """Nothing was settled: no setl_id, no payment."""
+    message, intent, _ = await ask(make_claim(use="predetermination"), "create")
+    answer = adapter.answer(message.kind, message.context, settled(intent))
+
+    assert_valid(answer.body)
+    response = body(answer)
+    assert (response["outcome"], response["use"]) == ("complete", "predetermination")
+    assert amounts(response["total"])[("adjudication", "benefit")] == "20.65"
+    assert "payment" not in response
+    assert not any(one["system"].endswith("/setl-id") for one in response["identifier"])
+
+
+@pytest.mark.parametrize(
+    ("code", "other"),
+    [("fund_pay_sumamt", "20.66"), ("hifp_pay", "20.64"), ("psn_cash_pay", "0.01")],
+)
+async def test_amounts_that_break_an_identity_are_partial_and_unchanged(
+    adapter, ask, make_claim, settled, make_settlement, body, assert_valid, code, other
+):
+    """One fen off: said, noted, and never corrected (end of mapping matrix part 3)."""
+    message, intent, _ = await ask(make_claim(), "create")
+    settlement = make_settlement(**{code: other})
+    answer = adapter.answer(
+        message.kind, message.context, settled(intent, settlements=[settlement])
+    )
+
+    assert_valid(answer.body)
+    response = body(answer)
+    assert response["outcome"] == "partial"
+    assert any("恒等式" in note["text"] for note in response["processNote"])
+    values = [str(entry["amount"]["value"]) for entry in response["total"]]
+    assert other in values
+
+
+async def test_the_misspelt_cash_amount_is_read(
+    adapter, ask, make_claim, settled, make_settlement, body
+):
+    """`pdn_cash_pay` of the 2208 output is psn_cash_pay (F-016)."""
+    message, intent, _ = await ask(make_claim(), "create")
+    settlement = make_settlement(psn_cash_pay="", pdn_cash_pay="0.00")
+    response = body(
+        adapter.answer(message.kind, message.context, settled(intent, settlements=[settlement]))
+    )
+
+    assert response["outcome"] == "complete"
+    assert amounts(response["total"])[("fsi-amount", "psn_cash_pay")] == "0.00"
+
+
+async def test_two_settlements_of_one_claim_are_summed(
+    adapter, ask, make_claim, settled, make_settlement, body
+):
+    """Two charge batches: 32.00 twice is 64.00, 20.65 twice is 41.30; the balance is the last."""
+    message, intent, _ = await ask(make_claim(), "create")
+    intent.settlement.values["medfee_sumamt"] = "64.00"
+    both = [make_settlement(balc="988.65"), make_settlement(setl_id="S-2", balc="977.30")]
+    response = body(adapter.answer(message.kind, message.context, settled(intent, settlements=both)))
+
+    totals = amounts(response["total"])
+    assert totals[("adjudication", "submitted")] == "64.00"
+    assert totals[("adjudication", "benefit")] == "41.30"
+    assert totals[("fsi-amount", "balc")] == "977.30"
+    assert response["outcome"] == "complete"
+    assert [
+        one["value"] for one in response["identifier"] if one["system"].endswith("/setl-id")
+    ] == ["S-1", "S-2"]
+
+
+async def test_an_unknown_outcome_is_queued_without_money(
+    adapter, ask, make_claim, settled, body, assert_valid
+):
+    """X-038: no total, no payment, and where to ask later."""
+    message, intent, _ = await ask(make_claim(), "create")
+    calls = [CallReport(infno="2207", msgid="MSG-7", outcome="unknown")]
+    result = settled(intent, Status.UNKNOWN, calls=calls)
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert_valid(answer.body)
+    response = body(answer)
+    assert (answer.status, response["outcome"], answer.final) == (202, "queued", False)
+    assert "请勿重复提交" in response["disposition"]
+    assert not {"total", "payment", "item", "adjudication"} & response.keys()
+    assert answer.headers["Content-Location"] == (
+        f"http://gateway.test/fhir/r4/_status/ClaimResponse/{response['id']}"
+    )
+    assert answer.headers["Retry-After"] == "5"
+    assert {"system": f"{BASE}/id/fsi-msgid", "value": "MSG-7"} in response["identifier"]
+
+
+async def test_the_later_answer_replaces_the_queued_one(
+    adapter, store, ask, make_claim, settled, body
+):
+    """The same exchange gives the same ids, whenever it is answered."""
+    message, intent, _ = await ask(make_claim(), "create")
+    queued = body(
+        store.keep(adapter.answer(message.kind, message.context, settled(intent, Status.UNKNOWN)))
+    )
+    decided = body(store.keep(adapter.answer(message.kind, message.context, settled(intent))))
+
+    assert decided["id"] == queued["id"]
+    assert decided["meta"]["versionId"] != queued["meta"]["versionId"]
+    assert sorted(store.resources) == [
+        ("Claim", decided["id"]),
+        ("ClaimResponse", decided["id"]),
+    ]
+
+
+async def test_a_refusal_of_the_platform_is_an_answer(
+    adapter, ask, make_claim, settled, body, assert_valid
+):
+    """X-037: 201, outcome error, the platform's words, the line they are about."""
+    message, intent, _ = await ask(make_claim(), "create")
+    problem = refusal(place="Claim.item[1].productOrService")
+    result = settled(intent, Status.REJECTED, problems=[problem])
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert_valid(answer.body)
+    response = body(answer)
+    assert (answer.status, response["outcome"]) == (201, "error")
+    assert response["disposition"] == "该人员已结算"
+    (error,) = response["error"]
+    assert error["itemSequence"] == 2
+    assert error["code"]["coding"] == [
+        {"system": f"{BASE}/CodeSystem/fsi-gateway-error", "code": "FSI-REJECT"}
+    ]
+    assert not {"total", "payment"} & response.keys()
+
+
+async def test_what_was_settled_before_a_refusal_is_not_hidden(
+    adapter, ask, make_claim, settled, make_settlement, body
+):
+    """The first batch settled, the second was refused: outcome partial, with the money."""
+    message, intent, _ = await ask(make_claim(), "create")
+    result = settled(
+        intent, Status.REJECTED, problems=[refusal()], settlements=[make_settlement()]
+    )
+    response = body(adapter.answer(message.kind, message.context, result))
+
+    assert response["outcome"] == "partial"
+    assert response["payment"]["amount"]["value"] == Decimal("20.65")
+    assert response["error"]
+
+
+async def test_an_undone_settlement_cost_nothing(adapter, ask, make_claim, settled, body):
+    """The unknown outcome was reversed: error, no amounts, and leave to submit anew."""
+    message, intent, _ = await ask(make_claim(), "create")
+    response = body(
+        adapter.answer(message.kind, message.context, settled(intent, Status.REVERSED))
+    )
+
+    assert response["outcome"] == "error"
+    assert "未发生任何费用" in response["disposition"]
+    assert not {"total", "payment"} & response.keys()
+
+
+async def test_submit_answers_200_with_the_same_resource(
+    adapter, ask, make_claim, settled, body
+):
+    """X-035."""
+    message, intent, _ = await ask(make_claim(), "submit")
+    answer = adapter.answer(message.kind, message.context, settled(intent))
+
+    assert (answer.status, body(answer)["resourceType"]) == (200, "ClaimResponse")
+    assert "Location" not in answer.headers
+
+
+async def test_a_check_of_ours_is_an_operation_outcome(
+    adapter, ask, make_claim, settled, body, assert_valid
+):
+    """422, both languages, the place, and nothing kept."""
+    message, intent, problems = await ask(
+        make_claim(total={"value": Decimal("1.00"), "currency": "CNY"}), "create"
+    )
+    answer = adapter.answer(
+        message.kind, message.context, settled(intent, Status.INVALID, problems=problems)
+    )
+
+    assert_valid(answer.body)
+    (issue,) = body(answer)["issue"]
+    assert (answer.status, answer.resources) == (422, [])
+    assert (issue["severity"], issue["code"]) == ("error", "business-rule")
+    assert issue["expression"] == ["Claim.total"]
+    assert "总金额" in issue["details"]["text"]
+    assert "sum of the net amounts" in issue["diagnostics"]
+
+
+async def test_nothing_was_sent_means_try_again(adapter, ask, make_claim, settled, body):
+    """503, Retry-After, transient (X-055)."""
+    message, intent, _ = await ask(make_claim(), "create")
+    result = settled(intent, Status.NOT_SENT, retry_after=7)
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "7")
+    assert body(answer)["issue"][0]["code"] == "transient"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (UnreadableError([refusal(kind=ProblemKind.STRUCTURE)]), 400, "structure"),
+        (InvalidError([refusal(kind=ProblemKind.REQUIRED)]), 422, "required"),
+        (InvalidError([refusal(kind=ProblemKind.NO_CODE)]), 422, "code-invalid"),
+        (DuplicateError([refusal(kind=ProblemKind.DUPLICATE)]), 409, "conflict"),
+        (InvalidError([refusal(kind=ProblemKind.LOCKED)]), 409, "conflict"),
+        (NotSentError("down", retry_after=3), 503, "transient"),
+        (RuntimeError("a name that must not appear"), 500, "exception"),
+    ],
+)
+def test_each_refusal_has_its_status_and_issue_type(adapter, body, error, status, code):
+    """Mapping matrix 2.4."""
+    answer = adapter.refuse(b"{}", {}, error)
+
+    assert (answer.status, body(answer)["issue"][0]["code"]) == (status, code)
+    assert b"a name" not in answer.body
+
+
+async def test_a_warning_becomes_a_note(adapter, ask, make_claim, settled, body):
+    """A problem that did not stop the claim is told with the answer."""
+    message, intent, _ = await ask(make_claim(), "create")
+    warning = refusal(severity=Severity.WARNING, zh="参保地与平台返回不一致")
+    response = body(
+        adapter.answer(message.kind, message.context, settled(intent, problems=[warning]))
+    )
+
+    assert "参保地与平台返回不一致" in [note["text"] for note in response["processNote"]]
+    assert "error" not in response
+
+
+async def test_the_certificate_is_not_kept_or_sent_back(
+    adapter, ask, make_claim, settled, store
+):
+    """The extension is write-only (X-061, F-033)."""
+    claim = make_claim()
+    claim["insurance"][0]["extension"] = [
+        {
+            "url": f"{BASE}/StructureDefinition/mdtrt-cert",
+            "extension": [
+                {"url": "type", "valueCode": "01"},
+                {"url": "value", "valueString": "TOKEN-CANARY"},
+            ],
+        }
+    ]
+    message, intent, _ = await ask(claim, "create")
+    answer = store.keep(adapter.answer(message.kind, message.context, settled(intent)))
+
+    kept = b"".join(resource.body for resource in store.resources.values())
+    assert b"TOKEN-CANARY" not in kept + answer.body
+    assert b"mdtrt-cert" not in kept + answer.body
+
+
+async def test_answers_are_read_by_peers_of_their_own_only(
+    adapter, settings, ask, make_claim, settled, store
+):
+    """Another sender does not see the claim."""
+    message, intent, _ = await ask(make_claim(), "create")
+    answer = store.keep(adapter.answer(message.kind, message.context, settled(intent)))
+    identity = json.loads(answer.body)["id"]
+    mine, other = settings.peers
+
+    assert await adapter.store(mine).resource("ClaimResponse", identity) is not None
+    assert await adapter.store(other).resource("ClaimResponse", identity) is None
