@@ -164,7 +164,8 @@ class Channel:
             now=now,
             nonce=self._nonce(),
         )
-        return url, {"Content-Type": self.profile.content_type, **headers}, body
+        kind = {"Content-Type": self.profile.content_type}
+        return url, {**kind, **self.profile.http_headers, **headers}, body
 
     async def _post(self, url: str, headers: dict[str, str], body: bytes, *, fresh: bool) -> Reply:
         try:

@@ -88,6 +88,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Transactions that move money: sent on a connection of their own and never repeated."""
     med_types: dict[str, str] = {}
     """Kind of visit (outpatient, emergency, chronic, inpatient, ...) to `med_type`."""
+    http_headers: dict[str, str] = {}
+    """Further HTTP headers, as they are (`x-tif-serviceId`)."""
     header_extra: dict[str, str] = {}
     """Further members of the envelope, as they are."""
     header_copy: dict[str, str] = {}

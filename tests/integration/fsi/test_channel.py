@@ -20,7 +20,7 @@ from gateway.fsi import schemes
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import verifies
 from gateway.fsi.profiles import load_profile
-from gateway.fsi.transport import HTTPTransport
+from gateway.fsi.transport import HTTPTransport, Reply
 from gateway.fsi.wire import canonical_text, decode_json, encode_json
 from gateway.intents import Accepted, Call, NotSent, Outcome, Rejected, Unknown
 from gateway.settings import ChannelSettings
@@ -423,6 +423,43 @@ async def test_no_more_calls_than_places_are_under_way(
     assert isinstance(second, NotSent)
     assert "busy" in second.reason
     assert isinstance(await first, Accepted)
+
+
+async def test_a_call_that_is_given_up_frees_its_place(
+    platform: _Platform, channel: _Maker
+) -> None:
+    """Cancelled while it waits for the reply; the next call gets the only place."""
+    hold, arrived = asyncio.Event(), asyncio.Event()
+
+    async def wait(_request: web.Request, _document: dict[str, Any]) -> web.StreamResponse:
+        if not arrived.is_set():
+            arrived.set()
+            await hold.wait()
+        return _signed(infcode=0, output={})
+
+    platform.answer = wait
+    sender = channel(platform.url, max_connections=1)
+    first = asyncio.create_task(_send(sender))
+    await arrived.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert isinstance(await _send(sender), Accepted)
+    hold.set()
+
+
+class _Surprising:
+    """A transport that fails in a way nobody foresaw, after who knows what."""
+
+    async def post(self, *_: Any, **__: Any) -> Reply:
+        raise RuntimeError("surprise")
+
+
+async def test_what_nobody_foresaw_is_unknown() -> None:
+    """An error of an unknown kind may have come after the send."""
+    settings = ChannelSettings(name="changsha", url="http://127.0.0.1:1/")
+    sender = Channel(settings, load_profile("generic"), _Surprising(), SystemClock())
+    assert isinstance(await _send(sender), Unknown)
 
 
 async def test_an_input_that_cannot_be_written_is_not_sent(

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.crypto import _gmalglib, _libcrypto
+from gateway.crypto import _gmalglib, _libcrypto, sm
 from gateway.crypto.sm import (
     DEFAULT_USER_ID,
     SigningKey,
@@ -207,6 +207,69 @@ def test_any_bytes_in_a_key_file_give_a_configuration_error(body: bytes) -> None
             VerifyKey.from_pem(text)
     with pytest.raises(ConfigurationError):
         SigningKey.from_pem(body)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_damaged_key_file_is_read_or_refused(private: bool) -> None:  # noqa: FBT001 - a parameter of the case
+    """Every byte of a good file changed, and every cut: a key or a configuration error."""
+    key = SigningKey.from_raw(PRIVATE)
+    good = key.to_pem() if private else key.public_key().to_pem()
+    label, *lines, _ = good.split(b"\n")[:-1]
+    der = base64.b64decode(b"".join(lines))
+    damaged = [der[:cut] for cut in range(len(der))] + [der + b"\0"]
+    for at in range(len(der)):
+        damaged += [der[:at] + bytes([byte]) + der[at + 1 :] for byte in b"\0\x7f\x80\x82\x84\xff"]
+    end = label.replace(b"BEGIN", b"END")
+    for bytes_of_file in damaged:
+        pem = b"\n".join([label, base64.b64encode(bytes_of_file), end, b""])
+        try:
+            read = SigningKey.from_pem(pem) if private else VerifyKey.from_pem(pem)
+        except ConfigurationError:
+            continue
+        assert isinstance(read, SigningKey | VerifyKey)
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        "300602010102010100",  # a byte after the end
+        "30060201010201",  # cut off
+        "3081060201010201 01",  # length not in its shortest form
+        "300702020001020101",  # number not in its shortest form
+        "300602018102 0101",  # negative
+        "3080",  # indefinite length
+    ],
+)
+def test_only_the_one_der_form_of_a_signature_is_read(der: str) -> None:
+    """Two byte strings for one signature would be two signatures."""
+    with pytest.raises(ValueError):  # noqa: PT011 - which of the rules broke does not matter
+        raw_from_der(bytes.fromhex(der))
+
+
+def test_a_raw_signature_of_another_length_has_no_der_form() -> None:
+    """Sixty-four bytes, no more and no fewer."""
+    with pytest.raises(ValueError, match="64"):
+        der_from_raw(SIGNATURE[:-1])
+
+
+def test_digests_are_the_same_where_python_has_no_sm3(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some builds of Python lack the digest; the cryptography package has it."""
+    monkeypatch.setattr(sm, "_HASHLIB_HAS_SM3", False)
+    assert sm3(b"abc").hex() == "66c7f0f462eeedd9d1f2d46bdc10e4e24167c4875cf2f7a2297da02b8f4ba8e0"
+
+
+def test_a_machine_without_libcrypto_has_no_such_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No library of any of its names: the next provider is asked."""
+    monkeypatch.setattr(_libcrypto, "_NAMES", ("libnothing.so.0",))
+    monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
+    assert _libcrypto.open_provider() is None
+
+
+def test_a_library_that_is_another_one_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A library without the functions of libcrypto is not used."""
+    monkeypatch.setattr(_libcrypto, "_NAMES", ("libm.so.6",))
+    monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
+    assert _libcrypto.open_provider() is None
 
 
 def test_a_key_does_not_show_itself() -> None:

@@ -158,3 +158,33 @@ def test_an_unknown_dictionary_is_refused() -> None:
     field = definitions.Field(code="a", name="a", type="string", dictionary="nothing")
     with pytest.raises(ConfigurationError, match="nothing"):
         definitions._check_side((Node(name="data", fields=(field,)),), {}, "x.json")
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    """A missing or broken data file stops the start and is named."""
+    with pytest.raises(ConfigurationError, match=r"transactions/0000\.json"):
+        definitions._read("transactions/0000.json", Transaction)
+    with pytest.raises(ConfigurationError, match=r"envelope\.json"):
+        definitions._read("envelope.json", Transaction)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        definitions.Field(code="a", name="a", type="string", max_length=0),
+        definitions.Field(code="a", name="a", type="number", precision=2, scale=3),
+    ],
+)
+def test_impossible_lengths_are_refused(field: definitions.Field) -> None:
+    """A text of no characters, a number with more decimals than digits."""
+    with pytest.raises(ConfigurationError, match=r"data\.a"):
+        definitions._check_side((Node(name="data", fields=(field,)),), {}, "x.json")
+
+
+def test_unknown_names_are_key_errors() -> None:
+    """Asking for what is not there is a mistake of the caller."""
+    with pytest.raises(KeyError):
+        Definitions.load().transaction("0000")
+    with pytest.raises(KeyError):
+        Definitions.load().dictionary("nothing")
+    assert "0000" not in Definitions.load()
