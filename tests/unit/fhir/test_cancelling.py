@@ -1,0 +1,286 @@
+"""Cancelling by Task, and by a Claim that is put with status cancelled."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.intents import Result, Status, Verb, VisitClass
+
+BASE = "https://fsi-gateway.example/fhir"
+
+
+@pytest.fixture
+def answer_claim(adapter, store, ask, settled, body):
+    """A claim that was answered: gives the ClaimResponse."""
+
+    async def run(claim, status=Status.DONE):
+        message, intent, problems = await ask(claim, "create")
+        assert problems == []
+        return body(
+            store.keep(adapter.answer(message.kind, message.context, settled(intent, status)))
+        )
+
+    return run
+
+
+@pytest.fixture
+def cancelled(make_settlement):
+    """What the pipeline gives after 2208: the amounts are negative."""
+
+    def make(intent):
+        reversal = make_settlement(
+            setl_id="S-9",
+            medfee_sumamt="-32.00",
+            fund_pay_sumamt="-20.65",
+            hifp_pay="-20.65",
+            psn_part_amt="-11.35",
+            acct_pay="-11.35",
+            inscp_scp_amt="-29.50",
+            preselfpay_amt="-2.50",
+        )
+        reversal.infno, reversal.cancels, reversal.funds = "2208", "S-1", []
+        return Result(status=Status.DONE, intent=intent, settlements=[reversal])
+
+    return make
+
+
+async def test_a_task_cancels_by_the_numbers_that_were_answered(
+    ask, answer_claim, make_claim, make_task
+):
+    """setl_id, mdtrt_id, visit number and psn_no come from the kept ClaimResponse."""
+    response = await answer_claim(make_claim())
+    message, intent, problems = await ask(make_task(f"Claim/{response['id']}"), "create")
+
+    assert problems == []
+    assert (intent.verb, intent.visit_class) == (Verb.CANCEL, VisitClass.OUTPATIENT)
+    assert intent.settlement.values["setl_id"] == "S-1"
+    assert intent.visit.values["mdtrt_id"] == "M-1"
+    assert intent.visit.values["ipt_otp_no"] == "V-1"
+    assert intent.person.values["psn_no"] == "43010000000000000001"
+    assert intent.settlement.place("setl_id") == "Task.focus"
+    assert message.kind == "create Task"
+
+
+async def test_a_claim_is_found_by_its_identifier_too(ask, answer_claim, make_claim, make_task):
+    """A logical reference in Task.focus."""
+    await answer_claim(make_claim())
+    focus = {"identifier": {"system": "urn:his:claims", "value": "C-1"}}
+
+    _, intent, problems = await ask({**make_task("x"), "focus": focus}, "create")
+
+    assert (problems, intent.settlement.values["setl_id"]) == ([], "S-1")
+
+
+async def test_a_cancellation_is_completed_with_a_reversal(
+    adapter, store, ask, answer_claim, make_claim, make_task, cancelled, body, assert_valid
+):
+    """The Task names it; claim and answer are cancelled; amounts are negative as returned."""
+    response = await answer_claim(make_claim())
+    message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
+    answer = store.keep(adapter.answer(message.kind, message.context, cancelled(intent)))
+
+    for resource in answer.resources:
+        assert_valid(resource.body)
+    task = body(answer)
+    assert (answer.status, task["status"]) == (201, "completed")
+    reference = task["output"][0]["valueReference"]["reference"]
+    kept = {f"{r.type}/{r.id}": body_of(r) for r in answer.resources}
+    reversal = kept[reference]
+    assert reversal["request"] == {"reference": f"Claim/{response['id']}"}
+    totals = {e["category"]["coding"][0]["code"]: e["amount"]["value"] for e in reversal["total"]}
+    assert totals["submitted"] == Decimal("-32.00")
+    assert totals["benefit"] == Decimal("-20.65")
+    assert {"system": f"{BASE}/id/setl-id", "value": "S-9"} in reversal["identifier"]
+    assert kept[f"Claim/{response['id']}"]["status"] == "cancelled"
+    assert kept[f"ClaimResponse/{response['id']}"]["status"] == "cancelled"
+    assert kept[f"ClaimResponse/{response['id']}"]["total"] == response["total"]
+
+
+def body_of(resource):
+    from gateway.fhir.decode import decode_own  # noqa: PLC0415 - the fixture of this name takes an answer
+
+    return decode_own(resource.body)
+
+
+async def test_a_second_cancellation_sends_nothing_and_gives_the_first_reversal(
+    adapter, store, ask, answer_claim, make_claim, make_task, cancelled, body
+):
+    """X-048."""
+    response = await answer_claim(make_claim())
+    focus = f"Claim/{response['id']}"
+    message, intent, _ = await ask(make_task(focus), "create")
+    first = body(store.keep(adapter.answer(message.kind, message.context, cancelled(intent))))
+    other = make_task(focus, identifier=[{"value": "T-2"}])
+    message, intent, problems = await ask(other, "create")
+    result = Result(status=Status.DONE, intent=intent)
+    second = body(adapter.answer(message.kind, message.context, result))
+
+    assert (intent.verb, problems) == (Verb.IGNORE, [])
+    assert (second["status"], second["output"]) == ("completed", first["output"])
+
+
+async def test_a_predetermination_is_taken_back_by_its_lines(
+    ask, answer_claim, make_claim, make_task
+):
+    """2205 of the batch that was uploaded."""
+    response = await answer_claim(make_claim(use="predetermination"))
+
+    _, intent, problems = await ask(make_task(f"Claim/{response['id']}"), "create")
+
+    assert (intent.verb, problems) == (Verb.REFUND, [])
+    assert intent.settlement.values["chrg_bchno"] == "B-1"
+
+
+async def test_a_claim_of_unknown_outcome_cannot_be_cancelled_yet(
+    adapter, ask, answer_claim, make_claim, make_task, body
+):
+    """T-036: the Task is rejected and nothing is sent."""
+    response = await answer_claim(make_claim(), Status.UNKNOWN)
+    message, intent, problems = await ask(make_task(f"Claim/{response['id']}"), "create")
+    result = Result(status=Status.INVALID, intent=intent, problems=problems)
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert [(p.code.value, p.place) for p in problems] == [("VISIT-HELD", "Task.focus")]
+    task = body(answer)
+    assert (answer.status, task["status"]) == (201, "rejected")
+    assert task["statusReason"]["coding"][0]["code"] == "VISIT-HELD"
+
+
+async def test_a_cancellation_that_the_platform_refuses_is_failed(
+    adapter, ask, answer_claim, make_claim, make_task, body, assert_valid
+):
+    """X-049, with the platform's words."""
+    response = await answer_claim(make_claim())
+    message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
+    problem = Problem(
+        kind=ProblemKind.BUSINESS, code=ProblemCode.FSI_REJECT, zh="已清算不能撤销", en="refused"
+    )
+    result = Result(status=Status.REJECTED, intent=intent, problems=[problem])
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert_valid(answer.body)
+    task = body(answer)
+    assert (answer.status, task["status"]) == (201, "failed")
+    assert task["statusReason"]["text"] == "已清算不能撤销"
+    assert len(answer.resources) == 1
+
+
+async def test_a_cancellation_of_unknown_outcome_is_in_progress(
+    adapter, ask, answer_claim, make_claim, make_task, body
+):
+    """The claim stays as it was until it is known."""
+    response = await answer_claim(make_claim())
+    message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
+    result = Result(status=Status.UNKNOWN, intent=intent)
+    answer = adapter.answer(message.kind, message.context, result)
+
+    assert (answer.status, body(answer)["status"]) == (202, "in-progress")
+    assert "/_status/Task/" in answer.headers["Content-Location"]
+    assert [resource.type for resource in answer.resources] == ["Task"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"code": {"coding": [{"code": "approve"}]}}, "Task.code"),
+        ({"status": "draft"}, "Task.status"),
+        ({"focus": {"reference": "Claim/none"}}, "Task.focus"),
+        ({"focus": {"reference": "Patient/1"}}, "Task.focus"),
+        ({"focus": {"display": "那个单子"}}, "Task.focus"),
+    ],
+)
+async def test_a_task_that_cannot_be_done_says_why(ask, make_task, changes, place):
+    """Only the cancelling of a claim that was answered here is served."""
+    _, _, problems = await ask(make_task("Claim/none") | changes, "create")
+
+    assert [p.place for p in problems] == [place]
+
+
+async def test_a_claim_put_as_cancelled_is_cancelled(
+    adapter, store, ask, answer_claim, make_claim, cancelled, body
+):
+    """The alias of the Task (X-048): 200 with the cancelled Claim."""
+    response = await answer_claim(make_claim())
+    claim = {**make_claim(status="cancelled"), "id": response["id"]}
+    message, intent, problems = await ask(claim, "update", id=response["id"])
+    answer = store.keep(adapter.answer(message.kind, message.context, cancelled(intent)))
+
+    assert (intent.verb, problems) == (Verb.CANCEL, [])
+    assert (answer.status, body(answer)["resourceType"]) == (200, "Claim")
+    assert body(answer)["status"] == "cancelled"
+
+
+async def test_a_claim_cannot_be_changed(ask, answer_claim, make_claim):
+    """X-050: cancel, and submit a new one."""
+    response = await answer_claim(make_claim())
+
+    with pytest.raises(InvalidError) as caught:
+        await ask({**make_claim(), "id": response["id"]}, "update", id=response["id"])
+    assert caught.value.problems[0].code is ProblemCode.NOT_SUPPORTED
+
+
+async def test_a_claim_after_its_predetermination_uploads_nothing_twice(
+    ask, answer_claim, make_claim
+):
+    """The same lines keep the numbers they were uploaded under; a changed line gets its own."""
+    await answer_claim(
+        make_claim(use="predetermination", identifier=[{"system": "s", "value": "PRE-1"}])
+    )
+    claim = make_claim()
+    claim["item"][1]["net"]["value"] = Decimal("8.00")
+    claim["item"][1]["unitPrice"]["value"] = Decimal("8.00")
+    claim["total"]["value"] = Decimal("33.00")
+
+    _, intent, problems = await ask(claim, "create")
+
+    assert problems == []
+    assert [charge.values["feedetl_sn"] for charge in intent.charges] == ["PRE-1|1", "C-1|2"]
+
+
+async def test_lines_of_a_settled_claim_are_not_taken_for_those_of_the_next(
+    ask, answer_claim, make_claim
+):
+    """The same drug again in the same visit is charged again."""
+    await answer_claim(make_claim())
+    again = make_claim(identifier=[{"system": "urn:his:claims", "value": "C-2"}])
+
+    _, intent, _ = await ask(again, "create")
+
+    assert [charge.values["feedetl_sn"] for charge in intent.charges] == ["C-2|1", "C-2|2"]
+
+
+async def test_a_claim_after_a_cancelled_one_finds_its_lines_again(
+    adapter, store, ask, answer_claim, make_claim, make_task, cancelled
+):
+    """2208 leaves the lines on the platform."""
+    response = await answer_claim(make_claim())
+    message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
+    store.keep(adapter.answer(message.kind, message.context, cancelled(intent)))
+    again = make_claim(identifier=[{"system": "urn:his:claims", "value": "C-2"}])
+
+    _, intent, _ = await ask(again, "create")
+
+    assert [charge.values["feedetl_sn"] for charge in intent.charges] == ["C-1|1", "C-1|2"]
+
+
+async def test_a_claim_related_to_a_predetermination_is_of_its_visit(
+    ask, answer_claim, make_claim
+):
+    """Neither names an encounter: the relation says that they belong together."""
+    response = await answer_claim(
+        make_claim(
+            use="predetermination",
+            extension=None,
+            identifier=[{"system": "s", "value": "PRE-1"}],
+        )
+    )
+    related = [{"claim": {"reference": f"Claim/{response['id']}"}}]
+
+    _, intent, problems = await ask(make_claim(extension=None, related=related), "create")
+
+    assert problems == []
+    assert intent.visit.values["ipt_otp_no"] == "PRE-1"
+    assert [charge.values["feedetl_sn"] for charge in intent.charges] == ["PRE-1|1", "PRE-1|2"]
