@@ -7,6 +7,7 @@ from typing import Any
 from conformance.platform.call import INPATIENT, Call, Refusal
 from conformance.platform.transactions.visits import (
     cancel_visit,
+    check_diagnosis,
     open_visit,
     store_diagnoses,
     update_detail,
@@ -17,6 +18,7 @@ def admit(call: Call) -> dict[str, Any]:
     """2401: admission; the reply is the visit's number."""
     data = call.node("mdtrtinfo")
     _check_places(call, data)
+    check_diagnosis(data["dscg_maindiag_code"])
     mdtrt_id = open_visit(
         call, data, setting=INPATIENT, number=data["ipt_no"], med_type=data["med_type"]
     )
@@ -30,6 +32,7 @@ def change(call: Call) -> dict[str, Any]:
     visit = call.visit(data, INPATIENT)
     if visit["state"] == "discharged":
         raise Refusal("患者已办理出院，不能变更入院信息")
+    check_diagnosis(data["dscg_maindiag_code"])
     update_detail(call, visit, data, med_type=data["med_type"])
     store_diagnoses(call, visit["mdtrt_id"], call.rows("diseinfo"), stage="visit")
     return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,16 @@ import msgspec
 
 from conformance.platform.call import Call, Refusal
 from conformance.platform.store import Row
+
+WESTERN = "1"
+"""`diag_type` of a diagnosis of western medicine; 2 and 3 are of Chinese medicine."""
+
+_DISEASE = re.compile(
+    r"[A-Z]\d{2}(?:\.(?:\d{1,3}|x\d{2})(?:x\d{3})?)?(?:\+[A-Z]\d{2}(?:\.\d)?)?\*?\Z", re.ASCII
+)
+"""Shape of a disease code of the insurance edition, releases 1.0 and 2.0 (code standards)."""
+
+_CHINESE_MEDICINE = re.compile(r"[A-Z][A-Z0-9.]{2,19}\Z", re.ASCII)
 
 
 def open_visit(
@@ -71,9 +82,14 @@ def update_detail(call: Call, visit: Row, data: Mapping[str, Any], **columns: An
 def store_diagnoses(
     call: Call, mdtrt_id: str, rows: Iterable[Mapping[str, Any]], *, stage: str
 ) -> None:
-    """Add diagnoses or change those of the same number; `vali_flag` 0 withdraws one."""
+    """Add diagnoses or change those of the same number; `vali_flag` 0 withdraws one.
+
+    Raises:
+        Refusal: a code has not the shape of one; whether it is in the list is not asked.
+    """
     for row in rows:
         number, kind = str(row["diag_srt_no"]), row["diag_type"]
+        check_diagnosis(row["diag_code"], kind)
         call.store.run(
             "DELETE FROM diagnoses "
             "WHERE mdtrt_id = ? AND stage = ? AND diag_srt_no = ? AND diag_type = ?",
@@ -95,6 +111,16 @@ def store_diagnoses(
                     "maindiag_flag": row.get("maindiag_flag") or "",
                 },
             )
+
+
+def check_diagnosis(code: str, kind: str = WESTERN) -> None:
+    """The shape of a diagnosis code.
+
+    Raises:
+        Refusal: it has another one.
+    """
+    if not (_DISEASE if kind == WESTERN else _CHINESE_MEDICINE).match(code):
+        raise Refusal(f"诊断编码{code}格式错误")
 
 
 def cancel_visit(call: Call, visit: Row) -> None:

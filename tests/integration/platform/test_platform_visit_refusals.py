@@ -222,6 +222,15 @@ class TestInpatient:
         lines = changsha.lines("P2", mdtrt_id, NURSING)
         assert await changsha.refused("2204", {"feedetail": lines}) == "就诊类型与交易不符"
 
+    async def test_a_diagnosis_without_the_shape_of_a_code_is_refused(self, changsha: Any) -> None:
+        """The main diagnosis and those of the list; a code that no list has is taken."""
+        content = changsha.admission("P1")
+        content["mdtrtinfo"]["dscg_maindiag_code"] = "阑尾炎"
+        assert await changsha.refused("2401", content) == "诊断编码阑尾炎格式错误"
+        content = changsha.admission("P1")
+        content["diseinfo"][0]["diag_code"] = "K35"
+        await changsha.call("2401", content)
+
     async def test_the_place_in_the_input_is_that_of_the_envelope(self, changsha: Any) -> None:
         """2401 of the edition repeats the insured place."""
         content = changsha.admission("P3", insuplc="440300")

@@ -11,12 +11,14 @@ import msgspec
 import pytest
 from stdnum.cn import ric
 
+from conformance.platform.call import Refusal
 from conformance.platform.config import load_config
 from conformance.platform.demo import write_demo
 from conformance.platform.faults import Fault, FaultBook, FaultKind, parse_fault
 from conformance.platform.places import distance, home_region, pool_of
 from conformance.platform.store import Store
 from conformance.platform.tables import DATA, Catalogue, Policies, level_of, read_rows
+from conformance.platform.transactions.visits import check_diagnosis
 from gateway.crypto.sm import SigningKey, VerifyKey
 from gateway.errors import ConfigurationError
 
@@ -158,6 +160,27 @@ class TestStore:
         store = Store()
         assert [store.next_serial("a"), store.next_serial("a"), store.next_serial("b")] == [1, 2, 1]
         store.close()
+
+
+class TestDiagnoses:
+    @pytest.mark.parametrize(
+        "code",
+        ["A00.000", "A00.000x001", "I10.x00", "A35.x00x001", "A01.001+K77.0*", "D63.0*", "V01.0"],
+    )
+    def test_codes_of_both_releases_have_the_shape(self, code: str) -> None:
+        """The examples of the code standards."""
+        check_diagnosis(code)
+
+    @pytest.mark.parametrize("code", ["", "感冒", "10.x00", "I10.x00x", "J06.900;A00.000", "j06.9"])
+    def test_anything_else_is_refused(self, code: str) -> None:
+        """A name, a part of a code, two codes."""
+        with pytest.raises(Refusal, match="格式错误"):
+            check_diagnosis(code)
+
+    def test_codes_of_chinese_medicine_have_their_own_shape(self) -> None:
+        """Cough and a syndrome of the 2019 release."""
+        check_diagnosis("BNF010", "2")
+        check_diagnosis("ZBF000", "3")
 
 
 class TestFaults:
