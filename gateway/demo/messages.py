@@ -86,7 +86,7 @@ class HIS:
         structure = {"A01": "ADT_A01", "A03": "ADT_A03", "A04": "ADT_A01"}[event]
         return self.message(
             f"ADT^{event}^{structure}",
-            f"EVN||{_now()}||||1001^陈医生",
+            f"EVN||{_now()}|||1001^陈医生",
             _pid(person),
             _pv1(number, setting, discharged=event == "A03"),
             *more,

@@ -104,17 +104,18 @@ class Filler:
         order for everything else.
         """
         filled = Filled({}, {})
+        common = _merged(records)
         for node in self._definitions.transaction(infno).input:
             slots = self._slots_of(infno, node)
             if node.repeats:
                 built = [
-                    self._row(slots, (row, *records), f"{node.name}[{index}]", filled.sources)
+                    _row(slots, row, common, f"{node.name}[{index}]", filled.sources)
                     for index, row in enumerate(rows.get(node.name, ()))
                 ]
                 if built:
                     filled.input[node.name] = built
             else:
-                filled.input[node.name] = self._row(slots, records, node.name, filled.sources)
+                filled.input[node.name] = _row(slots, common, common, node.name, filled.sources)
         return filled
 
     def _slots_of(self, infno: str, node: Node) -> tuple[_Slot, ...]:
@@ -134,31 +135,42 @@ class Filler:
             )
         return self._slots[key]
 
-    @staticmethod
-    def _row(
-        slots: Sequence[_Slot],
-        records: Sequence[Record],
-        path: str,
-        sources: dict[str, Source],
-    ) -> dict[str, Any]:
-        row: dict[str, Any] = {}
-        for slot in slots:
-            for candidate in slot.candidates:
-                record = next((r for r in records if candidate in r.values), None)
-                if record is None:
-                    continue
-                row[slot.code] = (
-                    _number(record.values[candidate])
-                    if slot.numeric
-                    else (record.values[candidate])
-                )
-                if candidate in record.sources:
-                    sources[f"{path}.{slot.code}"] = record.sources[candidate]
-                break
-            else:
-                if slot.code in DEFAULTS:
-                    row[slot.code] = DEFAULTS[slot.code]
-        return row
+
+def _merged(records: Sequence[Record]) -> Record:
+    """One record in which the first that has a value wins, so that a row looks in two places."""
+    merged = Record({}, {})
+    for record in reversed(records):
+        for code in record.values:
+            merged.sources.pop(code, None)
+        merged.values.update(record.values)
+        merged.sources.update(record.sources)
+    return merged
+
+
+def _row(
+    slots: Sequence[_Slot],
+    row: Record,
+    common: Record,
+    path: str,
+    sources: dict[str, Source],
+) -> dict[str, Any]:
+    own, shared = row.values, common.values
+    built: dict[str, Any] = {}
+    for slot in slots:
+        for candidate in slot.candidates:
+            record = row if candidate in own else common if candidate in shared else None
+            if record is None:
+                continue
+            value = record.values[candidate]
+            built[slot.code] = _number(value) if slot.numeric else value
+            source = record.sources.get(candidate)
+            if source is not None:
+                sources[f"{path}.{slot.code}"] = source
+            break
+        else:
+            if slot.code in DEFAULTS:
+                built[slot.code] = DEFAULTS[slot.code]
+    return built
 
 
 def _number(text: str) -> Decimal | str:

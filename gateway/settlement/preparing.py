@@ -58,6 +58,10 @@ LATER = ("mdtrt_id", "psn_no", "chrg_bchno")
 LATER_CHARACTERS = len('"":"",') + 30
 """Ids that a line gets after its size was measured, and the characters of one beside its name."""
 
+LINE_CHARACTERS = 1_200
+"""More than the characters of a line beside its own values: member names, ids, department and
+physician of the visit. Few lines fit in any case and are not measured one by one."""
+
 Stations = Callable[..., AbstractContextManager[StationLine]]
 """Opens a passage of a station by its name."""
 
@@ -213,7 +217,12 @@ class Preparer:
             count += 1
             return f"{now:%Y%m%d%H%M%S}{count:04d}"
 
+        most = sum(LINE_CHARACTERS + sum(map(len, c.values.values())) for c in new)
+        fits = most < self.site.profile.max_input_characters
+
         def size(charge: Record) -> int:
+            if fits:
+                return 0
             filled = self.fill(Step(infno=infno, lines=[charge]), intent, visit)
             (row,) = filled.input["feedetail"]
             later = sum(len(code) + LATER_CHARACTERS for code in LATER if code not in row)
