@@ -23,14 +23,23 @@ app = typer.Typer(
 DISTRIBUTION = "fsi-gateway"
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 - the shape of an option's callback
+    if wanted:
+        version()
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
-    if version:
-        say(installed_version(DISTRIBUTION))
-        raise typer.Exit
+    del version
 
 
 def version() -> None:

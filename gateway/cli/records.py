@@ -12,6 +12,7 @@ import typer
 from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
+from gateway.errors import GatewayError
 from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow, SQLiteJournal
 
 exchanges = typer.Typer(no_args_is_help=True, help="Messages and how they were answered.")
@@ -31,7 +32,10 @@ def _with_journal(config: Path, journal: Path | None, task: Callable[[Journal], 
         stop(Exit.UNREADABLE, f"{path}: no journal there")
 
     async def run() -> T:
-        store = await SQLiteJournal.open(path, read_only=True)
+        try:
+            store = await SQLiteJournal.open(path, read_only=True)
+        except GatewayError as error:
+            stop(Exit.UNREADABLE, str(error))
         try:
             return await task(store)
         finally:
