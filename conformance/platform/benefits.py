@@ -213,7 +213,7 @@ def settle(
         )
     ]
     if terms.supplement is not None and full_share > room:
-        beyond = base - to_fen(room / terms.ratio)
+        beyond = max(base - to_fen(room / terms.ratio), ZERO)
         extra = to_fen(beyond * terms.supplement.ratio)
         funds[terms.supplement.field] += extra
         shares.append(

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from conformance.platform.config import PlatformConfig
 from conformance.platform.server import Platform
 from conformance.platform.wire import decode
 
@@ -210,6 +211,43 @@ class TestAdmin:
         await changsha.sign_in()
         assert await changsha.admin("POST", "expire-sessions") == {"expired": 1}
         assert await changsha.refused("1101", {}) == "签到流水号已失效，请重新签到"
+
+
+async def test_a_failure_of_the_platform_is_a_refusal_that_tells_nothing(
+    changsha: Any,
+    platform: Platform,
+    log_lines: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing was committed: infcode -1 is the truth; the log has the kind of failure only."""
+
+    def fail(_body: bytes, _name: str) -> None:
+        raise RuntimeError("张伟示")
+
+    await changsha.sign_in()
+    monkeypatch.setattr(platform.centres["430100"], "handle", fail)
+    assert await changsha.refused("1101", {}) == "系统内部错误"
+    assert ("failed", "RuntimeError") in {(x["event"], x.get("kind")) for x in log_lines}
+    assert "张伟示" not in repr(log_lines)
+
+
+@pytest.mark.parametrize("scheme", ["apikey", "none"])
+async def test_centres_behind_other_gateways(
+    scheme: str, platform_config: PlatformConfig, changsha: Any, clock: Any
+) -> None:
+    """A key in a header, or nothing: the body names the transaction, for faults as well."""
+    platform_config.regions[0].scheme = scheme
+    platform_config.regions[0].secret = "key-1"
+    running = Platform(platform_config, clock=clock)
+    await running.start()
+    changsha.url = running.url
+    changsha.config = platform_config.regions[0]
+    await changsha.fault("refuse", "9001", message="演示")
+    assert "apikey" in changsha.headers("9001") or scheme == "none"
+    with pytest.raises(ValueError, match="演示"):
+        await changsha.sign_in()
+    await changsha.sign_in()
+    await running.close()
 
 
 async def test_the_log_identifies_nobody(changsha: Any, log_lines: list[dict[str, Any]]) -> None:

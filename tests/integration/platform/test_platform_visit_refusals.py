@@ -130,6 +130,12 @@ class TestOutpatient:
         refund = changsha.key("P1", mdtrt_id, setl_id=turned)
         assert await changsha.refused("2208", refund) == "未查询到结算信息"
 
+    async def test_the_number_of_the_registration_is_that_of_the_visit(self, changsha: Any) -> None:
+        """2202 names all three: person, visit, the institution's own number."""
+        mdtrt_id = await changsha.register("P1")
+        registration = changsha.key("P1", mdtrt_id, ipt_otp_no="M2")
+        assert await changsha.refused("2202", registration) == "住院/门诊号与就诊登记信息不符"
+
     async def test_a_cancelled_registration_is_over(self, changsha: Any) -> None:
         """No charges, no second cancellation."""
         mdtrt_id = await changsha.register("P1")
@@ -268,6 +274,50 @@ class TestReversal:
         for _ in range(2):
             await changsha.call("2601", undo)
         await changsha.admit("P1")
+
+    async def test_a_stay_is_reversed_last_first(self, changsha: Any) -> None:
+        """A settlement during the stay cannot be reversed while a later one stands."""
+        mdtrt_id = await changsha.admit("P2")
+        msgids = []
+        for number in (1, 2):
+            lines = changsha.lines("P2", mdtrt_id, NURSING, first=number)
+            await changsha.call("2301", {"feedetail": lines})
+            content = changsha.stay_settlement("P2", mdtrt_id, "280.00", mid_setl_flag="1")
+            await changsha.call("2304", content)
+            msgids.append(changsha.last_msgid)
+        psn_no = changsha.who("P2")["psn_no"]
+        first, second = (_undo(msgid, "2304", psn_no) for msgid in msgids)
+        assert await changsha.refused("2601", first) == "存在之后的结算，请先撤销之后的结算"
+        await changsha.call("2601", second)
+        await changsha.call("2601", first)
+        assert await changsha.settlements() == []
+
+    async def test_an_admission_after_the_discharge_is_not_reversed(self, changsha: Any) -> None:
+        """The discharge comes first."""
+        mdtrt_id = await changsha.admit("P1")
+        undo = _undo(changsha.last_msgid, "2401")
+        await changsha.call("2402", changsha.discharge("P1", mdtrt_id))
+        assert await changsha.refused("2601", undo) == "患者已办理出院，请先撤销出院"
+
+    async def test_a_reversal_names_the_person_of_the_request(self, changsha: Any) -> None:
+        """P2 is not the person of P1's settlement."""
+        mdtrt_id = await changsha.charged_day("P1")
+        await changsha.call("2207", changsha.settlement("P1", mdtrt_id, "336.00"))
+        undo = _undo(changsha.last_msgid, "2207", "43010000000000000002")
+        assert await changsha.refused("2601", undo) == "人员编号与原交易不符"
+
+    async def test_a_cancellation_is_not_reversed_once_the_lines_are_settled_anew(
+        self, platform_config: PlatformConfig, changsha: Any
+    ) -> None:
+        """Two settlements of the same lines would stand."""
+        platform_config.regions[0].reversible = ("2207", "2208")
+        mdtrt_id = await changsha.charged_day("P1")
+        content = changsha.settlement("P1", mdtrt_id, "336.00")
+        setl_id = (await changsha.call("2207", content))["setlinfo"]["setl_id"]
+        await changsha.call("2208", changsha.key("P1", mdtrt_id, setl_id=setl_id))
+        undo = _undo(changsha.last_msgid, "2208")
+        await changsha.call("2207", content)
+        assert await changsha.refused("2601", undo) == "原结算的费用明细已变化，不能冲正"
 
     async def test_a_request_that_never_came_cannot_be_reversed(self, changsha: Any) -> None:
         """It may still be on its way."""
