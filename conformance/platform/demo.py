@@ -3,6 +3,7 @@
 `write_demo` makes the folder::
 
     platform.json                  the configuration of the platform
+    platform.db                    what the centres hold (made when the platform starts)
     keys/gateway.pem               the institution's SM2 private key (made when absent)
     keys/gateway.pub.pem
     keys/platform-430100.pem       the centre's SM2 private key
@@ -66,6 +67,7 @@ def _config(token: str, port: int) -> PlatformConfig:
     return PlatformConfig(
         port=port,
         admin_token=token,
+        database="platform.db",
         regions=[
             RegionConfig(
                 code=CHANGSHA,

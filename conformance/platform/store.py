@@ -7,6 +7,7 @@ transactions.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.platform.tables import DATA, read_rows
+from gateway.errors import ConfigurationError
 
 Row = sqlite3.Row
 
@@ -43,23 +45,50 @@ _PERSON = (
     "token",
 )
 
+LAYOUT = 1
+"""Version of `schema.sql`."""
+
+
+def _opened(path: str) -> sqlite3.Connection:
+    if path:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    database = sqlite3.connect(path or ":memory:", isolation_level=None)
+    database.row_factory = sqlite3.Row
+    try:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute("PRAGMA foreign_keys = ON")
+    except sqlite3.Error:
+        database.close()
+        raise
+    return database
+
 
 class Store:
     """Persons, visits, charges and settlements of every region of the process.
 
-    `path` is a SQLite file, made when absent; empty keeps everything in memory. `people` is the
-    folder of `persons.csv` and `insurances.csv`, read into a new database and at each `reset`.
+    `path` is a SQLite file, made when absent and then readable by the owner only; empty keeps
+    everything in memory. `people` is the folder of `persons.csv` and `insurances.csv`, read into
+    a new database and at each `reset`.
+
+    Raises:
+        ConfigurationError: the file cannot be opened, or another version laid it out.
     """
 
     def __init__(self, path: str = "", people: Path = DATA) -> None:
         self._people = people
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA foreign_keys = ON")
-        if not self.one("SELECT 1 FROM sqlite_master WHERE name = 'persons'"):
+        try:
+            self._db = _opened(path)
+        except (OSError, sqlite3.Error) as error:
+            raise ConfigurationError(f"cannot be opened: {error}", file=path) from error
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
             self._db.executescript((Path(__file__).parent / "schema.sql").read_text("utf-8"))
+            self._db.execute(f"PRAGMA user_version = {LAYOUT}")
             self.reset()
+        elif version != LAYOUT:
+            self._db.close()
+            raise ConfigurationError("laid out by another version; delete the file", file=path)
 
     def close(self) -> None:
         """Close the file."""

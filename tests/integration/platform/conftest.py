@@ -307,8 +307,10 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def platform_config(demo_folder: Path) -> PlatformConfig:
-    """The demo configuration; a test may change it before the platform starts."""
-    return load_config(demo_folder / "platform.json")
+    """The demo configuration, kept in memory; a test may change it before a platform starts."""
+    config = load_config(demo_folder / "platform.json")
+    config.database = ""
+    return config
 
 
 @pytest.fixture

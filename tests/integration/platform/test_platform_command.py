@@ -13,6 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from conformance.platform.client import Client
+from conformance.platform.config import load_config
+from conformance.platform.server import china_time
+from gateway.crypto.sm import SigningKey
+
 
 async def _start(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
@@ -44,6 +49,30 @@ async def test_it_says_when_it_is_ready_and_stops_on_a_signal(
     assert [json.loads(line)["event"] for line in log.splitlines()] == ["gateway refused"]
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", int(ready["url"].rpartition(":")[2]))
+
+
+async def test_what_was_settled_is_there_after_a_restart(tmp_path: Path) -> None:
+    """A demo folder keeps its database: the serial of the second sign-in follows the first."""
+    numbers = []
+    for _ in range(2):
+        process = await _start("--demo", str(tmp_path), "--port", "0")
+        assert process.stdout is not None
+        url = json.loads(await process.stdout.readline())["url"]
+        config = load_config(tmp_path / "platform.json")
+        async with aiohttp.ClientSession() as session:
+            client = Client(
+                session,
+                url,
+                config.regions[0],
+                key=SigningKey.from_pem((tmp_path / "keys/gateway.pem").read_bytes()),
+                platform_key=None,
+                clock=china_time,
+            )
+            await client.sign_in()
+        numbers.append(client.sign_no[-8:])
+        process.terminate()
+        await process.communicate()
+    assert numbers == ["00000001", "00000002"]
 
 
 async def test_a_wrong_configuration_ends_with_2(tmp_path: Path) -> None:

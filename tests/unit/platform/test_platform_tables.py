@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -154,6 +155,28 @@ class TestStore:
         again.reset()
         assert again.all("SELECT sign_no FROM sign_ins") == []
         again.close()
+
+    def test_the_file_is_the_owners_only(self, tmp_path: Path) -> None:
+        """It names persons."""
+        path = tmp_path / "platform.db"
+        Store(str(path)).close()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    def test_a_file_of_another_version_is_refused(self, tmp_path: Path) -> None:
+        """Rather than half understood."""
+        path = tmp_path / "platform.db"
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA user_version = 99")
+        with pytest.raises(ConfigurationError, match="another version"):
+            Store(str(path))
+
+    def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
+        """With the reason, and without touching it."""
+        path, content = tmp_path / "platform.db", b"not a database" * 100
+        path.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="cannot be opened"):
+            Store(str(path))
+        assert path.read_bytes() == content
 
     def test_numbers_are_given_once(self) -> None:
         """Each series counts from 1."""
