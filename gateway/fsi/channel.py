@@ -18,10 +18,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 
+from certs import load_signing_key, load_verify_key, read_private
 from gateway.clock import Clock
-from gateway.crypto.sm import SigningKey, VerifyKey, sign_async, verify_async
+from gateway.crypto.sm import sign_async, verify_async
 from gateway.errors import ConfigurationError, NotSentError, UnknownOutcomeError
 from gateway.fsi import schemes
 from gateway.fsi.breaker import Breaker
@@ -83,9 +83,11 @@ class Channel:
         self._clock = clock
         self._nonce = nonce
         self._definitions = Definitions.load(profile.edition)
-        self._secret = _read(settings.secret_file).decode().strip()
-        self._signer = _signing_key(settings.signing_key_file)
-        self._platform = _verify_key(settings.platform_public_key_file)
+        secret, signing = settings.secret_file, settings.signing_key_file
+        platform = settings.platform_public_key_file
+        self._secret = read_private(secret).decode().strip() if secret else ""
+        self._signer = load_signing_key(signing) if signing else None
+        self._platform = load_verify_key(platform) if platform else None
         if profile.cainfo != "none" and self._signer is None:
             raise ConfigurationError(
                 f"channel {settings.name}: profile {profile.name} signs, and there is no"
@@ -200,30 +202,3 @@ class Channel:
             return True
         signature = signature_bytes(envelope.cainfo)
         return await verify_async(self._platform, signature, signed_bytes(envelope.output))
-
-
-def _read(path: Path | None) -> bytes:
-    if path is None:
-        return b""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
-
-
-def _signing_key(path: Path | None) -> SigningKey | None:
-    if path is None:
-        return None
-    try:
-        return SigningKey.from_pem(_read(path))
-    except ConfigurationError as error:
-        raise ConfigurationError(error.reason, file=str(path)) from error
-
-
-def _verify_key(path: Path | None) -> VerifyKey | None:
-    if path is None:
-        return None
-    try:
-        return VerifyKey.from_pem(_read(path))
-    except ConfigurationError as error:
-        raise ConfigurationError(error.reason, file=str(path)) from error

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from certs import write_private
 from gateway.clock import SystemClock
 from gateway.crypto.sm import SigningKey
 from gateway.errors import ConfigurationError
@@ -96,8 +97,8 @@ class _Maker:
 
     def __init__(self, folder: Path, transport: HTTPTransport) -> None:
         self._folder, self._transport = folder, transport
-        (folder / "secret").write_text("SK\n", encoding="utf-8")
-        (folder / "key.pem").write_bytes(OURS.to_pem())
+        write_private(folder / "secret", b"SK\n", replace=True)
+        write_private(folder / "key.pem", OURS.to_pem(), replace=True)
         (folder / "platform.pem").write_bytes(THEIRS.public_key().to_pem())
 
     def __call__(self, url: str, profile: str = "hunan", **changes: Any) -> Channel:
