@@ -111,7 +111,11 @@ class HL7Adapter:
         kind = message.kind
         lines = None
         if kind == "DFT^P03":
-            lines = financial.sort_lines(document, peer.hl7v2.ignored_transaction_types)
+            lines = financial.sort_lines(
+                document,
+                peer.hl7v2.ignored_transaction_types,
+                self._settings.limits.max_charge_lines,
+            )
             if lines.problems:
                 raise InvalidError(lines.problems)
             document = lines.document

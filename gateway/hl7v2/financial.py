@@ -28,9 +28,14 @@ class Lines(NamedTuple):
     problems: list[Problem]
 
 
-def sort_lines(document: Document, ignored: Collection[str]) -> Lines:
-    """Count the lines of each type, and report types that cannot be served together or at all."""
+def sort_lines(document: Document, ignored: Collection[str], most: int) -> Lines:
+    """Count the lines of each type, and report types that cannot be served together or at all.
+
+    More than `most` lines are one problem, and nothing else is looked at.
+    """
     kept = _without(document, ignored)
+    if len(kept.all("FT1")) > most:
+        return Lines(kept, 0, 0, 0, [_too_many(most)])
     found = {CHARGE: 0, CREDIT: 0, PAYMENT: 0}
     problems = []
     for line in kept.all("FT1"):
@@ -59,6 +64,16 @@ def _without(document: Document, ignored: Collection[str]) -> Document:
         if not (skipping and (segment.name == "FT1" or segment.name in _MEMBERS)):
             kept.append(segment)
     return Document(kept, document.delimiters, document.codec)
+
+
+def _too_many(most: int) -> Problem:
+    return Problem(
+        kind=ProblemKind.TOO_COSTLY,
+        code=ProblemCode.INPUT_LIMIT,
+        zh=f"费用行超过上限（{most}行）",
+        en=f"more than {most} charge lines",
+        place=str(Place("FT1", most + 1)),
+    )
 
 
 def _bad_type(line: Segment, *, stated: bool) -> Problem:

@@ -42,6 +42,8 @@ _GROUPED = frozenset({"FT1", "NTE", "PR1", "ORC", "OBR", "RXE", "RXO", "RXD", "R
 _CURRENCIES = frozenset({"", "CNY", "RMB"})
 _CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _TYPE_FIELDS = {"FT1": 6}
+MAX_NAMES = 20
+"""Repetitions of a name that are compared."""
 
 
 class VirtualSegment(Segment):
@@ -284,7 +286,7 @@ def _joined(target: _Target, *, family: int, representation: int) -> Getter:
         if repetitions[0] == NULL:
             return "", target.place(segment, 1)
         best: tuple[int, int, str] | None = None
-        for number, raw in enumerate(repetitions, start=1):
+        for number, raw in enumerate(repetitions[:MAX_NAMES], start=1):
             name = one(segment, raw)
             if not name:
                 continue

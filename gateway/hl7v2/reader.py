@@ -14,6 +14,8 @@ from gateway.errors import Problem, ProblemCode, ProblemKind, UnreadableError
 from gateway.hl7v2.escapes import Delimiters, unescape
 
 MAX_SEGMENTS = 20_000
+MAX_REPETITIONS = 2_000
+"""Repetitions in a segment, of all its fields together."""
 NULL = '""'
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
@@ -128,7 +130,7 @@ def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) 
 
     Raises:
         UnreadableError: it does not begin with MSH, its delimiters are no delimiters, a segment
-            has no proper name, or there are more than `MAX_SEGMENTS`.
+            has no proper name, or there are more segments or repetitions than the limits.
     """
     delimiters = read_delimiters(text)
     if line_feeds:
@@ -145,6 +147,13 @@ def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) 
         name = line[:3]
         if not _NAME.fullmatch(name) or line[3:4] not in {"", delimiters.field}:
             raise _bad_segment(number, line)
+        if delimiters.repetition and line.count(delimiters.repetition) > MAX_REPETITIONS:
+            raise unreadable(
+                "段内重复次数超过上限",
+                "too many repetitions in a segment",
+                place=f"{name}[1]",
+                code=ProblemCode.READ_LIMIT,
+            )
         if name == "ADD" and pieces:
             pieces[-1][1].append(line[4:])
         else:

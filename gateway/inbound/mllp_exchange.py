@@ -131,22 +131,22 @@ class Exchanger:
             answer = self._adapter.refuse(raw, meta, _unknown_peer())
             await _write_answer(write, answer)
             return
-        context: dict[str, Any] | None = None
         try:
             received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
-            message: Message | None = received.message
-            stored: Answer | None = received.answer
-            if message is not None and not _refused(stored):
-                context = message.context
-                await self._accepted(context, write)
-            answer = stored or await self._pipeline.work(received)
-        except OSError:
-            raise
         except Exception as error:  # noqa: BLE001 - the last guard: any fault becomes one answer
-            self._observe(MLLPEvent.INTERNAL)
-            _log.error("message failed", error=type(error).__name__, peer=peer.name)
-            answer = self._adapter.refuse(b"" if context else raw, meta, error, context)
-        if context is not None and header is not None and self._connects(header, peer):
+            await _write_answer(write, self._failed(error, raw, meta, None))
+            return
+        message: Message | None = received.message
+        stored: Answer | None = received.answer
+        if message is None or _refused(stored):
+            await _write_answer(write, stored or Answer(body=b""))
+            return
+        await self._accepted(message.context, write)
+        try:
+            answer = stored or await self._pipeline.work(received)
+        except Exception as error:  # noqa: BLE001 - the same guard
+            answer = self._failed(error, b"", meta, message.context)
+        if self._connects(header, peer):
             await self._reply(answer, peer)
         else:
             await _write_answer(write, answer)
@@ -169,8 +169,15 @@ class Exchanger:
         if body:
             await write(body)
 
-    def _connects(self, header: Header, peer: PeerSettings) -> bool:
-        return header.mode is Mode.ENHANCED and peer.name in self._reply_to
+    def _failed(
+        self, error: Exception, raw: bytes, meta: Mapping[str, str], context: dict[str, Any] | None
+    ) -> Answer:
+        self._observe(MLLPEvent.INTERNAL)
+        _log.error("message failed", error=type(error).__name__, peer=meta["peer"])
+        return self._adapter.refuse(raw, meta, error, context)
+
+    def _connects(self, header: Header | None, peer: PeerSettings) -> bool:
+        return header is not None and header.mode is Mode.ENHANCED and peer.name in self._reply_to
 
     async def _reply(self, answer: Answer, peer: PeerSettings) -> None:
         if not answer.body:

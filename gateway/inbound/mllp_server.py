@@ -75,7 +75,11 @@ class MLLPServer:
         """
         try:
             self._server = await asyncio.start_server(
-                self._connected, self._settings.host, self._settings.port, ssl=self._tls
+                self._connected,
+                self._settings.host,
+                self._settings.port,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._settings.frame_timeout if self._tls else None,
             )
         except OSError as error:
             raise ConfigurationError(f"[mllp]: {error.strerror or error}") from error

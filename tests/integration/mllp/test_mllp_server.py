@@ -372,3 +372,20 @@ async def test_wrong_tls_files_and_reply_addresses_are_configuration_errors(
         await start_port(tls_client_ca_file=nothing)
     with pytest.raises(ConfigurationError, match="reply_to"):
         await start_port({"reply_mode": "connect"})
+
+
+async def test_a_message_that_cannot_be_stored_is_refused_and_may_be_repeated(
+    start_port: Start, make_message: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A-018: nothing was done, so it is AR; in enhanced mode CR and never CA."""
+    port = await start_port()
+
+    async def full(*_: Any) -> None:
+        raise OSError(28, "no space left")
+
+    monkeypatch.setattr(port.pipeline, "accept", full)
+    sender = await port.connect()
+    await sender.send(make_message("C1") + make_message("C2", m15="AL", m16="AL"))
+    assert await sender.reply() == "AR|C1"
+    assert await sender.reply() == "CR|C2"
+    assert port.counts[MLLPEvent.INTERNAL] == 2

@@ -239,3 +239,25 @@ async def test_the_reply_uses_the_delimiters_of_the_request(
     lines = await answer(raw, _result(Status.DONE))
     assert lines[0].startswith("MSH#*!@$#FSI-GATEWAY#GW#HIS*1.2#MAIN#")
     assert lines[1] == "MSA#AA#C1"
+
+
+async def test_an_accepted_query_that_fails_inside_still_has_its_form(
+    make_settings: Callable[..., Settings], make_adapter: Callable[..., HL7Adapter], make_raw: Make
+) -> None:
+    """RSP^K22 with QAK and QPD also when there is no result to write."""
+    adapter = make_adapter()
+    message = await adapter.read(make_raw("QBP^Q22", QPD, "RCP|I"), make_settings().peers[0], {})
+    lines = adapter.refuse(b"", {}, ValueError("x"), message.context).body.decode().split("\r")
+    assert lines[0].split("|")[8] == "RSP^K22^RSP_K22"
+    assert [line[:3] for line in lines[:-1]] == ["MSH", "MSA", "ERR", "QAK", "QPD"]
+
+
+async def test_the_certificate_of_a_found_person_is_told_with_its_type(
+    make_raw: Make, answer: Answered
+) -> None:
+    """PID-3 has the insurance number and the identity number."""
+    result = _result(Status.DONE)
+    result.intent.person.set("certno", "430199198001010010")
+    result.intent.person.set("psn_cert_type", "01")
+    lines = await answer(make_raw("QBP^Q22", QPD, "RCP|I"), result)
+    assert lines[4].split("|")[3] == "4301^^^^MB~430199198001010010^^^^NNCHN"

@@ -206,3 +206,15 @@ async def test_amounts_keep_their_digits(make_raw: Make, understand: Understand)
     charge = intent.charges[0]
     assert charge.get("det_item_fee_sumamt") == "99999999999999.99"
     assert (charge.get("cnt"), charge.get("pric")) == ("1.0000", "0.333333")
+
+
+async def test_too_many_lines_are_refused_before_they_are_looked_at(
+    make_raw: Make, understand: Understand
+) -> None:
+    """Setting limits.max_charge_lines (2,000): one problem, at the first line too many."""
+    lines = [_ft1(number, "CG", f10="x") for number in range(1, 2002)]
+    with pytest.raises(InvalidError) as caught:
+        await understand(make_raw("DFT^P03", EVN, PID, PV1, *lines))
+    assert [(p.code, p.place) for p in caught.value.problems] == [
+        (ProblemCode.INPUT_LIMIT, "FT1[2001]")
+    ]
