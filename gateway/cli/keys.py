@@ -2,72 +2,62 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from certs.files import read_private
+from certs.signing import ensure_signing_pair, load_signing_key, load_verify_key
 from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
-from gateway.crypto.sm import SigningKey, VerifyKey, sm3
+from gateway.crypto.sm import VerifyKey
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings
 
 keys = typer.Typer(no_args_is_help=True, help="SM2 keys.")
 
-PRIVATE = 0o600
-"""Mode of a private key file: its owner only."""
-
-
 GOOD = "ok"
-OPEN = "may be read by others: chmod 600"
 
 
 class KeyFile(msgspec.Struct, frozen=True):
-    """A key file of a channel and what is wrong with it."""
+    """A key file of a channel and what is wrong with it (`ok` when nothing is)."""
 
     channel: str
-    whose: str
+    what: str
     file: str
     fingerprint: str
     state: str
-
-    @property
-    def usable(self) -> bool:
-        """True when it can be loaded, even if others may read it."""
-        return self.state in {GOOD, OPEN}
 
 
 @keys.command("init")
 def init(
     folder: Annotated[Path, typer.Argument(help="Folder for the two files; made if missing.")],
     *,
-    name: Annotated[str, typer.Option(help="First part of the file names.")] = "signing",
+    name: Annotated[str, typer.Option(help="First part of the file names.")] = "gateway",
     json: JSONOption = False,
 ) -> None:
-    """Make a key pair: NAME-key.pem (secret) and NAME-public.pem (for the bureau).
+    """Make a key pair: NAME.sm2.key (secret) and NAME.sm2.pub (for the bureau).
 
     Existing files are never overwritten.
     """
-    secret, public = folder / f"{name}-key.pem", folder / f"{name}-public.pem"
-    for path in (secret, public):
-        if path.exists():
-            stop(Exit.UNREADABLE, f"{path} exists and is not overwritten")
-    key = SigningKey.generate()
+    if list(folder.glob(f"{name}.sm2.*")):
+        stop(Exit.UNREADABLE, f"{folder / name}.sm2.* exists and is not overwritten")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _write(secret, key.to_pem(), PRIVATE)
-        _write(public, key.public_key().to_pem(), 0o644)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         stop(Exit.UNREADABLE, f"{folder}: {error.strerror}")
+    pair = ensure_signing_pair(folder, name)
+    public = load_verify_key(pair.public)
     found = {
-        "key": str(secret),
-        "public": str(public),
-        "fingerprint": fingerprint(key.public_key()),
-        "raw": key.public_key().to_raw().hex(),
+        "key": str(pair.private),
+        "public": str(pair.public),
+        "fingerprint": fingerprint(public),
+        "raw": public.to_raw().hex(),
     }
     if json:
         show_json(found)
@@ -95,35 +85,36 @@ def channel_keys(settings: Settings) -> list[KeyFile]:
     """The key files of the channels, as they are found now."""
     found = []
     for channel in settings.channels:
-        if channel.signing_key_file is not None:
-            found.append(_look(channel.name, channel.signing_key_file, secret=True))
-        if channel.platform_public_key_file is not None:
-            found.append(_look(channel.name, channel.platform_public_key_file, secret=False))
+        looks: tuple[tuple[str, Path | None, Callable[[Path], str]], ...] = (
+            ("our key", channel.signing_key_file, _our_key),
+            ("platform's key", channel.platform_public_key_file, _platform_key),
+            ("secret", channel.secret_file, _secret),
+        )
+        for what, path, look in looks:
+            if path is None:
+                continue
+            try:
+                mark, state = look(path), GOOD
+            except ConfigurationError as error:
+                mark, state = "", error.reason
+            found.append(KeyFile(channel.name, what, str(path), mark, state))
     return found
 
 
 def fingerprint(key: VerifyKey) -> str:
-    """SM3 of the raw public key, first 16 hexadecimal digits: for two people on the telephone."""
-    return sm3(key.to_raw()).hex()[:16]
+    """SHA-256 of the raw public key in hex: for two people on the telephone."""
+    return hashlib.sha256(key.to_raw()).hexdigest()
 
 
-def _look(channel: str, path: Path, *, secret: bool) -> KeyFile:
-    whose = "ours" if secret else "platform"
-    mark, state = "", GOOD
-    try:
-        pem = path.read_bytes()
-        key = SigningKey.from_pem(pem).public_key() if secret else VerifyKey.from_pem(pem)
-        mark = fingerprint(key)
-        if secret and path.stat().st_mode & 0o077:
-            state = OPEN
-    except OSError as error:
-        state = f"cannot be read: {error.strerror}"
-    except (ConfigurationError, ValueError):
-        state = "is no SM2 key in PEM"
-    return KeyFile(channel, whose, str(path), mark, state)
+def _our_key(path: Path) -> str:
+    return fingerprint(load_signing_key(path).public_key())
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
+def _platform_key(path: Path) -> str:
+    return fingerprint(load_verify_key(path))
+
+
+def _secret(path: Path) -> str:
+    """A secret has no fingerprint: a short one could be found by trying."""
+    read_private(path)
+    return ""

@@ -11,7 +11,7 @@ import uvloop
 
 from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
-from gateway.cli.keys import channel_keys
+from gateway.cli.keys import GOOD, channel_keys
 from gateway.cli.output import say, show_json
 from gateway.clock import SystemClock
 from gateway.errors import ConfigurationError
@@ -108,7 +108,7 @@ def _check(settings: Settings) -> None:
     tls_context(settings.http.tls_certificate_file, settings.http.tls_key_file)
     Gateway(settings)
     build_adapters(settings, SystemClock(), NothingAnswered())
-    unusable = [key for key in channel_keys(settings) if not key.usable]
+    unusable = [key for key in channel_keys(settings) if key.state != GOOD]
     if unusable:
         raise ConfigurationError(
             "; ".join(f"channel {key.channel}: {key.file}: {key.state}" for key in unusable)

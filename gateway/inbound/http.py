@@ -37,6 +37,9 @@ from gateway.telemetry.metrics import CONTENT_TYPE
 DRAIN = 20.0
 """Seconds that requests in work have to finish when the port closes."""
 
+CLOSE = 2.0
+"""Seconds after that for connections to end by themselves."""
+
 RETRY_AFTER = 5
 """Seconds told to a client that comes while the gateway stops."""
 
@@ -84,7 +87,9 @@ class HTTPServer:
             ConfigurationError: the address cannot be listened on, or the certificate is wrong.
         """
         context = tls_context(self._settings.tls_certificate_file, self._settings.tls_key_file)
-        self._runner = web.AppRunner(self._app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            self._app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE
+        )
         await self._runner.setup()
         manager = self._runner.server
         assert manager is not None

@@ -74,7 +74,7 @@ def test_a_key_pair_is_made_once_and_its_secret_is_the_owners_alone(
     """Mode 600; a second run overwrites nothing and says so."""
     code, out, _ = run("keys", "init", tmp_path / "keys", "--json")
     assert code == 0
-    secret, public = tmp_path / "keys/signing-key.pem", tmp_path / "keys/signing-public.pem"
+    secret, public = tmp_path / "keys/gateway.sm2.key", tmp_path / "keys/gateway.sm2.pub"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     key = SigningKey.from_pem(secret.read_bytes())
     assert VerifyKey.from_pem(public.read_bytes()) == key.public_key()
@@ -91,17 +91,17 @@ def test_the_keys_of_the_channels_are_listed(run: Run, config: Path) -> None:
     code, out, _ = run("keys", "list", "--config", config)
     assert code == 0
     rows = [line.split("\t") for line in out.splitlines()[1:]]
-    assert [(row[1], row[4]) for row in rows] == [("ours", "ok"), ("platform", "ok")]
+    assert [(row[1], row[4]) for row in rows] == [("our key", "ok"), ("platform's key", "ok")]
     assert rows[0][3] == rows[1][3]
 
 
-def test_a_secret_that_others_may_read_is_pointed_out(run: Run, config: Path) -> None:
-    """It works, but the list ends with 1."""
+def test_a_secret_that_others_may_read_is_refused_everywhere(run: Run, config: Path) -> None:
+    """The list says what to do, and the check refuses what the start would refuse."""
     (config.parent / "our.pem").chmod(0o644)
     code, out, _ = run("keys", "list", "--json", "--config", config)
     assert code == 1
-    assert "chmod 600" in json.loads(out)[0]["state"]
-    assert run("check-config", "--config", config)[0] == 0
+    assert "0600" in json.loads(out)[0]["state"]
+    assert run("check-config", "--config", config)[0] == 3
 
 
 def test_a_defect_prints_type_and_place_and_no_traceback(
