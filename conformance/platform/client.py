@@ -62,6 +62,10 @@ class Client:
         stamp = self.clock().strftime(STAMP)
         return f"{self.institution.fixmedins_code}{stamp}{self._serial:04d}"
 
+    def first_serial(self, serial: int) -> None:
+        """Number message ids from here: another client may have used those before."""
+        self._serial = serial
+
     def headers(self, infno: str) -> dict[str, str]:
         """The headers of the region's service gateway, made now."""
         now, account, secret = self.clock().timestamp(), self.config.account, self.config.secret

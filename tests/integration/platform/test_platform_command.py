@@ -54,7 +54,7 @@ async def test_it_says_when_it_is_ready_and_stops_on_a_signal(
 async def test_what_was_settled_is_there_after_a_restart(tmp_path: Path) -> None:
     """A demo folder keeps its database: the serial of the second sign-in follows the first."""
     numbers = []
-    for _ in range(2):
+    for run in range(2):
         process = await _start("--demo", str(tmp_path), "--port", "0")
         assert process.stdout is not None
         url = json.loads(await process.stdout.readline())["url"]
@@ -68,6 +68,7 @@ async def test_what_was_settled_is_there_after_a_restart(tmp_path: Path) -> None
                 platform_key=None,
                 clock=china_time,
             )
+            client.first_serial(run)
             await client.sign_in()
         numbers.append(client.sign_no[-8:])
         process.terminate()
