@@ -118,3 +118,33 @@ async def test_a_port_in_use_ends_with_the_configuration_code(serve: Serve, tmp_
     assert process.returncode == 3
     assert f"[http] 127.0.0.1:{port}" in err.decode().splitlines()[-1]
     assert b"Traceback" not in err
+
+
+async def test_the_sandbox_says_where_everything_is_and_ends_with_zero(tmp_path: Path) -> None:
+    """One JSON line; platform and gateway answer; a signal ends both."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "sandbox", "--dir", str(tmp_path / "sandbox")),
+        *("--mllp-port", "0", "--http-port", "0"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        line = await asyncio.wait_for(process.stdout.readline(), 60)
+        where = json.loads(line)
+        assert {"mllp", "fhir", "fsi", "platform", "dir", "token"} <= where.keys()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"{where['fhir']}/metadata") as response,
+        ):
+            assert response.status == 200
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 30)
+        assert process.returncode == 0
+        with pytest.raises(aiohttp.ClientConnectorError):
+            async with aiohttp.ClientSession() as session:
+                await session.get(where["platform"])
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()

@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.cli.sniffing import application_of, as_segments, bare, protocol_of
-from gateway.demo.messages import HIS, OUTPATIENT_ITEMS, UNMAPPED_ITEM, ZHANG
+from gateway.demo.messages import HIS, OUTPATIENT_ITEMS, UNMAPPED_ITEM, ZHANG, FHIRClient
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +92,21 @@ def test_a_national_envelope_is_explained_too(run: Run, config: Path) -> None:
     assert code == 0, out
     assert "data.psn_name\t人员姓名\t" in out
     assert ZHANG.name in out
+
+
+def test_a_claim_is_explained_with_fhir_paths(run: Run, config: Path) -> None:
+    """The same drug in a Claim: the source is a FHIRPath, the amount keeps its digits."""
+    base = "https://fsi-gateway.example/fhir"
+    claim = FHIRClient(base).claim(ZHANG, "O1", OUTPATIENT_ITEMS[:2], "40.20")
+    file = written(config.parent, msgspec.json.Encoder(decimal_format="number").encode(claim))
+    code, out, _ = run("explain", file, "--config", config)
+    assert code == 0, out
+    rows = out.splitlines()
+    drug = next(row for row in rows if row.startswith("feedetail[1].med_list_codg"))
+    assert "← Claim.item[1].productOrService" in drug
+    assert drug.endswith("XJ01CAA040A001010405611")
+    amount = next(row for row in rows if row.startswith("feedetail[1].det_item_fee_sumamt"))
+    assert amount.endswith("\t25.20")
 
 
 @pytest.mark.parametrize("raw", [b"", b"hello", b"\x00\xff", b"MSH|broken", b'{"infno": '])
