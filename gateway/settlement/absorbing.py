@@ -51,6 +51,8 @@ class Work(msgspec.Struct, kw_only=True):
     visit: Visit | None = None
     money: frozenset[str] = frozenset()
     """Transactions that move money, by the regional profile."""
+    classify: Callable[[str], str]
+    """What the regional profile takes a refusal's text for."""
     stopped: list[Problem] = []
     """The platform accepted, but what it said ends the message (no insurance, another person)."""
     stored: bool = False

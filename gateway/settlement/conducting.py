@@ -134,6 +134,7 @@ class Conductor:
             result=result,
             visit=visit,
             money=frozenset(preparer.site.profile.money),
+            classify=preparer.site.profile.classify,
         )
         for step in prepared.steps:
             filled = preparer.fill(step, intent, visit)
@@ -218,7 +219,8 @@ def _conclude(step: Step, work: Work, done: Dispatched) -> bool:
             result.status = Status.INVALID
         return not work.stopped
     if isinstance(outcome, Rejected):
-        result.problems.append(reporting.refused(step.infno, outcome, intent))
+        meaning = work.classify(outcome.reply.err_msg)
+        result.problems.append(reporting.refused(step.infno, outcome, intent, meaning))
         result.status = Status.REJECTED
     elif isinstance(outcome, NotSent):
         result.problems.append(reporting.not_sent(step.infno, outcome, intent))

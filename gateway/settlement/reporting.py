@@ -12,6 +12,8 @@ from gateway.intents import Intent, NotSent, Rejected, Unknown
 
 MASK = "***"
 IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
+_KINDS = {"person-not-found": ProblemKind.NOT_FOUND}
+"""Meanings of a refusal that are more than a refusal."""
 _NUMBERS = re.compile(r"(?<!\d)\d{14,18}[\dXx]?(?!\d)")
 
 
@@ -24,11 +26,11 @@ def masked(text: str, intent: Intent) -> str:
     return _NUMBERS.sub(MASK, text)
 
 
-def refused(infno: str, outcome: Rejected, intent: Intent) -> Problem:
-    """The platform said no."""
+def refused(infno: str, outcome: Rejected, intent: Intent, meaning: str = "") -> Problem:
+    """The platform said no; `meaning` is what the region's profile takes its text for."""
     text = masked(outcome.reply.err_msg, intent) or "平台未说明原因"
     return Problem(
-        kind=ProblemKind.BUSINESS,
+        kind=_KINDS.get(meaning, ProblemKind.BUSINESS),
         code=ProblemCode.FSI_REJECT,
         place=intent.place,
         zh=text,
