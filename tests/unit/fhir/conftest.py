@@ -110,7 +110,8 @@ def _patient() -> dict[str, Any]:
     }
 
 
-def _item(sequence: int, code: str, name: str, price: str, quantity: str, net: str) -> Any:
+def _item(sequence: int, code: str, name: str, *amounts: str) -> Any:
+    price, quantity, net = amounts
     return {
         "sequence": sequence,
         "productOrService": {
@@ -152,9 +153,7 @@ def make_claim() -> Callable[..., dict[str, Any]]:
             "use": "claim",
             "patient": {"reference": "#p1"},
             "created": "2026-03-02T10:00:00+08:00",
-            "provider": {
-                "identifier": {"system": f"{BASE}/id/fixmedins", "value": "H43010000001"}
-            },
+            "provider": {"identifier": {"system": f"{BASE}/id/fixmedins", "value": "H43010000001"}},
             "priority": {"coding": [{"code": "normal"}]},
             "billablePeriod": {"start": "2026-03-02T09:15:00+08:00"},
             "diagnosis": [
@@ -232,9 +231,7 @@ def make_request() -> Callable[..., dict[str, Any]]:
             "purpose": ["validation"],
             "patient": {"reference": "#p1"},
             "created": "2026-03-02",
-            "provider": {
-                "identifier": {"system": f"{BASE}/id/fixmedins", "value": "H43010000001"}
-            },
+            "provider": {"identifier": {"system": f"{BASE}/id/fixmedins", "value": "H43010000001"}},
             "insurer": {"display": "医保中心"},
         }
         return request | changes
@@ -253,9 +250,7 @@ def make_task() -> Callable[..., dict[str, Any]]:
             "status": "requested",
             "intent": "order",
             "code": {
-                "coding": [
-                    {"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "cancel"}
-                ]
+                "coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "cancel"}]
             },
             "focus": {"reference": focus},
         } | changes

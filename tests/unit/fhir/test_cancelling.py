@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.fhir.adapter import FHIRAdapter
+from gateway.fhir.decode import decode_own
 from gateway.intents import Result, Status, Verb, VisitClass
 
 BASE = "https://fsi-gateway.example/fhir"
 
 
 @pytest.fixture
-def answer_claim(adapter, store, ask, settled, body):
+def answer_claim(adapter: Any, store: Any, ask: Any, settled: Any, body: Any) -> Any:
     """A claim that was answered: gives the ClaimResponse."""
 
-    async def run(claim, status=Status.DONE):
+    async def run(claim: Any, status: Any = Status.DONE) -> Any:
         message, intent, problems = await ask(claim, "create")
         assert problems == []
         return body(
@@ -27,10 +30,10 @@ def answer_claim(adapter, store, ask, settled, body):
 
 
 @pytest.fixture
-def cancelled(make_settlement):
+def cancelled(make_settlement: Any) -> Any:
     """What the pipeline gives after 2208: the amounts are negative."""
 
-    def make(intent):
+    def make(intent: Any) -> Any:
         reversal = make_settlement(
             setl_id="S-9",
             medfee_sumamt="-32.00",
@@ -48,8 +51,8 @@ def cancelled(make_settlement):
 
 
 async def test_a_task_cancels_by_the_numbers_that_were_answered(
-    ask, answer_claim, make_claim, make_task
-):
+    ask: Any, answer_claim: Any, make_claim: Any, make_task: Any
+) -> None:
     """setl_id, mdtrt_id, visit number and psn_no come from the kept ClaimResponse."""
     response = await answer_claim(make_claim())
     message, intent, problems = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -64,7 +67,9 @@ async def test_a_task_cancels_by_the_numbers_that_were_answered(
     assert message.kind == "create Task"
 
 
-async def test_a_claim_is_found_by_its_identifier_too(ask, answer_claim, make_claim, make_task):
+async def test_a_claim_is_found_by_its_identifier_too(
+    ask: Any, answer_claim: Any, make_claim: Any, make_task: Any
+) -> None:
     """A logical reference in Task.focus."""
     await answer_claim(make_claim())
     focus = {"identifier": {"system": "urn:his:claims", "value": "C-1"}}
@@ -75,8 +80,17 @@ async def test_a_claim_is_found_by_its_identifier_too(ask, answer_claim, make_cl
 
 
 async def test_a_cancellation_is_completed_with_a_reversal(
-    adapter, store, ask, answer_claim, make_claim, make_task, cancelled, body, assert_valid
-):
+    *,
+    adapter: FHIRAdapter,
+    store: Any,
+    ask: Any,
+    answer_claim: Any,
+    make_claim: Any,
+    make_task: Any,
+    cancelled: Any,
+    body: Any,
+    assert_valid: Any,
+) -> None:
     """The Task names it; claim and answer are cancelled; amounts are negative as returned."""
     response = await answer_claim(make_claim())
     message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -87,7 +101,7 @@ async def test_a_cancellation_is_completed_with_a_reversal(
     task = body(answer)
     assert (answer.status, task["status"]) == (201, "completed")
     reference = task["output"][0]["valueReference"]["reference"]
-    kept = {f"{r.type}/{r.id}": body_of(r) for r in answer.resources}
+    kept = {f"{r.type}/{r.id}": decode_own(r.body) for r in answer.resources}
     reversal = kept[reference]
     assert reversal["request"] == {"reference": f"Claim/{response['id']}"}
     totals = {e["category"]["coding"][0]["code"]: e["amount"]["value"] for e in reversal["total"]}
@@ -99,15 +113,17 @@ async def test_a_cancellation_is_completed_with_a_reversal(
     assert kept[f"ClaimResponse/{response['id']}"]["total"] == response["total"]
 
 
-def body_of(resource):
-    from gateway.fhir.decode import decode_own  # noqa: PLC0415 - the fixture of this name takes an answer
-
-    return decode_own(resource.body)
-
-
 async def test_a_second_cancellation_sends_nothing_and_gives_the_first_reversal(
-    adapter, store, ask, answer_claim, make_claim, make_task, cancelled, body
-):
+    *,
+    adapter: FHIRAdapter,
+    store: Any,
+    ask: Any,
+    answer_claim: Any,
+    make_claim: Any,
+    make_task: Any,
+    cancelled: Any,
+    body: Any,
+) -> None:
     """X-048."""
     response = await answer_claim(make_claim())
     focus = f"Claim/{response['id']}"
@@ -123,8 +139,8 @@ async def test_a_second_cancellation_sends_nothing_and_gives_the_first_reversal(
 
 
 async def test_a_predetermination_is_taken_back_by_its_lines(
-    ask, answer_claim, make_claim, make_task
-):
+    ask: Any, answer_claim: Any, make_claim: Any, make_task: Any
+) -> None:
     """2205 of the batch that was uploaded."""
     response = await answer_claim(make_claim(use="predetermination"))
 
@@ -135,8 +151,8 @@ async def test_a_predetermination_is_taken_back_by_its_lines(
 
 
 async def test_a_claim_of_unknown_outcome_cannot_be_cancelled_yet(
-    adapter, ask, answer_claim, make_claim, make_task, body
-):
+    *, adapter: FHIRAdapter, ask: Any, answer_claim: Any, make_claim: Any, make_task: Any, body: Any
+) -> None:
     """T-036: the Task is rejected and nothing is sent."""
     response = await answer_claim(make_claim(), Status.UNKNOWN)
     message, intent, problems = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -150,8 +166,15 @@ async def test_a_claim_of_unknown_outcome_cannot_be_cancelled_yet(
 
 
 async def test_a_cancellation_that_the_platform_refuses_is_failed(
-    adapter, ask, answer_claim, make_claim, make_task, body, assert_valid
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    answer_claim: Any,
+    make_claim: Any,
+    make_task: Any,
+    body: Any,
+    assert_valid: Any,
+) -> None:
     """X-049, with the platform's words."""
     response = await answer_claim(make_claim())
     message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -169,8 +192,8 @@ async def test_a_cancellation_that_the_platform_refuses_is_failed(
 
 
 async def test_a_cancellation_of_unknown_outcome_is_in_progress(
-    adapter, ask, answer_claim, make_claim, make_task, body
-):
+    *, adapter: FHIRAdapter, ask: Any, answer_claim: Any, make_claim: Any, make_task: Any, body: Any
+) -> None:
     """The claim stays as it was until it is known."""
     response = await answer_claim(make_claim())
     message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -192,7 +215,9 @@ async def test_a_cancellation_of_unknown_outcome_is_in_progress(
         ({"focus": {"display": "那个单子"}}, "Task.focus"),
     ],
 )
-async def test_a_task_that_cannot_be_done_says_why(ask, make_task, changes, place):
+async def test_a_task_that_cannot_be_done_says_why(
+    ask: Any, make_task: Any, changes: dict[str, Any], place: str
+) -> None:
     """Only the cancelling of a claim that was answered here is served."""
     _, _, problems = await ask(make_task("Claim/none") | changes, "create")
 
@@ -200,8 +225,15 @@ async def test_a_task_that_cannot_be_done_says_why(ask, make_task, changes, plac
 
 
 async def test_a_claim_put_as_cancelled_is_cancelled(
-    adapter, store, ask, answer_claim, make_claim, cancelled, body
-):
+    *,
+    adapter: FHIRAdapter,
+    store: Any,
+    ask: Any,
+    answer_claim: Any,
+    make_claim: Any,
+    cancelled: Any,
+    body: Any,
+) -> None:
     """The alias of the Task (X-048): 200 with the cancelled Claim."""
     response = await answer_claim(make_claim())
     claim = {**make_claim(status="cancelled"), "id": response["id"]}
@@ -213,7 +245,7 @@ async def test_a_claim_put_as_cancelled_is_cancelled(
     assert body(answer)["status"] == "cancelled"
 
 
-async def test_a_claim_cannot_be_changed(ask, answer_claim, make_claim):
+async def test_a_claim_cannot_be_changed(ask: Any, answer_claim: Any, make_claim: Any) -> None:
     """X-050: cancel, and submit a new one."""
     response = await answer_claim(make_claim())
 
@@ -223,8 +255,8 @@ async def test_a_claim_cannot_be_changed(ask, answer_claim, make_claim):
 
 
 async def test_a_claim_after_its_predetermination_uploads_nothing_twice(
-    ask, answer_claim, make_claim
-):
+    ask: Any, answer_claim: Any, make_claim: Any
+) -> None:
     """The same lines keep the numbers they were uploaded under; a changed line gets its own."""
     await answer_claim(
         make_claim(use="predetermination", identifier=[{"system": "s", "value": "PRE-1"}])
@@ -241,8 +273,8 @@ async def test_a_claim_after_its_predetermination_uploads_nothing_twice(
 
 
 async def test_lines_of_a_settled_claim_are_not_taken_for_those_of_the_next(
-    ask, answer_claim, make_claim
-):
+    ask: Any, answer_claim: Any, make_claim: Any
+) -> None:
     """The same drug again in the same visit is charged again."""
     await answer_claim(make_claim())
     again = make_claim(identifier=[{"system": "urn:his:claims", "value": "C-2"}])
@@ -253,8 +285,15 @@ async def test_lines_of_a_settled_claim_are_not_taken_for_those_of_the_next(
 
 
 async def test_a_claim_after_a_cancelled_one_finds_its_lines_again(
-    adapter, store, ask, answer_claim, make_claim, make_task, cancelled
-):
+    *,
+    adapter: FHIRAdapter,
+    store: Any,
+    ask: Any,
+    answer_claim: Any,
+    make_claim: Any,
+    make_task: Any,
+    cancelled: Any,
+) -> None:
     """2208 leaves the lines on the platform."""
     response = await answer_claim(make_claim())
     message, intent, _ = await ask(make_task(f"Claim/{response['id']}"), "create")
@@ -267,8 +306,8 @@ async def test_a_claim_after_a_cancelled_one_finds_its_lines_again(
 
 
 async def test_a_claim_related_to_a_predetermination_is_of_its_visit(
-    ask, answer_claim, make_claim
-):
+    ask: Any, answer_claim: Any, make_claim: Any
+) -> None:
     """Neither names an encounter: the relation says that they belong together."""
     response = await answer_claim(
         make_claim(

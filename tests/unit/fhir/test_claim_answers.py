@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -22,14 +23,17 @@ from gateway.errors import (
     Severity,
     UnreadableError,
 )
+from gateway.fhir.adapter import FHIRAdapter
 from gateway.intents import CallReport, Status
+from gateway.settings import Settings
 
 BASE = "https://fsi-gateway.example/fhir"
 ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 AMOUNT = f"{BASE}/CodeSystem/fsi-amount"
 
 
-def amounts(entries):
+def amounts(entries: Any) -> Any:
+    """Amounts of totals or adjudications by code system and code."""
     return {
         (coding["system"].rsplit("/", 1)[-1], coding["code"]): str(entry["amount"]["value"])
         for entry in entries
@@ -38,7 +42,8 @@ def amounts(entries):
     }
 
 
-def refusal(**changes):
+def refusal(**changes: Any) -> Any:
+    """A problem of the platform; keywords replace members."""
     return Problem(
         **{
             "kind": ProblemKind.BUSINESS,
@@ -51,8 +56,8 @@ def refusal(**changes):
 
 
 async def test_a_settlement_is_answered_with_its_exact_amounts(
-    adapter, ask, make_claim, settled, body, assert_valid
-):
+    *, adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any, assert_valid: Any
+) -> None:
     """Each amount stands under its standard or local code, to the last digit (X-041)."""
     message, intent, _ = await ask(make_claim(), "create")
     answer = adapter.answer(message.kind, message.context, settled(intent))
@@ -83,8 +88,8 @@ async def test_a_settlement_is_answered_with_its_exact_amounts(
 
 
 async def test_an_amount_of_12_50_is_12_50_in_the_text(
-    adapter, ask, make_claim, settled, make_settlement
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, make_settlement: Any
+) -> None:
     """Trailing zeros and precision survive (X-041)."""
     message, intent, _ = await ask(make_claim(), "create")
     settlement = make_settlement(medfee_sumamt="12.50", fund_pay_sumamt="1.15", hifp_pay="1.15")
@@ -96,8 +101,8 @@ async def test_an_amount_of_12_50_is_12_50_in_the_text(
 
 
 async def test_the_ratio_of_the_pool_is_a_value_and_no_amount(
-    adapter, ask, make_claim, settled, body
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """F-015, X-042: in R4 a ratio stands in adjudication.value."""
     message, intent, _ = await ask(make_claim(), "create")
     response = body(adapter.answer(message.kind, message.context, settled(intent)))
@@ -118,8 +123,8 @@ async def test_the_ratio_of_the_pool_is_a_value_and_no_amount(
 
 
 async def test_every_item_has_what_the_platform_said_of_its_line(
-    adapter, ask, make_claim, settled, body
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """The platform's rows are matched by the number that the line was uploaded under."""
     message, intent, _ = await ask(make_claim(), "create")
     response = body(adapter.answer(message.kind, message.context, settled(intent)))
@@ -142,8 +147,8 @@ async def test_every_item_has_what_the_platform_said_of_its_line(
 
 
 async def test_the_numbers_of_the_platform_are_identifiers(
-    adapter, ask, make_claim, settled, body
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """Settlement, visit, message and batch numbers, each under its own system."""
     message, intent, _ = await ask(make_claim(), "create")
     response = body(adapter.answer(message.kind, message.context, settled(intent)))
@@ -164,8 +169,8 @@ async def test_the_numbers_of_the_platform_are_identifiers(
 
 
 async def test_a_predetermination_has_totals_and_no_payment(
-    adapter, ask, make_claim, settled, body, assert_valid
-):
+    *, adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any, assert_valid: Any
+) -> None:
     """Nothing was settled: no setl_id, no payment."""
     message, intent, _ = await ask(make_claim(use="predetermination"), "create")
     answer = adapter.answer(message.kind, message.context, settled(intent))
@@ -183,8 +188,17 @@ async def test_a_predetermination_has_totals_and_no_payment(
     [("fund_pay_sumamt", "20.66"), ("hifp_pay", "20.64"), ("psn_cash_pay", "0.01")],
 )
 async def test_amounts_that_break_an_identity_are_partial_and_unchanged(
-    adapter, ask, make_claim, settled, make_settlement, body, assert_valid, code, other
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    make_claim: Any,
+    settled: Any,
+    make_settlement: Any,
+    body: Any,
+    assert_valid: Any,
+    code: str,
+    other: str,
+) -> None:
     """One fen off: said, noted, and never corrected (end of mapping matrix part 3)."""
     message, intent, _ = await ask(make_claim(), "create")
     settlement = make_settlement(**{code: other})
@@ -201,8 +215,14 @@ async def test_amounts_that_break_an_identity_are_partial_and_unchanged(
 
 
 async def test_the_misspelt_cash_amount_is_read(
-    adapter, ask, make_claim, settled, make_settlement, body
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    make_claim: Any,
+    settled: Any,
+    make_settlement: Any,
+    body: Any,
+) -> None:
     """`pdn_cash_pay` of the 2208 output is psn_cash_pay (F-016)."""
     message, intent, _ = await ask(make_claim(), "create")
     settlement = make_settlement(psn_cash_pay="", pdn_cash_pay="0.00")
@@ -215,13 +235,21 @@ async def test_the_misspelt_cash_amount_is_read(
 
 
 async def test_two_settlements_of_one_claim_are_summed(
-    adapter, ask, make_claim, settled, make_settlement, body
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    make_claim: Any,
+    settled: Any,
+    make_settlement: Any,
+    body: Any,
+) -> None:
     """Two charge batches: 32.00 twice is 64.00, 20.65 twice is 41.30; the balance is the last."""
     message, intent, _ = await ask(make_claim(), "create")
     intent.settlement.values["medfee_sumamt"] = "64.00"
     both = [make_settlement(balc="988.65"), make_settlement(setl_id="S-2", balc="977.30")]
-    response = body(adapter.answer(message.kind, message.context, settled(intent, settlements=both)))
+    response = body(
+        adapter.answer(message.kind, message.context, settled(intent, settlements=both))
+    )
 
     totals = amounts(response["total"])
     assert totals[("adjudication", "submitted")] == "64.00"
@@ -234,8 +262,8 @@ async def test_two_settlements_of_one_claim_are_summed(
 
 
 async def test_an_unknown_outcome_is_queued_without_money(
-    adapter, ask, make_claim, settled, body, assert_valid
-):
+    *, adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any, assert_valid: Any
+) -> None:
     """X-038: no total, no payment, and where to ask later."""
     message, intent, _ = await ask(make_claim(), "create")
     calls = [CallReport(infno="2207", msgid="MSG-7", outcome="unknown")]
@@ -255,8 +283,8 @@ async def test_an_unknown_outcome_is_queued_without_money(
 
 
 async def test_the_later_answer_replaces_the_queued_one(
-    adapter, store, ask, make_claim, settled, body
-):
+    *, adapter: FHIRAdapter, store: Any, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """The same exchange gives the same ids, whenever it is answered."""
     message, intent, _ = await ask(make_claim(), "create")
     queued = body(
@@ -273,8 +301,8 @@ async def test_the_later_answer_replaces_the_queued_one(
 
 
 async def test_a_refusal_of_the_platform_is_an_answer(
-    adapter, ask, make_claim, settled, body, assert_valid
-):
+    *, adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any, assert_valid: Any
+) -> None:
     """X-037: 201, outcome error, the platform's words, the line they are about."""
     message, intent, _ = await ask(make_claim(), "create")
     problem = refusal(place="Claim.item[1].productOrService")
@@ -294,13 +322,17 @@ async def test_a_refusal_of_the_platform_is_an_answer(
 
 
 async def test_what_was_settled_before_a_refusal_is_not_hidden(
-    adapter, ask, make_claim, settled, make_settlement, body
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    make_claim: Any,
+    settled: Any,
+    make_settlement: Any,
+    body: Any,
+) -> None:
     """The first batch settled, the second was refused: outcome partial, with the money."""
     message, intent, _ = await ask(make_claim(), "create")
-    result = settled(
-        intent, Status.REJECTED, problems=[refusal()], settlements=[make_settlement()]
-    )
+    result = settled(intent, Status.REJECTED, problems=[refusal()], settlements=[make_settlement()])
     response = body(adapter.answer(message.kind, message.context, result))
 
     assert response["outcome"] == "partial"
@@ -308,12 +340,12 @@ async def test_what_was_settled_before_a_refusal_is_not_hidden(
     assert response["error"]
 
 
-async def test_an_undone_settlement_cost_nothing(adapter, ask, make_claim, settled, body):
+async def test_an_undone_settlement_cost_nothing(
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """The unknown outcome was reversed: error, no amounts, and leave to submit anew."""
     message, intent, _ = await ask(make_claim(), "create")
-    response = body(
-        adapter.answer(message.kind, message.context, settled(intent, Status.REVERSED))
-    )
+    response = body(adapter.answer(message.kind, message.context, settled(intent, Status.REVERSED)))
 
     assert response["outcome"] == "error"
     assert "未发生任何费用" in response["disposition"]
@@ -321,8 +353,8 @@ async def test_an_undone_settlement_cost_nothing(adapter, ask, make_claim, settl
 
 
 async def test_submit_answers_200_with_the_same_resource(
-    adapter, ask, make_claim, settled, body
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """X-035."""
     message, intent, _ = await ask(make_claim(), "submit")
     answer = adapter.answer(message.kind, message.context, settled(intent))
@@ -332,8 +364,8 @@ async def test_submit_answers_200_with_the_same_resource(
 
 
 async def test_a_check_of_ours_is_an_operation_outcome(
-    adapter, ask, make_claim, settled, body, assert_valid
-):
+    *, adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any, assert_valid: Any
+) -> None:
     """422, both languages, the place, and nothing kept."""
     message, intent, problems = await ask(
         make_claim(total={"value": Decimal("1.00"), "currency": "CNY"}), "create"
@@ -351,7 +383,9 @@ async def test_a_check_of_ours_is_an_operation_outcome(
     assert "sum of the net amounts" in issue["diagnostics"]
 
 
-async def test_nothing_was_sent_means_try_again(adapter, ask, make_claim, settled, body):
+async def test_nothing_was_sent_means_try_again(
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """503, Retry-After, transient (X-055)."""
     message, intent, _ = await ask(make_claim(), "create")
     result = settled(intent, Status.NOT_SENT, retry_after=7)
@@ -373,7 +407,9 @@ async def test_nothing_was_sent_means_try_again(adapter, ask, make_claim, settle
         (RuntimeError("a name that must not appear"), 500, "exception"),
     ],
 )
-def test_each_refusal_has_its_status_and_issue_type(adapter, body, error, status, code):
+def test_each_refusal_has_its_status_and_issue_type(
+    adapter: FHIRAdapter, body: Any, error: Exception, status: int, code: str
+) -> None:
     """Mapping matrix 2.4."""
     answer = adapter.refuse(b"{}", {}, error)
 
@@ -381,7 +417,9 @@ def test_each_refusal_has_its_status_and_issue_type(adapter, body, error, status
     assert b"a name" not in answer.body
 
 
-async def test_a_warning_becomes_a_note(adapter, ask, make_claim, settled, body):
+async def test_a_warning_becomes_a_note(
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
     """A problem that did not stop the claim is told with the answer."""
     message, intent, _ = await ask(make_claim(), "create")
     warning = refusal(severity=Severity.WARNING, zh="参保地与平台返回不一致")
@@ -394,8 +432,8 @@ async def test_a_warning_becomes_a_note(adapter, ask, make_claim, settled, body)
 
 
 async def test_the_certificate_is_not_kept_or_sent_back(
-    adapter, ask, make_claim, settled, store
-):
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, store: Any
+) -> None:
     """The extension is write-only (X-061, F-033)."""
     claim = make_claim()
     claim["insurance"][0]["extension"] = [
@@ -416,8 +454,8 @@ async def test_the_certificate_is_not_kept_or_sent_back(
 
 
 async def test_answers_are_read_by_peers_of_their_own_only(
-    adapter, settings, ask, make_claim, settled, store
-):
+    *, adapter: FHIRAdapter, settings: Settings, ask: Any, make_claim: Any, settled: Any, store: Any
+) -> None:
     """Another sender does not see the claim."""
     message, intent, _ = await ask(make_claim(), "create")
     answer = store.keep(adapter.answer(message.kind, message.context, settled(intent)))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
+from gateway.fhir.adapter import FHIRAdapter
 from gateway.intents import Verb, VisitClass
 
 BASE = "https://fsi-gateway.example/fhir"
 
 
-def places(problems):
+def places(problems: Any) -> Any:
+    """Code and place of every problem."""
     return [(problem.code.value, problem.place) for problem in problems]
 
 
-async def test_a_claim_is_a_settlement_with_its_lines(ask, make_claim):
+async def test_a_claim_is_a_settlement_with_its_lines(ask: Any, make_claim: Any) -> None:
     """Every record of the intent is filled from the element that the mapping matrix names."""
     message, intent, problems = await ask(make_claim(), "create")
 
@@ -43,21 +46,23 @@ async def test_a_claim_is_a_settlement_with_its_lines(ask, make_claim):
     assert first.place("medins_list_codg") == "Claim.item[0].productOrService.coding[0].code"
 
 
-async def test_a_line_with_a_date_only_takes_the_time_at_which_the_visit_began(ask, make_claim):
+async def test_a_line_with_a_date_only_takes_the_time_at_which_the_visit_began(
+    ask: Any, make_claim: Any
+) -> None:
     """Midnight would lie before the visit (mapping matrix 2.2)."""
     _, intent, _ = await ask(make_claim(), "create")
 
     assert intent.charges[0].values["fee_ocur_time"] == "2026-03-02 09:15:00"
 
 
-async def test_a_predetermination_is_never_a_settlement(ask, make_claim):
+async def test_a_predetermination_is_never_a_settlement(ask: Any, make_claim: Any) -> None:
     """Conformance statement X-039."""
     _, intent, problems = await ask(make_claim(use="predetermination"), "create")
 
     assert (intent.verb, problems) == (Verb.PRESETTLE, [])
 
 
-async def test_an_institutional_claim_is_of_an_inpatient(ask, make_claim):
+async def test_an_institutional_claim_is_of_an_inpatient(ask: Any, make_claim: Any) -> None:
     """Mapping matrix 2.1."""
     claim = make_claim(type={"coding": [{"code": "institutional"}]})
 
@@ -66,14 +71,14 @@ async def test_an_institutional_claim_is_of_an_inpatient(ask, make_claim):
     assert intent.visit_class is VisitClass.INPATIENT
 
 
-async def test_a_preauthorization_is_not_served(ask, make_claim):
+async def test_a_preauthorization_is_not_served(ask: Any, make_claim: Any) -> None:
     """Conformance statement X-040."""
     _, _, problems = await ask(make_claim(use="preauthorization"), "create")
 
     assert places(problems) == [("NOT-SUPPORTED", "Claim.use")]
 
 
-async def test_another_currency_is_refused_at_every_place(ask, make_claim):
+async def test_another_currency_is_refused_at_every_place(ask: Any, make_claim: Any) -> None:
     """Conformance statement X-052."""
     claim = make_claim()
     claim["item"][1]["net"]["currency"] = "USD"
@@ -87,7 +92,9 @@ async def test_another_currency_is_refused_at_every_place(ask, make_claim):
     ]
 
 
-async def test_a_net_that_is_not_price_times_quantity_is_refused_at_the_item(ask, make_claim):
+async def test_a_net_that_is_not_price_times_quantity_is_refused_at_the_item(
+    ask: Any, make_claim: Any
+) -> None:
     """2 x 12.50 is 25.00; 25.02 is more than one fen away (X-051)."""
     claim = make_claim(total=None)
     claim["item"][0]["net"]["value"] = Decimal("25.02")
@@ -97,7 +104,7 @@ async def test_a_net_that_is_not_price_times_quantity_is_refused_at_the_item(ask
     assert places(problems) == [("AMOUNT-MISMATCH", "Claim.item[0]")]
 
 
-async def test_one_fen_of_rounding_is_within_the_tolerance(ask, make_claim):
+async def test_one_fen_of_rounding_is_within_the_tolerance(ask: Any, make_claim: Any) -> None:
     """3 x 3.333 is 9.999; 10.00 is a tenth of a fen away."""
     claim = make_claim(total=None)
     claim["item"][0] |= {
@@ -112,7 +119,9 @@ async def test_one_fen_of_rounding_is_within_the_tolerance(ask, make_claim):
     assert intent.settlement.values["medfee_sumamt"] == "17.00"
 
 
-async def test_a_total_that_is_not_the_sum_of_the_lines_is_refused(ask, make_claim):
+async def test_a_total_that_is_not_the_sum_of_the_lines_is_refused(
+    ask: Any, make_claim: Any
+) -> None:
     """25.00 + 7.00 is 32.00 (F-010)."""
     claim = make_claim(total={"value": Decimal("32.01"), "currency": "CNY"})
 
@@ -121,7 +130,7 @@ async def test_a_total_that_is_not_the_sum_of_the_lines_is_refused(ask, make_cla
     assert places(problems) == [("AMOUNT-MISMATCH", "Claim.total")]
 
 
-async def test_details_of_an_item_are_refused(ask, make_claim):
+async def test_details_of_an_item_are_refused(ask: Any, make_claim: Any) -> None:
     """Only leaf lines are taken (mapping matrix 2.2)."""
     claim = make_claim()
     claim["item"][1]["detail"] = [{"sequence": 1, "productOrService": {"text": "部分"}}]
@@ -131,7 +140,7 @@ async def test_details_of_an_item_are_refused(ask, make_claim):
     assert places(problems) == [("NOT-SUPPORTED", "Claim.item[1].detail")]
 
 
-async def test_everything_wrong_is_said_at_once(ask, make_claim):
+async def test_everything_wrong_is_said_at_once(ask: Any, make_claim: Any) -> None:
     """One round trip is enough to correct a claim."""
     claim = make_claim(status="draft")
     claim["item"][1]["sequence"] = 1
@@ -146,7 +155,7 @@ async def test_everything_wrong_is_said_at_once(ask, make_claim):
     ]
 
 
-async def test_an_encounter_that_cannot_be_found_is_not_guessed(ask, make_claim):
+async def test_an_encounter_that_cannot_be_found_is_not_guessed(ask: Any, make_claim: Any) -> None:
     """A claim that names an unknown Encounter must not open a visit of its own."""
     extension = {
         "url": f"{BASE}/StructureDefinition/encounter",
@@ -158,7 +167,9 @@ async def test_an_encounter_that_cannot_be_found_is_not_guessed(ask, make_claim)
     assert places(problems) == [("VISIT-UNKNOWN", "Claim.extension[0].valueReference")]
 
 
-async def test_a_claim_without_an_encounter_is_a_visit_of_its_own(ask, make_claim):
+async def test_a_claim_without_an_encounter_is_a_visit_of_its_own(
+    ask: Any, make_claim: Any
+) -> None:
     """The claim number is the visit number then."""
     _, intent, problems = await ask(make_claim(extension=None), "create")
 
@@ -166,7 +177,7 @@ async def test_a_claim_without_an_encounter_is_a_visit_of_its_own(ask, make_clai
     assert intent.visit.values["ipt_otp_no"] == "C-1"
 
 
-async def test_a_claim_about_nobody_is_refused(ask, make_claim):
+async def test_a_claim_about_nobody_is_refused(ask: Any, make_claim: Any) -> None:
     """A patient on another server says nothing about who is meant."""
     claim = make_claim(extension=None, contained=None, patient={"reference": "Patient/1"})
 
@@ -175,7 +186,7 @@ async def test_a_claim_about_nobody_is_refused(ask, make_claim):
     assert places(problems) == [("FIELD-REQUIRED", "Claim.patient")]
 
 
-async def test_a_bundle_gives_places_in_the_bundle(ask, make_claim):
+async def test_a_bundle_gives_places_in_the_bundle(ask: Any, make_claim: Any) -> None:
     """The Claim comes first; its patient is another entry."""
     claim = make_claim(contained=None, patient={"reference": "urn:uuid:1"})
     patient = make_claim()["contained"][0]
@@ -194,7 +205,9 @@ async def test_a_bundle_gives_places_in_the_bundle(ask, make_claim):
     assert intent.charges[1].place("cnt") == "Bundle.entry[0].resource.item[1].quantity.value"
 
 
-async def test_the_certificate_extension_names_what_the_person_presents(ask, make_claim):
+async def test_the_certificate_extension_names_what_the_person_presents(
+    ask: Any, make_claim: Any
+) -> None:
     """Type, number and card serial number of the extension come before the identifiers."""
     claim = make_claim()
     claim["insurance"][0]["extension"] = [
@@ -218,7 +231,9 @@ async def test_the_certificate_extension_names_what_the_person_presents(ask, mak
     )
 
 
-async def test_two_vouchers_make_no_difference_and_are_kept_nowhere(adapter, ask, make_claim):
+async def test_two_vouchers_make_no_difference_and_are_kept_nowhere(
+    adapter: FHIRAdapter, ask: Any, make_claim: Any
+) -> None:
     """The token is not in the fingerprint, the context or the bytes for the journal (F-033)."""
     prints, contexts = set(), []
     for token in ("TOKEN-AAAA", "TOKEN-BBBB"):
@@ -241,7 +256,7 @@ async def test_two_vouchers_make_no_difference_and_are_kept_nowhere(adapter, ask
     assert not any("TOKEN" in context or "mdtrt-cert" in context for context in contexts)
 
 
-async def test_other_content_has_another_fingerprint(ask, make_claim):
+async def test_other_content_has_another_fingerprint(ask: Any, make_claim: Any) -> None:
     """What 409 depends on."""
     one, _, _ = await ask(make_claim(), "create")
     two, _, _ = await ask(make_claim(created="2026-03-03"), "create")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -25,10 +26,12 @@ SUSPENDED = Record({"insutype": "390", "psn_insu_stas": "2", "insuplc_admdvs": "
 
 
 @pytest.fixture
-def answered(adapter, ask, make_request, body, assert_valid):
+def answered(adapter: Any, ask: Any, make_request: Any, body: Any, assert_valid: Any) -> Any:
     """The answer to a request after the platform gave these rows."""
 
-    async def run(rows, status=Status.DONE, purpose="validation", **parts):
+    async def run(
+        rows: Any, status: Any = Status.DONE, purpose: Any = "validation", **parts: Any
+    ) -> Any:
         message, intent, problems = await ask(make_request(purpose=[purpose]), "create")
         assert problems == []
         result = Result(status=status, intent=intent, insurances=rows, **parts)
@@ -48,14 +51,16 @@ def answered(adapter, ask, make_request, body, assert_valid):
         (["validation", "benefits"], Verb.ENTITLE),
     ],
 )
-async def test_the_purpose_says_what_is_asked(ask, make_request, purpose, verb):
+async def test_the_purpose_says_what_is_asked(
+    ask: Any, make_request: Any, purpose: list[str], verb: Verb
+) -> None:
     """1101, or 1101 and 2001 (mapping matrix 2.1)."""
     _, intent, problems = await ask(make_request(purpose=purpose), "create")
 
     assert (intent.verb, problems) == (verb, [])
 
 
-async def test_auth_requirements_are_not_served(ask, make_request):
+async def test_auth_requirements_are_not_served(ask: Any, make_request: Any) -> None:
     """Nothing is answered that cannot be known."""
     request = make_request(purpose=["validation", "auth-requirements"])
 
@@ -64,7 +69,7 @@ async def test_auth_requirements_are_not_served(ask, make_request):
     assert [p.place for p in problems] == ["CoverageEligibilityRequest.purpose[1]"]
 
 
-async def test_a_row_of_the_platform_is_a_coverage_in_force(answered):
+async def test_a_row_of_the_platform_is_a_coverage_in_force(answered: Any) -> None:
     """inforce, period, type, region, and the balance of the account (X-044)."""
     answer, response = await answered([EMPLOYEE])
 
@@ -85,7 +90,7 @@ async def test_a_row_of_the_platform_is_a_coverage_in_force(answered):
     assert coverage["subscriberId"] == "43010000000000000001"
 
 
-async def test_a_suspended_person_is_not_in_force(answered):
+async def test_a_suspended_person_is_not_in_force(answered: Any) -> None:
     """T-034: psn_insu_stas 2."""
     _, response = await answered([SUSPENDED])
 
@@ -93,7 +98,7 @@ async def test_a_suspended_person_is_not_in_force(answered):
     assert "no active insurance" in response["disposition"]
 
 
-async def test_no_row_is_an_error(answered):
+async def test_no_row_is_an_error(answered: Any) -> None:
     """End of mapping matrix part 3."""
     _, response = await answered([])
 
@@ -101,13 +106,11 @@ async def test_no_row_is_an_error(answered):
     assert response["error"][0]["code"]["coding"][0]["code"] == "COVERAGE-NONE"
 
 
-async def test_benefits_are_items_of_the_insurance(answered):
+async def test_benefits_are_items_of_the_insurance(answered: Any) -> None:
     """A benefit that is not enjoyed is excluded, with the platform's reason."""
     rows = [
         Record({"fund_pay_type": "310100", "trt_enjymnt_flag": "1", "trt_chk_type": "1"}),
-        Record(
-            {"fund_pay_type": "310200", "trt_enjymnt_flag": "0", "trt_chk_rslt": "等待期内"}
-        ),
+        Record({"fund_pay_type": "310200", "trt_enjymnt_flag": "0", "trt_chk_rslt": "等待期内"}),
     ]
     _, response = await answered([EMPLOYEE], purpose="benefits", entitlements=rows)
 
@@ -116,7 +119,7 @@ async def test_benefits_are_items_of_the_insurance(answered):
     assert excluded["description"] == "等待期内"
 
 
-async def test_a_refusal_is_an_answer_with_outcome_error(answered):
+async def test_a_refusal_is_an_answer_with_outcome_error(answered: Any) -> None:
     """The platform's words, as for a claim."""
     problem = Problem(
         kind=ProblemKind.BUSINESS, code=ProblemCode.FSI_REJECT, zh="查无此人", en="refused"
@@ -127,7 +130,7 @@ async def test_a_refusal_is_an_answer_with_outcome_error(answered):
     assert response["disposition"] == "查无此人"
 
 
-async def test_no_answer_of_the_platform_may_be_asked_again(answered):
+async def test_no_answer_of_the_platform_may_be_asked_again(answered: Any) -> None:
     """A query changed nothing: nobody has to wait for its outcome."""
     answer, response = await answered([], Status.UNKNOWN)
 

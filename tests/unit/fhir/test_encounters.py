@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.errors import DuplicateError, Problem, ProblemCode, ProblemKind, UnsupportedError
+from gateway.fhir.adapter import FHIRAdapter
 from gateway.intents import Status, Verb, VisitClass
 
 BASE = "https://fsi-gateway.example/fhir"
 
 
 @pytest.fixture
-def keep(adapter, store, ask, settled, body):
+def keep(adapter: Any, store: Any, ask: Any, settled: Any, body: Any) -> Any:
     """Ask, answer as done, keep the answer: gives the Encounter that was answered."""
 
-    async def run(resource, interaction="create", **meta):
+    async def run(resource: Any, interaction: Any = "create", **meta: Any) -> Any:
         message, intent, problems = await ask(resource, interaction, **meta)
         assert problems == []
         return intent, body(
@@ -36,8 +39,8 @@ def keep(adapter, store, ask, settled, body):
     ],
 )
 async def test_the_class_says_whether_a_new_encounter_registers_or_admits(
-    ask, make_encounter, code, verb, visit_class
-):
+    ask: Any, make_encounter: Any, code: str, verb: Verb, visit_class: VisitClass
+) -> None:
     """Mapping matrix 2.1."""
     _, intent, problems = await ask(make_encounter(class_={"code": code}), "create")
 
@@ -48,7 +51,7 @@ async def test_the_class_says_whether_a_new_encounter_registers_or_admits(
     assert intent.diagnoses[0].values["diag_code"] == "J06.900"
 
 
-async def test_an_emergency_has_its_kind_of_visit(ask, make_encounter):
+async def test_an_emergency_has_its_kind_of_visit(ask: Any, make_encounter: Any) -> None:
     """med_type 13 is emergency in the national dictionary; others are the profile's business."""
     _, emergency, _ = await ask(make_encounter(class_={"code": "EMER"}), "create")
     _, plain, _ = await ask(make_encounter(), "create")
@@ -57,14 +60,14 @@ async def test_an_emergency_has_its_kind_of_visit(ask, make_encounter):
     assert "med_type" not in plain.visit.values
 
 
-async def test_a_class_without_counterpart_is_refused(ask, make_encounter):
+async def test_a_class_without_counterpart_is_refused(ask: Any, make_encounter: Any) -> None:
     """A home visit is neither registered nor admitted."""
     _, _, problems = await ask(make_encounter(class_={"code": "HH"}), "create")
 
     assert [(p.code.value, p.place) for p in problems] == [("FIELD-VALUE", "Encounter.class.code")]
 
 
-async def test_an_encounter_needs_the_number_of_the_visit(ask, make_encounter):
+async def test_an_encounter_needs_the_number_of_the_visit(ask: Any, make_encounter: Any) -> None:
     """T-035."""
     _, _, problems = await ask(make_encounter(identifier=None), "create")
 
@@ -72,8 +75,14 @@ async def test_an_encounter_needs_the_number_of_the_visit(ask, make_encounter):
 
 
 async def test_the_answer_is_the_encounter_with_the_number_of_the_platform(
-    adapter, ask, make_encounter, settled, body, assert_valid
-):
+    *,
+    adapter: FHIRAdapter,
+    ask: Any,
+    make_encounter: Any,
+    settled: Any,
+    body: Any,
+    assert_valid: Any,
+) -> None:
     """201 with the echo; mdtrt_id is one of its identifiers now."""
     message, intent, _ = await ask(make_encounter(), "create")
     answer = adapter.answer(message.kind, message.context, settled(intent))
@@ -91,7 +100,9 @@ async def test_the_answer_is_the_encounter_with_the_number_of_the_platform(
     )
 
 
-async def test_a_visit_goes_from_admission_to_discharge_and_back(keep, make_encounter):
+async def test_a_visit_goes_from_admission_to_discharge_and_back(
+    keep: Any, make_encounter: Any
+) -> None:
     """2401, 2403, 2402, 2405, each an update of the same Encounter (T-006, T-007)."""
     encounter = make_encounter(class_={"code": "IMP"})
     verbs, versions = [], []
@@ -112,10 +123,10 @@ async def test_a_visit_goes_from_admission_to_discharge_and_back(keep, make_enco
     assert versions == ["1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize(
-    ("code", "verb"), [("AMB", Verb.UNREGISTER), ("IMP", Verb.UNADMIT)]
-)
-async def test_a_cancelled_encounter_takes_the_opening_back(keep, make_encounter, code, verb):
+@pytest.mark.parametrize(("code", "verb"), [("AMB", Verb.UNREGISTER), ("IMP", Verb.UNADMIT)])
+async def test_a_cancelled_encounter_takes_the_opening_back(
+    keep: Any, make_encounter: Any, code: str, verb: Verb
+) -> None:
     """2202 of an outpatient, 2404 of an inpatient."""
     encounter = make_encounter(class_={"code": code})
     _, echo = await keep(encounter)
@@ -126,7 +137,7 @@ async def test_a_cancelled_encounter_takes_the_opening_back(keep, make_encounter
     assert (intent.verb, echo["status"]) == (verb, "cancelled")
 
 
-async def test_a_planned_visit_is_kept_and_nothing_is_sent(keep, make_encounter):
+async def test_a_planned_visit_is_kept_and_nothing_is_sent(keep: Any, make_encounter: Any) -> None:
     """It is opened when it begins."""
     encounter = make_encounter(status="planned")
     intent, echo = await keep(encounter)
@@ -138,16 +149,18 @@ async def test_a_planned_visit_is_kept_and_nothing_is_sent(keep, make_encounter)
 
 
 @pytest.mark.parametrize(("code", "status"), [("IMP", "finished"), ("AMB", "cancelled")])
-async def test_a_stay_cannot_begin_with_its_end(ask, make_encounter, code, status):
+async def test_a_stay_cannot_begin_with_its_end(
+    ask: Any, make_encounter: Any, code: str, status: int
+) -> None:
     """There is nothing to discharge or to cancel yet."""
-    _, _, problems = await ask(
-        make_encounter(class_={"code": code}, status=status), "create"
-    )
+    _, _, problems = await ask(make_encounter(class_={"code": code}, status=status), "create")
 
     assert "Encounter.status" in [p.place for p in problems]
 
 
-async def test_the_same_encounter_again_has_the_same_key(ask, keep, make_encounter):
+async def test_the_same_encounter_again_has_the_same_key(
+    ask: Any, keep: Any, make_encounter: Any
+) -> None:
     """A retry is recognised before and after the first answer was kept."""
     before, _, _ = await ask(make_encounter(), "create")
     await keep(make_encounter())
@@ -156,7 +169,7 @@ async def test_the_same_encounter_again_has_the_same_key(ask, keep, make_encount
     assert (before.control_id, before.fingerprint) == (after.control_id, after.fingerprint)
 
 
-async def test_a_change_back_is_a_new_change(ask, keep, make_encounter):
+async def test_a_change_back_is_a_new_change(ask: Any, keep: Any, make_encounter: Any) -> None:
     """First A, then B, then A again: the third is no repetition of the first."""
     encounter = make_encounter()
     _, echo = await keep(encounter)
@@ -173,8 +186,8 @@ async def test_a_change_back_is_a_new_change(ask, keep, make_encounter):
 
 
 async def test_other_content_under_the_number_of_an_open_visit_is_a_conflict(
-    ask, keep, make_encounter
-):
+    ask: Any, keep: Any, make_encounter: Any
+) -> None:
     """A change of a visit is an update, not a second creation (409)."""
     await keep(make_encounter())
 
@@ -183,15 +196,15 @@ async def test_other_content_under_the_number_of_an_open_visit_is_a_conflict(
     assert caught.value.problems[0].place == "Encounter.identifier[0]"
 
 
-async def test_an_id_is_given_by_the_gateway(ask, make_encounter):
+async def test_an_id_is_given_by_the_gateway(ask: Any, make_encounter: Any) -> None:
     """X-008: an update of what was never created here is 405."""
     with pytest.raises(UnsupportedError):
         await ask({**make_encounter(), "id": "mine"}, "update", id="mine")
 
 
 async def test_a_refused_encounter_is_an_operation_outcome(
-    adapter, ask, make_encounter, settled, body
-):
+    adapter: FHIRAdapter, ask: Any, make_encounter: Any, settled: Any, body: Any
+) -> None:
     """Mapping matrix 2.4: 422, business-rule, the platform's words."""
     message, intent, _ = await ask(make_encounter(), "create")
     problem = Problem(
@@ -207,8 +220,8 @@ async def test_a_refused_encounter_is_an_operation_outcome(
 
 
 async def test_an_admission_of_unknown_outcome_says_where_to_ask(
-    adapter, store, ask, make_encounter, settled
-):
+    adapter: FHIRAdapter, store: Any, ask: Any, make_encounter: Any, settled: Any
+) -> None:
     """202; later the same Encounter without the tag."""
     message, intent, _ = await ask(make_encounter(class_={"code": "IMP"}), "create")
     waiting = store.keep(
@@ -226,8 +239,8 @@ async def test_an_admission_of_unknown_outcome_says_where_to_ask(
 
 
 async def test_an_admission_that_was_undone_can_be_made_again(
-    adapter, store, ask, make_encounter, settled
-):
+    adapter: FHIRAdapter, store: Any, ask: Any, make_encounter: Any, settled: Any
+) -> None:
     """The platform reversed it: the Encounter is cancelled and its number free again."""
     message, intent, _ = await ask(make_encounter(class_={"code": "IMP"}), "create")
     answer = store.keep(

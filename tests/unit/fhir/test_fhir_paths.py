@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,8 @@ CLAIM = {
 }
 
 
-def found(path, claim=CLAIM, library=None):
+def found(path: Any, claim: Any = CLAIM, library: Any = None) -> Any:
+    """What a path finds in a claim."""
     return PATHS.value(path)(root_node(claim, "Claim", library or Library()))
 
 
@@ -77,12 +79,12 @@ def found(path, claim=CLAIM, library=None):
         ("item", None),
     ],
 )
-def test_a_path_finds_the_first_value_and_its_place(path, expected):
+def test_a_path_finds_the_first_value_and_its_place(path: str, expected: Any) -> None:
     """Element, entry, filter, choice, extension, reference and sequence steps."""
     assert found(path) == expected
 
 
-def test_a_block_repeats_over_every_entry_and_sees_the_resource():
+def test_a_block_repeats_over_every_entry_and_sees_the_resource() -> None:
     """`each item` gives the items; `%resource` leads back to the claim."""
     nodes = PATHS.each("item")(root_node(CLAIM, "Claim", Library()))
 
@@ -90,7 +92,7 @@ def test_a_block_repeats_over_every_entry_and_sees_the_resource():
     assert PATHS.value("%resource.created")(nodes[1]) == ("2026-03-02", "Claim.created")
 
 
-def test_an_entry_of_the_bundle_is_found_by_its_full_url():
+def test_an_entry_of_the_bundle_is_found_by_its_full_url() -> None:
     """The place is that of the entry."""
     library = Library()
     patient = {"resourceType": "Patient", "id": "1", "identifier": [{"value": "A"}]}
@@ -103,7 +105,7 @@ def test_an_entry_of_the_bundle_is_found_by_its_full_url():
     )
 
 
-def test_a_resource_from_elsewhere_keeps_the_place_of_the_reference():
+def test_a_resource_from_elsewhere_keeps_the_place_of_the_reference() -> None:
     """What this gateway answered before is no part of the sender's message."""
     library = Library()
     library.give({"Encounter/e": {"resourceType": "Encounter", "identifier": [{"value": "V"}]}})
@@ -118,7 +120,7 @@ def test_a_resource_from_elsewhere_keeps_the_place_of_the_reference():
     )
 
 
-def test_references_in_a_circle_come_to_an_end():
+def test_references_in_a_circle_come_to_an_end() -> None:
     """A path has as many steps as it was written with."""
     claim = {
         "resourceType": "Claim",
@@ -138,7 +140,7 @@ def test_references_in_a_circle_come_to_an_end():
         ({"family": "㐂", "given": ["龘𠮷"]}, "㐂龘𠮷"),
     ],
 )
-def test_a_chinese_name_is_joined_without_a_blank(name, expected):
+def test_a_chinese_name_is_joined_without_a_blank(name: Any, expected: Any) -> None:
     """Mapping matrix 1.1; rare characters outside the first plane too."""
     claim = {"resourceType": "Claim", "contained": [{"id": "p", "name": [name]}]}
     claim["patient"] = {"reference": "#p"}
@@ -165,7 +167,7 @@ def test_a_chinese_name_is_joined_without_a_blank(name, expected):
         "a[99999]",
     ],
 )
-def test_a_bad_path_is_refused_when_the_map_is_compiled(path):
+def test_a_bad_path_is_refused_when_the_map_is_compiled(path: str) -> None:
     """ValueError, which the compiler turns into file, line and reason."""
     with pytest.raises(ValueError, match=r"\S"):
         PATHS.value(path)

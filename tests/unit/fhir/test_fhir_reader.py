@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,7 +23,8 @@ CREATE_TASK = {"interaction": "create", "type": "Task"}
 TASK = '{"resourceType":"Task","status":"requested","intent":"order"%s}'
 
 
-def complaint(text, meta=CREATE_TASK):
+def complaint(text: Any, meta: Any = CREATE_TASK) -> Any:
+    """Code and place of the only problem of a text."""
     with pytest.raises(MessageError) as caught:
         READER.read(text.encode() if isinstance(text, str) else text, meta)
     (problem,) = caught.value.problems
@@ -45,12 +48,12 @@ def complaint(text, meta=CREATE_TASK):
         '<Task xmlns="http://hl7.org/fhir"/>',
     ],
 )
-def test_what_is_not_a_json_object_is_unreadable(text):
+def test_what_is_not_a_json_object_is_unreadable(text: str | bytes) -> None:
     """X-003; NaN, lone surrogates and bytes that are not UTF-8 are not JSON either."""
     assert complaint(text)[0] == "READ-SYNTAX"
 
 
-def test_a_member_that_appears_twice_is_refused():
+def test_a_member_that_appears_twice_is_refused() -> None:
     """Nobody guesses which of two values was meant; at any depth."""
     assert complaint(TASK % ',"status":"draft"')[0] == "READ-SYNTAX"
     text = '{"resourceType":"Task","status":"requested","intent":"order","code":{"text":"a","text":"b"}}'
@@ -59,20 +62,20 @@ def test_a_member_that_appears_twice_is_refused():
     assert "text" in caught.value.problems[0].en
 
 
-def test_colons_quotes_and_escapes_in_strings_are_no_members():
+def test_colons_quotes_and_escapes_in_strings_are_no_members() -> None:
     """The count of members is taken outside of strings."""
     text = TASK % ',"description":"a\\":{\\"b\\":[1,2]}:\\\\"'
 
     assert READER.read(text.encode(), CREATE_TASK).type_name == "Task"
 
 
-def test_a_body_that_is_too_deep_is_refused():
+def test_a_body_that_is_too_deep_is_refused() -> None:
     """Twelve levels are allowed here; a hundred thousand do not bring the process down."""
     assert complaint('{"a":' * 13 + "1" + "}" * 13)[0] == "READ-LIMIT"
     assert complaint("[" * 100_000)[0] == "READ-LIMIT"
 
 
-def test_a_body_of_too_many_values_is_refused_before_it_is_built():
+def test_a_body_of_too_many_values_is_refused_before_it_is_built() -> None:
     """Three million empty lists would take hundreds of megabytes; the refusal takes the text."""
     raw = b'{"a":[' + b"[]," * 3_000_000 + b"[]]}"
     tracemalloc.start()
@@ -84,19 +87,19 @@ def test_a_body_of_too_many_values_is_refused_before_it_is_built():
     assert peak < 4 * len(raw)
 
 
-def test_an_endless_string_is_scanned_once():
+def test_an_endless_string_is_scanned_once() -> None:
     """Ten million escaped quotes and no end: linear, not quadratic."""
     with pytest.raises(UnreadableError):
         decode(b'{"a":"' + b'\\"' * 5_000_000, max_depth=12)
 
 
 @pytest.mark.parametrize("number", ["1e400", "1e-400", "9" * 31, "0." + "1" * 31])
-def test_a_number_out_of_range_is_refused(number):
+def test_a_number_out_of_range_is_refused(number: str) -> None:
     """No arithmetic on a number that a text of eight characters makes endless."""
-    assert complaint('{"a":%s}' % number)[0] == "READ-LIMIT"
+    assert complaint(f'{{"a":{number}}}')[0] == "READ-LIMIT"
 
 
-def test_every_digit_of_a_number_is_kept():
+def test_every_digit_of_a_number_is_kept() -> None:
     """12.50 is read as 12.50 and written as 12.50."""
     text = b'{"a":12.50,"b":0.10,"c":1e2,"d":7}'
 
@@ -125,23 +128,26 @@ def test_every_digit_of_a_number_is_kept():
             ("READ-SYNTAX", "Task.input[0].value"),
         ),
         (',"input":[{"type":{"text":"a"}}]', ("FIELD-REQUIRED", "Task.input[0].value")),
-        (',"contained":[{"resourceType":"Nothing"}]', ("READ-SYNTAX", "Task.contained[0].resourceType")),
+        (
+            ',"contained":[{"resourceType":"Nothing"}]',
+            ("READ-SYNTAX", "Task.contained[0].resourceType"),
+        ),
         (',"_status":"x"', ("READ-SYNTAX", "Task.status")),
     ],
 )
-def test_a_wrong_shape_is_said_with_its_place(more, expected):
+def test_a_wrong_shape_is_said_with_its_place(more: str, expected: Any) -> None:
     """Unknown elements, cardinality, types, choices and required bindings (R4 shapes)."""
     assert complaint(TASK % more) == expected
 
 
-def test_required_bindings_are_held():
+def test_required_bindings_are_held() -> None:
     """The models of fhir.resources let any status pass; R4 does not."""
     text = '{"resourceType":"Task","status":"nonsense","intent":"order"}'
 
     assert complaint(text) == ("FIELD-VALUE", "Task.status")
 
 
-def test_a_value_never_stands_in_a_problem():
+def test_a_value_never_stands_in_a_problem() -> None:
     """A name in the wrong place stays out of the text."""
     text = TASK % ',"priority":"秘密","authoredOn":"秘密","秘密":1'
     with pytest.raises(UnreadableError) as caught:
@@ -151,30 +157,28 @@ def test_a_value_never_stands_in_a_problem():
     assert "秘密" not in str([(p.zh, p.en, p.place, p.detail) for p in caught.value.problems])
 
 
-def test_a_resource_of_another_type_is_refused():
+def test_a_resource_of_another_type_is_refused() -> None:
     """X-003: the type in the path is the type of the body."""
     text = '{"resourceType":"Basic","code":{"text":"a"}}'
 
     assert complaint(text) == ("READ-SYNTAX", "Basic")
 
 
-def test_a_type_that_is_not_created_here_is_unsupported():
+def test_a_type_that_is_not_created_here_is_unsupported() -> None:
     """Only four types can be created."""
     with pytest.raises(UnsupportedError):
         READER.read(b'{"resourceType":"Patient"}', {})
 
 
-def test_an_update_under_another_id_is_refused():
+def test_an_update_under_another_id_is_refused() -> None:
     """X-007."""
-    text = (
-        '{"resourceType":"Encounter","id":"a","status":"planned","class":{"code":"AMB"}}'
-    )
+    text = '{"resourceType":"Encounter","id":"a","status":"planned","class":{"code":"AMB"}}'
     meta = {"interaction": "update", "type": "Encounter", "id": "b"}
 
     assert complaint(text, meta) == ("FIELD-VALUE", "Encounter.id")
 
 
-def test_more_items_than_the_limit_are_refused(make_claim):
+def test_more_items_than_the_limit_are_refused(make_claim: Any) -> None:
     """Three items are allowed here."""
     claim = make_claim()
     claim["item"] = claim["item"] * 2
@@ -186,7 +190,7 @@ def test_more_items_than_the_limit_are_refused(make_claim):
     )
 
 
-def test_an_empty_bundle_has_no_claim():
+def test_an_empty_bundle_has_no_claim() -> None:
     """$submit needs the Claim first."""
     text = '{"resourceType":"Bundle","type":"collection"}'
 
@@ -196,7 +200,7 @@ def test_an_empty_bundle_has_no_claim():
     )
 
 
-def test_an_unknown_type_name_has_no_shape():
+def test_an_unknown_type_name_has_no_shape() -> None:
     """Names that are no FHIR type are looked up nowhere else."""
     shapes = Shapes("R4B")
 
@@ -207,34 +211,32 @@ def test_an_unknown_type_name_has_no_shape():
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_bytes_are_read_or_refused(raw):
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     """Parse, or raise our one error."""
-    try:
+    with suppress(MessageError):
         READER.read(raw, CREATE_TASK)
-    except MessageError as error:
-        assert error.problems
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.decimals(allow_nan=False),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(
-            ["resourceType", "status", "item", "_status", "contained", "extension", "code", "x"]
-        ),
-        inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["resourceType", "status", "item", "_status", "contained", "extension", "code", "x"]
+            ),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
 
 
 @given(JSON)
-def test_any_json_in_place_of_any_element_is_read_or_refused(value):
+def test_any_json_in_place_of_any_element_is_read_or_refused(value: Any) -> None:
     """The walk over a stranger's tree ends in problems and never in a crash."""
     tree = {"resourceType": "Task", "status": value, "code": value, "contained": [value]}
     raw = json.dumps(tree, default=str).encode()
-    try:
+    with suppress(MessageError):
         READER.read(raw, CREATE_TASK)
-    except MessageError as error:
-        assert error.problems
