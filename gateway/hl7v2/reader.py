@@ -102,7 +102,8 @@ def piece(raw: str, delimiters: Delimiters, component: int, subcomponent: int) -
 def read_delimiters(text: str) -> Delimiters:
     """The delimiters in force, from the first characters of the message.
 
-    Fewer than four encoding characters are tolerated: what is not declared is not in use.
+    Two of the four encoding characters, those of component and repetition, have to be there; of
+    the others, what is not declared is not in use.
 
     Raises:
         UnreadableError: the text does not begin with MSH, or a delimiter cannot be one.
@@ -113,7 +114,7 @@ def read_delimiters(text: str) -> Delimiters:
     encoding = re.split(r"[\r\n]", text[4:16].partition(field)[0], maxsplit=1)[0]
     marks = field + encoding
     if (
-        not 1 <= len(encoding) <= 5
+        not 2 <= len(encoding) <= 5
         or len(set(marks)) != len(marks)
         or any(mark.isalnum() or mark.isspace() or not mark.isprintable() for mark in marks)
     ):

@@ -107,6 +107,9 @@ def _whole_way(raw: bytes) -> None:
 @example(b"")
 @example(b"MSH|^~\\&")
 @example(b"MSH|^~\\&|" + b"|" * 40)
+@example(SEED.replace(b"^~\\&|HIS", b"^|HIS"))
+@example(SEED.replace(b"^~\\&|HIS", b"^~|HIS"))
+@example(SEED.replace(b"^~\\&|HIS", b"^~&|HIS"))
 @settings(deadline=None)
 def test_any_bytes_are_a_message_or_a_message_error(raw: bytes) -> None:
     """No other exception, whatever comes."""

@@ -25,7 +25,7 @@ def test_delimiters_come_from_the_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "head", ["MSA|1", "MSH", "MSH|", "MSHA^~\\&", "MSH||", "MSH|^^~\\&|", "\vMSH|^~\\&|"]
+    "head", ["MSA|1", "MSH", "MSH|", "MSHA^~\\&", "MSH||", "MSH|^|", "MSH|^^~\\&|", "\vMSH|^~\\&|"]
 )
 def test_what_has_no_proper_header_is_unreadable(head: str) -> None:
     """A message begins with MSH and different delimiters that are no letters."""
@@ -150,3 +150,11 @@ def test_too_many_repetitions_are_refused(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UnreadableError) as caught:
         read_document("MSH|^~\\&|\rPID|1||a~b~c~d~e\r")
     assert caught.value.problems[0].place == "PID[1]"
+
+
+def test_delimiters_that_are_not_declared_are_not_in_use() -> None:
+    """Some systems leave the escape character or more of MSH-2 out."""
+    document = read_document("MSH|^~|HIS\rPID|1||a&b\\F\\^c~d\r")
+    person = document.segments[1]
+    assert person.get(3) == "a&b\\F\\"
+    assert (person.get(3, 2), len(person.repetitions(3))) == ("c", 2)
