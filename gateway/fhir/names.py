@@ -1,8 +1,8 @@
 """Names of things: identifier systems, code systems and extensions under one canonical base.
 
-Which exist and what they hold is written in docs/reference/fhir.md (mapping matrix 2.6). The base
-is a setting, so that an institution can mint its own. In paths and in code they are written short:
-`id/psn-no` is an identifier system, `code/med-type` a code system.
+Which exist and what they hold is mapping matrix 2.6. The base is a setting, so that an institution
+can mint its own. In paths and in code they are written short: `id/psn-no` is an identifier system,
+`code/med-type` a code system.
 """
 
 from __future__ import annotations

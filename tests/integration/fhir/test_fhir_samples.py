@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def test_every_sample_is_of_right_shape(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 async def test_every_sample_gets_a_well_formed_answer(ask: Any, path: Path) -> None:
     """A resource of ours, or an OperationOutcome that says where; never an error of ours."""
-    raw = path.read_bytes()
+    raw = await asyncio.to_thread(path.read_bytes)
     name = decode_own(raw)["resourceType"]
     reply = await ask("POST", f"/{name}", raw)
 
