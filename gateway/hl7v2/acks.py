@@ -51,8 +51,6 @@ MAX_DETAIL = 2048
 MAX_MSA_TEXT = 80
 """Characters of MSA-3."""
 
-ACCEPTED = ("0", "Message accepted")
-
 TABLE_0357 = {
     ProblemKind.STRUCTURE: ("100", "Segment sequence error"),
     ProblemKind.REQUIRED: ("101", "Required field missing"),

@@ -37,9 +37,6 @@ from mappings.messages import MapSet
 
 MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
 CONTENT_TYPE = "application/hl7-v2"
-IGNORED = "ignored"
-"""`Message.kind` ends with this when the event is on the peer's ignore list."""
-
 _ECHOED = ("QPD", "PRD", "PID", "GT1")
 _PRE_ADMISSION = "P"
 
@@ -75,7 +72,8 @@ class HL7Adapter:
         document = read_document(text, codec=codec, line_feeds=dialect.accept_line_feeds)
         header = header_of(document, document.segments[0].field(18))
         events.check_header(header, dialect.processing_ids)
-        kind = self._kind(header, peer)
+        ignored = header.kind in dialect.ignored_events
+        kind = header.kind if ignored else self._kind(header, peer)
         masked = mask_tokens(text, self._token_types)
         return Message(
             protocol=self.protocol,
@@ -87,6 +85,7 @@ class HL7Adapter:
             context={
                 "peer": peer.name,
                 "key_place": "MSH[1]-10",
+                "ignored": ignored,
                 "header": msgspec.to_builtins(header),
                 "echo": _echoed(masked, dialect) if kind[:3] in {"QBP", "RQI"} else {},
             },
@@ -101,7 +100,7 @@ class HL7Adapter:
         Raises:
             MessageError: the message lacks what every intent of its kind needs.
         """
-        if message.kind.endswith(IGNORED):
+        if message.context["ignored"]:
             return Intent(verb=Verb.IGNORE, place="MSH[1]-9"), []
         document: Document = message.document
         structure = events.check_segments(document, message.kind)
@@ -146,7 +145,7 @@ class HL7Adapter:
         header = msgspec.convert(context["header"], Header)
         dialect = self._dialect(context)
         code, body = answers.write_answer(
-            message_kind,
+            "" if context.get("ignored") else message_kind,
             header,
             context.get("echo", {}),
             result,
@@ -242,10 +241,7 @@ class HL7Adapter:
         )  # fmt: skip
 
     def _kind(self, header: Header, peer: PeerSettings) -> str:
-        dialect = peer.hl7v2
-        if header.kind in dialect.ignored_events:
-            return f"{header.kind} {IGNORED}"
-        kind = dialect.event_aliases.get(header.kind, header.kind)
+        kind = peer.hl7v2.event_aliases.get(header.kind, header.kind)
         events.check_kind(header, kind, self._maps[peer.name].events())
         return kind
 

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
-import structlog
-
 from gateway.errors import (
     ConfigurationError,
     InvalidError,
@@ -24,12 +22,11 @@ from gateway.inbound.mllp_client import MLLPClient
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Message
 from gateway.settings import PeerSettings, ReplyMode
+from gateway.telemetry import get_logger
 
 PROTOCOL = "hl7v2"
 REPLY_TIMEOUT = 10.0
 """Seconds that an acknowledgement on a connection of its own may take."""
-
-_log = structlog.get_logger("gateway.mllp")
 
 Write = Callable[[bytes], Awaitable[None]]
 """Writes one message to the connection that is served; OSError when it is gone."""
@@ -111,6 +108,7 @@ class Exchanger:
         self._pipeline = pipeline
         self._adapter = adapter
         self._observe = observe
+        self._log = get_logger()
 
     async def handle(self, raw: bytes, remote: str, write: Write) -> None:
         """One message, to the last acknowledgement that is due on its connection.
@@ -173,7 +171,7 @@ class Exchanger:
         self, error: Exception, raw: bytes, meta: Mapping[str, str], context: dict[str, Any] | None
     ) -> Answer:
         self._observe(MLLPEvent.INTERNAL)
-        _log.error("message failed", error=type(error).__name__, peer=meta["peer"])
+        self._log.error("message failed", error=type(error).__name__, peer=meta["peer"])
         return self._adapter.refuse(raw, meta, error, context)
 
     def _connects(self, header: Header | None, peer: PeerSettings) -> bool:
@@ -188,7 +186,7 @@ class Exchanger:
                 await client.send(answer.body)
         except (NotSentError, UnknownOutcomeError) as error:
             self._observe(MLLPEvent.REPLY_LOST)
-            _log.warning("reply not delivered", error=type(error).__name__, peer=peer.name)
+            self._log.warning("reply not delivered", error=type(error).__name__, peer=peer.name)
 
 
 async def _write_answer(write: Write, answer: Answer) -> None:

@@ -261,3 +261,24 @@ async def test_the_certificate_of_a_found_person_is_told_with_its_type(
     result.intent.person.set("psn_cert_type", "01")
     lines = await answer(make_raw("QBP^Q22", QPD, "RCP|I"), result)
     assert lines[4].split("|")[3] == "4301^^^^MB~430199198001010010^^^^NNCHN"
+
+
+async def test_an_ignored_event_is_acknowledged_under_its_own_name(
+    make_raw: Make, answer: Answered
+) -> None:
+    """V-018: AA without a transaction, for a query too."""
+    for event in ("ADT^A31", "QBP^Q22"):
+        lines = await answer(
+            make_raw(event, QPD), _result(Status.DONE), {"ignored_events": [event]}
+        )
+        assert lines[0].split("|")[8] == f"ACK^{event[4:]}^ACK"
+        assert lines[1:] == ["MSA|AA|C1"]
+
+
+async def test_the_reply_to_an_alias_names_the_event_that_was_sent(
+    make_raw: Make, answer: Answered
+) -> None:
+    """A-026: the acknowledgement has the event of the message."""
+    dialect = {"event_aliases": {"ADT^A16": "ADT^A03"}}
+    lines = await answer(make_raw("ADT^A16", PID, PV1), _result(Status.DONE), dialect)
+    assert lines[0].split("|")[8] == "ACK^A16^ACK"

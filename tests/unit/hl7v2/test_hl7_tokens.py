@@ -55,7 +55,7 @@ async def test_the_token_of_a_query_is_masked_in_journal_context_and_reply(
     message = await adapter.read(raw, make_settings().peers[0], {})
     assert b"SECRET9" not in adapter.redact(raw)
     assert "SECRET9" not in repr(message.context)
-    _, intent = message, (await adapter.understand(message, make_settings().peers[0]))[0]
+    intent, _ = await adapter.understand(message, make_settings().peers[0])
     assert intent.person.get("mdtrt_cert_no") == "SECRET9"
 
 
