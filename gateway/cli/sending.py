@@ -81,9 +81,9 @@ async def _over_mllp(message: bytes, address: str, timeout: float) -> Exit:  # n
 
 
 def _awaits_application(message: bytes) -> bool:
-    """True when the message asks for an application acknowledgement after the accept one."""
+    """True when the message asks for an application acknowledgement in every case (MSH-16 AL)."""
     fields = message.split(b"\r", 1)[0].split(message[3:4])
-    return len(fields) > 15 and fields[15].strip() not in {b"", b"NE"}
+    return len(fields) > 15 and fields[15].strip() == b"AL"
 
 
 async def _acknowledgements(reader: asyncio.StreamReader, awaits_application: bool) -> Exit:  # noqa: FBT001 - two modes of one protocol

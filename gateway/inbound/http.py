@@ -108,7 +108,11 @@ class HTTPServer:
 
         try:
             self._server = await loop.create_server(
-                connection, self._settings.host, self._settings.port, ssl=context
+                connection,
+                self._settings.host,
+                self._settings.port,
+                ssl=context,
+                ssl_handshake_timeout=self._settings.request_timeout if context else None,
             )
         except OSError as error:
             await self._runner.cleanup()

@@ -124,6 +124,7 @@ _TRUSTED = frozenset({"exchange", "timestamp", "msgid", "inf_refmsgid", "institu
 """Keys whose shape (or whose origin, the settings) already excludes what the second net hunts."""
 
 _IDENTITY = re.compile(r"(?<![0-9A-Za-z])\d{17}[0-9Xx](?![0-9A-Za-z])|\d{15,}[Xx]?")
+_SHORTEST_IDENTITY = 15
 _DIGITS = re.compile(r"[A-Za-z]?\d(?:[ -]?\d){7,}")
 _SECRET = re.compile(r"(?=[A-Za-z+/=_.~-]*\d)[A-Za-z0-9+/=_.~-]{20,}")
 _HAN = re.compile(
@@ -181,7 +182,14 @@ def _shaped(key: str, shape: re.Pattern[str], value: Any) -> Any:
         return mask(text.replace("\r", " ").replace("\n", " "))
     if not shape.fullmatch(text):
         return MASK
-    return text if key in _TRUSTED or not (_HAN.search(text) or _IDENTITY.search(text)) else MASK
+    return text if key in _TRUSTED or not _identifies(text) else MASK
+
+
+def _identifies(text: str) -> bool:
+    """True for Chinese characters or an identity number anywhere in a text of the right shape."""
+    if not text.isascii() and _HAN.search(text):
+        return True
+    return len(text) >= _SHORTEST_IDENTITY and _IDENTITY.search(text) is not None
 
 
 def describe_exception(_logger: Any, _method: str, event: EventDict) -> EventDict:
