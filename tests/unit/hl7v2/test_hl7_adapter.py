@@ -153,7 +153,7 @@ async def test_a_wrong_identity_number_is_found_before_anything_is_sent(
     """The check digit of an 18-character number is verified; the number is not in the problem."""
     wrong = PID.replace("430199198001010010", "430199198001010011")
     _, _, problems = await understand(make_raw("ADT^A04", "EVN||202603010901", wrong, PV1))
-    assert {p.field for p in problems} == {"certno", "mdtrt_cert_no"}
+    assert [(p.field, p.place) for p in problems] == [("certno", "PID[1]-3[1].1")]
     assert "430199198001010011" not in repr(problems)
 
 

@@ -244,13 +244,17 @@ def test_an_entry_for_all_other_values_may_state_nothing(load: Load) -> None:
         ("include absent", "no file common/absent.map"),
         ("event", "has to be named"),
         ("values 1", "has to be named"),
+        ("person.tel <- A | 9", "not a function"),
+        ("person.tel <- A | matching (", "not closed"),
+        ("person.tel <- A | default", "default takes one text"),
+        ("each L -> charges\neach M -> charges", "a block for charges already"),
     ],
 )
 def test_a_bad_line_is_refused_with_file_and_line(load: Load, line: str, reason: str) -> None:
     """Each mistake is found at start, with the reason and where it stands."""
     with pytest.raises(ConfigurationError, match=reason) as caught:
         load({"A.map": f"event E\nverb register\n# comment\n{line}\n"})
-    assert caught.value.line == 4
+    assert caught.value.line == 4 + line.count("\n")
     assert caught.value.file.endswith("std/A.map")
 
 
@@ -283,3 +287,41 @@ def test_comments_end_a_line_but_not_inside_quotes(load: Load) -> None:
     """`#` opens a comment after a blank; a quoted one is text."""
     maps = load({"A.map": "event E # note\nverb register\nvisit.dr_name <- ' #1' # doctor\n"})
     assert maps.understand("E", {}, {})[0].visit.values == {"dr_name": " #1"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ("values sex\n  M", "RAW = VALUE"),
+        ("values sex\n  M = 1\n  M = 2", "has 'M' already"),
+        ("values sex\nvalues sex", "a value map sex already"),
+        ("each L -> charges\n  cnt <- A\n  cnt <- B", "cnt has a rule already"),
+        ("each L -> charges\n  cnt = A", "not a statement"),
+    ],
+)
+def test_blocks_and_value_maps_are_checked_line_by_line(
+    load: Load, lines: str, reason: str
+) -> None:
+    """The complaint names the last line, where the mistake is."""
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        load({"A.map": f"event E\nverb register\n{lines}\n"})
+    assert caught.value.line == 3 + lines.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"A.map": "verb register\n"}, "names no event"),
+        ({"A.map": "event E\n"}, "has no verb"),
+        (
+            {"A.map": "event E\nverb register\ninclude c\n", "common/c.map": "verb admit\n"},
+            "rules, blocks",
+        ),
+    ],
+)
+def test_a_file_that_lacks_its_head_is_refused(
+    load: Load, files: dict[str, str], reason: str
+) -> None:
+    """A map names its event and verb, an included file neither."""
+    with pytest.raises(ConfigurationError, match=reason):
+        load(files)
