@@ -111,5 +111,5 @@ def _show(explanation: Explanation) -> None:
 def _row(field: ExplainedField) -> tuple[str, ...]:
     origin = f"← {field.place}" if field.place else "(earlier call)" if field.later else "(gateway)"
     raw = f"← {field.raw}" if field.raw else ""
-    sent = "…" if field.later and not field.value else field.value
+    sent = "→ …" if field.later and not field.value else f"→ {field.value}"
     return field.path, field.label, origin, raw, sent

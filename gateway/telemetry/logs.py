@@ -11,6 +11,7 @@ import logging
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -76,16 +77,14 @@ class LibraryHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line; a failure here never reaches the code that logged."""
-        try:
-            fields: dict[str, Any] = {
-                "logger": record.name,
-                "where": f"{record.module}:{record.lineno} {record.funcName}",
-            }
-            if record.exc_info and record.exc_info[1] is not None:
-                fields["exc_info"] = record.exc_info
+        fields: dict[str, Any] = {
+            "logger": record.name,
+            "where": f"{record.module}:{record.lineno} {record.funcName}",
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["exc_info"] = record.exc_info
+        with suppress(Exception):
             get_logger().log(min(record.levelno, logging.CRITICAL), LIBRARY_EVENT, **fields)
-        except Exception:  # noqa: BLE001 - logging never breaks the work it describes
-            logging.lastResort = None
 
 
 def _renderer(form: LogFormat, target: TextIO) -> Callable[[Any, str, EventDict], str]:

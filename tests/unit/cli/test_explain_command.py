@@ -39,7 +39,7 @@ def test_a_registration_is_explained_from_segment_to_national_field(
     assert lines[0].startswith("ADT^A04 → register")
     (row,) = [line for line in lines if line.startswith("data.certno\t")][:1]
     assert "← PID[1]-3[1].1" in row
-    assert row.endswith(ZHANG.certno)
+    assert row.endswith(f"← {ZHANG.certno}\t→ {ZHANG.certno}")
     assert any(line.startswith("2201 ") for line in lines)
 
 
@@ -106,7 +106,7 @@ def test_a_claim_is_explained_with_fhir_paths(run: Run, config: Path) -> None:
     assert "← Claim.item[1].productOrService" in drug
     assert drug.endswith("XJ01CAA040A001010405611")
     amount = next(row for row in rows if row.startswith("feedetail[1].det_item_fee_sumamt"))
-    assert amount.endswith("\t25.20")
+    assert amount.endswith("\t→ 25.20")
 
 
 @pytest.mark.parametrize("raw", [b"", b"hello", b"\x00\xff", b"MSH|broken", b'{"infno": '])
