@@ -27,7 +27,7 @@ from gateway.intents import (
 from gateway.journal import Journal, VisitRow
 from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
-from gateway.settlement import reporting
+from gateway.settlement import reporting, resuming
 from gateway.settlement.absorbing import Absorption, UnreadableReplyError, Work, absorb
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
@@ -97,8 +97,21 @@ class Conductor:
         preparer = self._sites.preparer(intent, peer)
         visit = await self._load(intent, preparer.site.institution)
         if await self.is_held(visit):
+            own = await resuming.own_unknown(self._journal, exchange_id)
+            if own is not None:
+                return resuming.still_unknown(own, intent)
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
-        return await self._run(intent, visit, preparer, exchange_id)
+        made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
+        if not made:
+            return await self._run(intent, visit, preparer, exchange_id)
+        if intent.verb is Verb.CANCEL:
+            return Result(status=Status.DONE, intent=intent, settlements=made)
+        stated = dict(intent.settlement.values)
+        if left := resuming.total_left(intent, made):
+            intent.settlement.values[resuming.TOTAL] = left
+        result = await self._run(intent, visit, preparer, exchange_id)
+        intent.settlement.values = stated
+        return resuming.with_made(result, made)
 
     async def is_held(self, visit: Visit) -> bool:
         """True while a transaction of the visit has no known outcome."""

@@ -10,7 +10,7 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
 4. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
    settlement; the sender's exchange then gets its final answer.
 5. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
-   original without another call.
+   original without another call. A crash between the note and the answer is, too.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ class Resolver:
         """Take one step with every unknown outcome that is due."""
         unknown = await self._journal.sends(state="unknown")
         self._watcher.unknown_open(sum(not is_repeatable(send.infno) for send in unknown))
+        await self._answer_reversed()
         if self._settings.policy is UnknownPolicy.HOLD:
             return
         for send in unknown:
@@ -105,6 +106,17 @@ class Resolver:
                     await self._resolve(send)
             except GatewayError as error:
                 self._watcher.failed(error)
+
+    async def _answer_reversed(self) -> None:
+        """Answer anew what the sender's own 2601, or a 2601 before a crash, has reversed."""
+        for exchange in await self._journal.exchanges(status=Status.UNKNOWN.value):
+            sends = await self._journal.sends(exchange_id=exchange.exchange_id)
+            states = {send.state.value for send in sends if not is_repeatable(send.infno)}
+            undone = [send for send in sends if send.state.value == "reversed"]
+            if not undone or "unknown" in states:
+                continue
+            async with self._conductor.locks.hold(await self._lock_key(undone[-1])):
+                await self._answer_anew(undone[-1])
 
     def _is_due(self, send: SendRow) -> bool:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
@@ -188,7 +200,6 @@ class Resolver:
             result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
             result.calls = [*earlier.calls, *result.calls]
             result.charge_results = result.charge_results or earlier.charge_results
-            result.settlements = [*earlier.settlements, *result.settlements]
         if not anew or result.status not in (Status.DONE, Status.UNKNOWN):
             result.status = Status.REVERSED
             result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))

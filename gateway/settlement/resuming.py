@@ -1,0 +1,60 @@
+"""What an exchange has already done: a message that is taken up again does nothing twice.
+
+A message is worked on again when a crash, or a journal that failed, left it without its stored
+answer. Its sends are in the journal all the same, and they decide: an unknown one is told as
+unknown, and a settlement that was made is part of the answer and is not made again.
+"""
+
+from __future__ import annotations
+
+from gateway.errors import ProblemCode
+from gateway.intents import Intent, Result, Settlement, Status, Verb
+from gateway.journal import Journal, SendRow
+from gateway.settlement import reporting
+from gateway.settlement.plans import is_repeatable
+from gateway.settlement.visits import Visit
+
+TOTAL = "medfee_sumamt"
+
+
+async def own_unknown(journal: Journal, exchange_id: str) -> SendRow | None:
+    """The send of this exchange whose outcome is not known and that may not be repeated."""
+    sends = await journal.sends(state="unknown", exchange_id=exchange_id)
+    return next((send for send in sends if not is_repeatable(send.infno)), None)
+
+
+def still_unknown(send: SendRow, intent: Intent) -> Result:
+    """The result of a message that has such a send."""
+    problem = reporting.unknown(send.infno, send.msgid, intent)
+    return Result(status=Status.UNKNOWN, intent=intent, problems=[problem])
+
+
+async def settlements_made(
+    journal: Journal, exchange_id: str, intent: Intent, visit: Visit
+) -> list[Settlement]:
+    """The settlements (or cancellations) of the visit that this exchange has made."""
+    if intent.verb not in (Verb.SETTLE, Verb.CANCEL):
+        return []
+    sends = await journal.sends(state="accepted", exchange_id=exchange_id)
+    made = {send.msgid for send in sends}
+    return [settlement for settlement in visit.settlements if settlement.msgid in made]
+
+
+def total_left(intent: Intent, made: list[Settlement]) -> str:
+    """The stated total without what was settled, in yuan; empty when none is stated."""
+    if not intent.settlement.has(TOTAL):
+        return ""
+    left = intent.settlement.amount(TOTAL)
+    for settlement in made:
+        left -= settlement.info.amount(TOTAL)
+    return format(left, "f")
+
+
+def with_made(result: Result, made: list[Settlement]) -> Result:
+    """The result of the new attempt together with what was made before it."""
+    result.settlements = [*made, *result.settlements]
+    stopping = [problem for problem in result.problems if problem.stops]
+    if stopping and all(problem.code is ProblemCode.CHARGE_UNKNOWN for problem in stopping):
+        result.problems = [problem for problem in result.problems if not problem.stops]
+        result.status = Status.DONE
+    return result
