@@ -21,7 +21,7 @@ import trustme
 
 from gateway.errors import ConfigurationError
 from gateway.inbound.http import tls_context
-from gateway.inbound.http_routes import Permission
+from gateway.inbound.http_routes import Permission, Route
 from gateway.settings import LogSettings
 from gateway.telemetry import configure_logging
 
@@ -300,6 +300,72 @@ async def test_stopping_lets_the_request_in_work_finish(
     await stopping
     with pytest.raises(aiohttp.ClientConnectorError):
         await client.get(f"{url}/health/live")
+
+
+async def test_a_request_that_outlasts_the_grace_does_not_hold_the_stop(
+    make_port: MakePort, client: aiohttp.ClientSession
+) -> None:
+    """After the grace the connection is closed; the message itself is the pipeline's to finish."""
+    port = await make_port()
+    begun = asyncio.Event()
+
+    async def hold() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    port.pipeline.before = hold
+    request = asyncio.create_task(client.post(f"{port.url}/fsi", data=b"{}"))
+    await begun.wait()
+    await asyncio.wait_for(port.server.stop(grace=0.05), 10)
+    with pytest.raises(aiohttp.ClientError):
+        await request
+
+
+async def test_a_request_on_a_kept_connection_is_refused_while_stopping(
+    make_port: MakePort, client: aiohttp.ClientSession
+) -> None:
+    """503 with Retry-After; readiness says the same, liveness still answers."""
+    port = await make_port()
+    begun, release = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        begun.set()
+        await release.wait()
+
+    async with client.get(f"{port.url}/health/live") as response:
+        await response.read()
+    port.pipeline.before = hold
+    held = [await port.connect() for _ in range(3)]
+    request = asyncio.create_task(client.post(f"{port.url}/fsi", data=b"{}"))
+    await begun.wait()
+    stopping = asyncio.create_task(port.server.stop(grace=5.0))
+    await asyncio.sleep(0)
+    answers = []
+    for (reader, writer), path in zip(
+        held, ("POST /fsi", "GET /health/ready", "GET /health/live"), strict=True
+    ):
+        writer.write(f"{path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n".encode())
+        answers.append(await asyncio.wait_for(reader.read(), 5))
+        writer.close()
+    release.set()
+    await (await request).read()
+    await stopping
+    assert answers[0].startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 5" in answers[0]
+    assert answers[1].startswith(b"HTTP/1.1 503 ")
+    assert answers[2].startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_route_without_permission_cannot_be_made() -> None:
+    """Forgetting it is found when the gateway starts, not by a stranger."""
+
+    async def handler(_request: Any) -> Any:
+        raise AssertionError
+
+    with pytest.raises(TypeError, match="permission"):
+        Route(method="GET", path="/x", handler=handler)  # type: ignore[call-arg]  # what is tested
+    with pytest.raises(ConfigurationError, match="no permission"):
+        Route(method="GET", path="/x", handler=handler, permission=None)  # type: ignore[arg-type]  # what is tested
 
 
 async def test_log_lines_of_requests_hold_no_path_query_header_or_body(

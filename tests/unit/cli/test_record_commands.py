@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,24 @@ def test_an_intact_audit_ends_with_zero_and_its_head(run: Run, config: Path, exc
     assert len(report["head"]) == 64
     plain = run("audit", "verify", "--config", config)[1]
     assert plain == f"intact: {report['rows']} rows, head {report['head']}\n"
+
+
+def test_an_altered_audit_ends_with_one_and_names_the_row(
+    run: Run, config: Path, exchange: str
+) -> None:
+    """Somebody with access to the file changes one detail."""
+    assert exchange
+    journal = config.parent / "journal.db"
+    with closing(sqlite3.connect(journal)) as connection:
+        connection.execute("UPDATE audit SET detail = '{}' WHERE seq = 1")
+        connection.commit()
+    code, out, _ = run("audit", "verify", "--json", "--journal", journal)
+    report = json.loads(out)
+    assert (code, report["intact"]) == (1, False)
+    assert report["broken"][0]["seq"] == 1
+    plain = run("audit", "verify", "--journal", journal)
+    assert plain[0] == 1
+    assert plain[1].startswith("BROKEN")
 
 
 def test_a_journal_that_is_not_there_ends_with_two(run: Run, config: Path) -> None:
