@@ -121,6 +121,9 @@ class FHIRAdapter:
             key = await self._withdrawn(work, exchange, store, key)
         elif exchange.type == "Claim":
             await self._understanding.find_lines(work, store)
+            exchange.items = {
+                sequence: encode(parts).decode() for sequence, parts in work.earlier_items.items()
+            }
         return Message(
             protocol=self.protocol,
             peer=peer.name,
@@ -147,11 +150,15 @@ class FHIRAdapter:
         raw: bytes,  # noqa: ARG002 - nothing of it is repeated
         meta: Mapping[str, str],  # noqa: ARG002 - nothing of it is repeated
         error: Exception,
-        context: dict[str, Any] | None = None,  # noqa: ARG002 - nothing of it is repeated
+        context: dict[str, Any] | None = None,
     ) -> Answer:
         """The OperationOutcome of what cannot be carried out."""
         if isinstance(error, MessageError):
-            return self._answers.outcome(_status(error), error.problems, Status.INVALID)
+            found = error.problems
+            if context is not None and isinstance(error, DuplicateError):
+                key = f"{context['type']}.identifier"
+                found = tuple(p if p.place else p.at(key) for p in found)
+            return self._answers.outcome(_status(error), found, Status.INVALID)
         if isinstance(error, NotSentError):
             return self._answers.not_sent([], error.retry_after)
         return self._answers.outcome(500, [_internal(error)], Status.UNKNOWN)

@@ -40,6 +40,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Encounter: which version of it this makes."""
     step: str = ""
     """Which map was chosen where the answer depends on it."""
+    items: dict[str, str] = {}
+    """Claim: by item sequence, the adjudications that an earlier answer gave for this very line."""
     claim: str = ""
     """Task: the Claim in focus."""
     response: str = ""

@@ -30,6 +30,7 @@ from gateway.fhir.building import (
     outward,
     patient_reference,
 )
+from gateway.fhir.decode import decode_list
 from gateway.fhir.names import Names
 from gateway.fhir.paths import scalar
 from gateway.fhir.references import as_list
@@ -60,7 +61,7 @@ def claim_response(
         if outcome == "complete":
             response["outcome"] = "partial"
         notes.add(f"平台返回的金额不满足恒等式：{text}，请人工核对")
-    items = _items(names, result, notes) if settlements else []
+    items = _items(names, exchange, result, notes) if settlements else []
     if items:
         response["item"] = items
     header = [one for settlement in settlements for one in adjudications(names, settlement)]
@@ -262,11 +263,11 @@ def _extensions(names: Names, result: Result, infos: Sequence[Record]) -> list[d
     return found
 
 
-def _items(names: Names, result: Result, notes: _Notes) -> list[dict[str, Any]]:
+def _items(names: Names, exchange: Exchange, result: Result, notes: _Notes) -> list[dict[str, Any]]:
     """One entry a line of the claim: what the platform said of it, or the amount it was sent for.
 
     The platform's rows are told apart by feedetl_sn, which the charges of the intent carry beside
-    the item sequence.
+    the item sequence. Of a line that was uploaded before, it said so in an earlier answer.
     """
     rows = {row.get("feedetl_sn"): row for row in result.charge_results}
     found: list[dict[str, Any]] = []
@@ -278,6 +279,8 @@ def _items(names: Names, result: Result, notes: _Notes) -> list[dict[str, Any]]:
             {"det_item_fee_sumamt": charge.get("det_item_fee_sumamt")}
         )
         parts = item_adjudications(names, row)
+        if charge.get("feedetl_sn") not in rows and sequence in exchange.items:
+            parts = decode_list(exchange.items[sequence])
         if parts:
             item: dict[str, Any] = {"itemSequence": int(sequence)}
             number = notes.add(row.get("memo"))

@@ -76,6 +76,13 @@ def decode_own(text: str | bytes) -> dict[str, Any]:
     return tree
 
 
+def decode_list(text: str) -> list[Any]:
+    """The list of JSON that `encode` wrote."""
+    tree = _DECODER.decode(text)
+    assert isinstance(tree, list)
+    return tree
+
+
 def _measure(tree: dict[str, Any], max_depth: int) -> tuple[int, Problem | None]:
     """Count the members of all objects; find what is too deep and numbers out of range."""
     members = 0

@@ -12,6 +12,7 @@ from gateway.errors import Problem
 from gateway.fhir import problems
 from gateway.fhir.cancels import cancel_step, check_task, claim_of
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
+from gateway.fhir.decode import decode_own
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
 from gateway.fhir.stored import LINE, VISIT, PeerStore
@@ -42,6 +43,8 @@ class Work(msgspec.Struct):
     """Claim without an encounter: the visit of the claim that it is related to."""
     line_keys: dict[str, str] = {}
     """Claim: sequences of items uploaded before, and the number they were uploaded under."""
+    earlier_items: dict[str, list[Any]] = {}
+    """Claim: the adjudications that such items were answered with."""
 
 
 class Understanding:
@@ -99,9 +102,12 @@ class Understanding:
         for response in reversed(found):
             lines = dict(token.split("=", 1) for token in response.search.get(LINE, []))
             earlier = await store.body("Claim", response.id) if lines else None
+            answered = _item_answers(response)
             for sequence in same_lines(claim, earlier or {}):
                 if sequence in lines and lines[sequence] not in settled:
                     work.line_keys[sequence] = lines[sequence]
+                    if sequence in answered:
+                        work.earlier_items[sequence] = answered[sequence]
 
     def _claim(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
         root = work.document.root()
@@ -180,6 +186,14 @@ async def _visit_of_related(claim: dict[str, Any], store: PeerStore) -> str:
         if found is not None and found.search.get(VISIT):
             return found.search[VISIT][0]
     return ""
+
+
+def _item_answers(response: Resource) -> dict[str, list[Any]]:
+    """The adjudications of a kept ClaimResponse by item sequence."""
+    return {
+        str(item["itemSequence"]): item["adjudication"]
+        for item in as_list(decode_own(response.body).get("item"))
+    }
 
 
 def _is_settled(response: Resource) -> bool:

@@ -272,6 +272,22 @@ async def test_a_claim_after_its_predetermination_uploads_nothing_twice(
     assert [charge.values["feedetl_sn"] for charge in intent.charges] == ["PRE-1|1", "C-1|2"]
 
 
+async def test_a_line_that_was_uploaded_before_keeps_what_was_said_of_it(
+    *, adapter: FHIRAdapter, ask: Any, answer_claim: Any, make_claim: Any, settled: Any, body: Any
+) -> None:
+    """The settlement uploads nothing, so that the split of the line stands in the earlier answer."""
+    number = [{"system": "s", "value": "PRE-1"}]
+    first = await answer_claim(make_claim(use="predetermination", identifier=number))
+    message, intent, _ = await ask(make_claim(), "create")
+    response = body(
+        adapter.answer(message.kind, message.context, settled(intent, charge_results=[]))
+    )
+
+    assert [item["adjudication"] for item in response["item"]] == [
+        item["adjudication"] for item in first["item"]
+    ]
+
+
 async def test_lines_of_a_settled_claim_are_not_taken_for_those_of_the_next(
     ask: Any, answer_claim: Any, make_claim: Any
 ) -> None:
