@@ -19,6 +19,7 @@ from gateway.inbound.http import tls_context
 from gateway.inbound.peers import PeerDirectory
 from gateway.settings import Settings
 from gateway.telemetry import configure_logging, get_logger
+from gateway.telemetry.logs import level_of
 
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
@@ -104,6 +105,7 @@ def _check(settings: Settings) -> None:
         build_adapters,
     )
 
+    level_of(settings.log)
     PeerDirectory(settings.peers)
     tls_context(settings.http.tls_certificate_file, settings.http.tls_key_file)
     Gateway(settings)

@@ -18,8 +18,11 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
+from gateway.errors import ConfigurationError
 from gateway.settings import LogFormat, LogSettings
 from gateway.telemetry.redaction import EventDict, Redactor, describe_exception
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 LIBRARY_EVENT = "library"
 """Event of a line that a library wrote."""
@@ -39,9 +42,12 @@ def configure_logging(
 
     Replaces the handlers of the root logger. Uncaught exceptions of the main thread and of other
     threads become lines too, so that no traceback with its message reaches the stream.
+
+    Raises:
+        ConfigurationError: the settings name no level.
     """
     target = sys.stderr if stream is None else stream
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    level = level_of(settings)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -64,6 +70,17 @@ def configure_logging(
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread
+
+
+def level_of(settings: LogSettings) -> int:
+    """The level of the settings as `logging` counts it.
+
+    Raises:
+        ConfigurationError: there is no such level.
+    """
+    if settings.level.upper() not in LEVELS:
+        raise ConfigurationError(f"[log] level {settings.level!r}: one of {', '.join(LEVELS)}")
+    return logging.getLevelNamesMapping()[settings.level.upper()]
 
 
 def get_logger() -> Logger:

@@ -60,6 +60,15 @@ def test_every_wrong_key_is_named(run: Run, config: Path) -> None:
     assert "http.port" in err
 
 
+def test_an_unknown_log_level_is_found_before_the_start(run: Run, config: Path) -> None:
+    """The levels are listed."""
+    config.write_text('[log]\nlevel = "LOUD"\n' + config.read_text("utf-8"), "utf-8")
+    for command in ("check-config", "serve"):
+        code, _, err = run(command, "--config", config)
+        assert code == 3
+        assert "WARNING" in err
+
+
 def test_a_key_file_that_is_none_is_found_before_the_start(run: Run, config: Path) -> None:
     """A certificate in place of the key would otherwise fail at the first call."""
     (config.parent / "our.pem").write_text("no key")

@@ -38,7 +38,7 @@ def restored() -> Iterator[None]:
 
 
 @pytest.fixture
-def output(restored: None) -> io.StringIO:  # noqa: ARG001 - undoes what follows
+def output(restored: None) -> io.StringIO:
     """The log stream of a process set up as in production."""
     stream = io.StringIO()
     configure_logging(LogSettings(level="DEBUG"), stream=stream)
