@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 
 from certs import load_signing_key, load_verify_key, read_private
 from gateway.clock import Clock
@@ -29,7 +30,7 @@ from gateway.fsi.definitions import Definitions
 from gateway.fsi.envelope import build_request, signature_bytes, signature_text, signed_bytes
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import ReplyEnvelope, read_reply
-from gateway.fsi.transport import Reply, Transport
+from gateway.fsi.transport import Reply, StreamedReply, Transport
 from gateway.intents import Accepted, Call, NotSent, Outcome, Rejected, Unknown
 from gateway.settings import ChannelSettings
 
@@ -117,21 +118,75 @@ class Channel:
         finally:
             self._breaker.abandoned()
 
+    @asynccontextmanager
+    async def stream(
+        self, call: Call, *, msgid: str, sign_no: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[StreamedReply]:
+        """Send once, and give the reply while it arrives: for files, never for money.
+
+        `headers` are sent beside those of the scheme (`Range`).
+
+        Raises:
+            NotSentError: nothing left.
+            UnknownOutcomeError: no head of a reply.
+        """
+        if not self._breaker.allows():
+            seconds = self._breaker.seconds_left()
+            raise NotSentError(f"channel {self.name} is paused for {seconds} s after failures")
+        trying = False
+        try:
+            async with self._place():
+                url, own, body = await self._prepare(call, msgid, sign_no)
+                trying = True
+                async with self._transport.stream(
+                    url,
+                    {**own, **headers},
+                    body,
+                    connect_timeout=self._settings.connect_timeout,
+                    timeout=self._settings.timeout,
+                ) as reply:
+                    trying = False
+                    self._breaker.reached()
+                    yield reply
+        except NotSentError:
+            if trying:
+                self._breaker.failed()
+            raise
+        except UnknownOutcomeError:
+            self._breaker.reached()
+            raise
+        finally:
+            self._breaker.abandoned()
+
+    async def outcome(self, infno: str, reply: Reply) -> Outcome:
+        """What a reply that was read elsewhere says; nothing is raised."""
+        try:
+            return await self._outcome(infno, reply)
+        except NotSentError as error:
+            return NotSent(error.reason)
+        except UnknownOutcomeError as error:
+            return Unknown(str(error))
+
     async def close(self) -> None:
         """Nothing is kept open here; the transport is closed by whoever made it."""
 
     async def _send_in_turn(self, call: Call, msgid: str, sign_no: str) -> Outcome:
+        async with self._place():
+            request = await self._prepare(call, msgid, sign_no)
+            reply = await self._post(*request, fresh=self._is_money(call))
+        return await self._outcome(call.infno, reply)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
         try:
             async with asyncio.timeout(self._settings.connect_timeout):
                 await self._places.acquire()
         except TimeoutError:
             raise NotSentError(f"channel {self.name} is busy") from None
         try:
-            request = await self._prepare(call, msgid, sign_no)
-            reply = await self._post(*request, fresh=self._is_money(call))
+            yield
         finally:
             self._places.release()
-        return await self._outcome(call.infno, reply)
 
     def _is_money(self, call: Call) -> bool:
         return call.money or call.infno in self.profile.money

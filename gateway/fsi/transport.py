@@ -1,5 +1,7 @@
 """One HTTP POST, with certainty about whether anything can have left.
 
+`post` gives a whole reply, `stream` one that is read piece by piece (files).
+
 The line is drawn at the connection: without one, nothing was sent (`NotSentError`); with one,
 whatever goes wrong leaves the outcome unknown (`UnknownOutcomeError`), because some bytes of the
 request may have been written. Nothing is retried here.
@@ -8,16 +10,19 @@ request may have been written. Nothing is retried here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 import aiohttp
 
-from gateway.errors import NotSentError, UnknownOutcomeError
+from gateway.errors import GatewayError, NotSentError, UnknownOutcomeError
 
 MAX_REPLY_BYTES = 10_485_760
 """A longer reply is not read to its end; outputs have 40,000 characters (envelope table)."""
+PIECE_BYTES = 262_144
+"""Bytes of a streamed reply that are held at a time."""
 KEEP_ALIVE_SECONDS = 10.0
 """Idle time after which a connection is not used again; servers commonly close after 60."""
 
@@ -28,6 +33,29 @@ class Reply(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class StreamedReply(Protocol):
+    """The head of a reply whose body is still to be read; header names are in lower case."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields."""
+        ...
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, in pieces of at most `PIECE_BYTES`.
+
+        Raises:
+            UnknownOutcomeError: the connection broke before the stated end, or nothing came for
+                the seconds of the timeout.
+        """
+        ...
 
 
 class Transport(Protocol):
@@ -52,6 +80,26 @@ class Transport(Protocol):
         """
         ...
 
+    def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        connect_timeout: float,
+        timeout: float,
+    ) -> AbstractAsyncContextManager[StreamedReply]:
+        """Post once on a connection of its own, and read the reply while it arrives.
+
+        `timeout` bounds the wait for the head, and then for each piece: a file may take long as
+        long as it keeps coming.
+
+        Raises:
+            NotSentError: no connection within `connect_timeout` seconds.
+            UnknownOutcomeError: no head of a reply, or the connection broke.
+        """
+        ...
+
 
 class _Progress:
     """How far one request got; moves the deadline when the connection stands."""
@@ -68,6 +116,41 @@ class _Progress:
 
 async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _: Any) -> None:
     context.trace_request_ctx.reached()
+
+
+_FAILURES = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
+
+
+def _certainty(error: Exception, progress: _Progress | None) -> GatewayError:
+    reason = type(error).__name__
+    if progress is not None and progress.connected:
+        return UnknownOutcomeError(f"no whole reply: {reason}")
+    return NotSentError(f"no connection: {reason}")
+
+
+def _names(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+class _Stream:
+    """A reply of aiohttp under way."""
+
+    def __init__(self, response: aiohttp.ClientResponse, seconds: float) -> None:
+        self._response, self._seconds = response, seconds
+        self.status = response.status
+        self.headers: Mapping[str, str] = _names(response)
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """See `StreamedReply.pieces`."""
+        while True:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    piece = await self._response.content.read(PIECE_BYTES)
+            except _FAILURES as error:
+                raise UnknownOutcomeError(f"no whole reply: {type(error).__name__}") from error
+            if not piece:
+                return
+            yield piece
 
 
 class HTTPTransport:
@@ -93,11 +176,31 @@ class HTTPTransport:
             async with asyncio.timeout(connect_timeout) as deadline:
                 progress = _Progress(deadline, timeout)
                 return await self._post(url, headers, body, progress, fresh=fresh)
-        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            reason = type(error).__name__
-            if progress is not None and progress.connected:
-                raise UnknownOutcomeError(f"no whole reply: {reason}") from error
-            raise NotSentError(f"no connection: {reason}") from error
+        except _FAILURES as error:
+            raise _certainty(error, progress) from error
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        connect_timeout: float,
+        timeout: float,  # noqa: ASYNC109 - it starts when the connection stands, not at the call
+    ) -> AsyncIterator[StreamedReply]:
+        """See `Transport.stream`."""
+        progress: _Progress | None = None
+        try:
+            async with asyncio.timeout(connect_timeout) as deadline:
+                progress = _Progress(deadline, timeout)
+                response = await self._request(url, headers, body, progress, fresh=True)
+        except _FAILURES as error:
+            raise _certainty(error, progress) from error
+        try:
+            yield _Stream(response, timeout)
+        finally:
+            response.close()
 
     async def _post(
         self,
@@ -108,21 +211,32 @@ class HTTPTransport:
         *,
         fresh: bool,
     ) -> Reply:
-        async with self._session(fresh=fresh).post(
-            url,
-            data=body,
-            headers={"Accept-Encoding": "identity", **headers},
-            allow_redirects=False,
-            trace_request_ctx=progress,
-        ) as response:
+        response = await self._request(url, headers, body, progress, fresh=fresh)
+        async with response:
             received = bytearray()
             async for chunk in response.content.iter_any():
                 received += chunk
                 if len(received) > self._max_reply_bytes:
                     response.close()
                     raise UnknownOutcomeError("the reply is too long")
-            names = {name.lower(): value for name, value in response.headers.items()}
-            return Reply(response.status, names, bytes(received))
+            return Reply(response.status, _names(response), bytes(received))
+
+    async def _request(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        progress: _Progress,
+        *,
+        fresh: bool,
+    ) -> aiohttp.ClientResponse:
+        return await self._session(fresh=fresh).post(
+            url,
+            data=body,
+            headers={"Accept-Encoding": "identity", **headers},
+            allow_redirects=False,
+            trace_request_ctx=progress,
+        )
 
     def _session(self, *, fresh: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(fresh)
