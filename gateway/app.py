@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 
 from gateway import __version__
 from gateway.clock import Clock, SystemClock
+from gateway.errors import GatewayError
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.stored import ResourceReader
 from gateway.fsi.channel import Channel
@@ -25,7 +26,7 @@ from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.peers import PeerDirectory
-from gateway.intents import Resource
+from gateway.intents import Answer, Resource
 from gateway.journal import Journal, SQLiteJournal
 from gateway.pipeline import Adapter, Pipeline, explain
 from gateway.routing import Router
@@ -112,7 +113,7 @@ class NothingAnswered:
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """No resource."""
         del type, id
-        return None  # noqa: RET501 - the absence is the answer
+        return None
 
     async def search_resources(
         self,
@@ -170,7 +171,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._mllp: MLLPServer | None = None
         self._http: HTTPServer | None = None
-        self._resolving: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     @property
     def journal(self) -> Journal:
@@ -215,6 +216,7 @@ class Gateway:
         try:
             await self._journal.recover()
             await self._open_ports(self._assemble(self._journal))
+            self._background.append(asyncio.create_task(self._take_up()))
         except BaseException:
             await self.stop()
             raise
@@ -266,7 +268,7 @@ class Gateway:
             clock=clock,
             watcher=watch,
         )
-        self._resolving = asyncio.create_task(resolver.run())
+        self._background.append(asyncio.create_task(resolver.run()))
         return adapters
 
     async def _open_ports(self, adapters: Adapters) -> None:
@@ -300,6 +302,18 @@ class Gateway:
             )
             await self._http.start()
 
+    async def _take_up(self) -> None:
+        """Finish what an earlier process had accepted and not answered."""
+        peers = {peer.name: peer for peer in self.settings.peers}
+        try:
+            await self.pipeline.take_up(peers, self._deliver)
+        except GatewayError as error:
+            self._watch.failed(error)
+
+    async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
+        if protocol == HL7Adapter.protocol and self._mllp is not None:
+            await self._mllp.deliver(peer, answer)
+
     def _readiness(self) -> Mapping[str, bool]:
         return {"journal": self._journal is not None, "pipeline": self._pipeline is not None}
 
@@ -311,13 +325,14 @@ class Gateway:
             await self._http.stop(DRAIN_SECONDS)
         if self._pipeline is not None:
             await self._pipeline.drain()
-        if self._resolving is not None:
-            self._resolving.cancel()
+        for task in self._background:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._resolving
+                await task
         if self._transport is not None:
             await self._transport.close()
         if self._journal is not None:
             await self._journal.close()
         self._mllp = self._http = self._pipeline = None
-        self._resolving = self._transport = self._journal = None
+        self._transport = self._journal = None
+        self._background = []

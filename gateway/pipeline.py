@@ -10,7 +10,7 @@ crash leaves behind is "not sent" or a recorded send of unknown outcome, never a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -25,9 +25,10 @@ from gateway.errors import (
     Problem,
     ProblemCode,
     ProblemKind,
+    UnknownOutcomeError,
 )
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
-from gateway.journal import AuditEvent, Journal
+from gateway.journal import AuditEvent, ExchangeRow, Journal
 from gateway.settings import PeerSettings
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor
@@ -71,6 +72,10 @@ class Adapter(Protocol):
         """The bytes to keep: without an e-voucher token."""
         ...
 
+    def owns(self, context: Mapping[str, Any]) -> bool:
+        """True when the sender was told that we have the message, and waits for its answer."""
+        ...
+
 
 class Watcher(Protocol):
     """Is told what passes, for log lines and metrics; is given no patient data."""
@@ -98,6 +103,12 @@ class Watcher(Protocol):
     def failed(self, error: Exception) -> None:
         """Something of ours broke."""
         ...
+
+
+Deliver = Callable[[str, PeerSettings, Answer], Awaitable[None]]
+"""Takes an answer to a sender that is not connected any more: protocol, peer, answer."""
+
+TAKE_UP_PAGE = 1_000
 
 
 class Received(msgspec.Struct, kw_only=True):
@@ -220,28 +231,65 @@ class Pipeline:
         with self._watcher.exchange(received.exchange_id, message):
             began = self._clock.monotonic()
             result = await self._carry_out(received, message, adapter)
-            try:
-                with self._watcher.station("answer", outcome=result.status.value):
-                    answer = await self._answer(received.exchange_id, message, adapter, result)
-            except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
-                self._watcher.failed(error)
-                answer = adapter.refuse(b"", {}, error, message.context)
+            with self._watcher.station("answer", outcome=result.status.value):
+                answer = self._worded(message, adapter, result)
+                await self._store(received.exchange_id, answer, result)
             self._watcher.answered(message, result, self._clock.monotonic() - began)
         return answer
 
-    async def _answer(
-        self, exchange_id: str, message: Message, adapter: Adapter, result: Result
-    ) -> Answer:
-        """Station 10; a message of which nothing was sent may come again and is tried again."""
-        answer = adapter.answer(message.kind, message.context, result)
+    def _worded(self, message: Message, adapter: Adapter, result: Result) -> Answer:
+        """Station 10: the answer in the sender's language."""
+        try:
+            answer = adapter.answer(message.kind, message.context, result)
+        except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
+            self._watcher.failed(error)
+            told = UnknownOutcomeError() if result.calls else error
+            answer = adapter.refuse(b"", {}, told, message.context)
         answer.final = result.status is not Status.UNKNOWN
         answer.outcome = result.status
-        events = [_answered(exchange_id, result)]
-        if result.status is Status.NOT_SENT:
-            await self._journal.release_exchange(exchange_id, events=events)
-        else:
-            await self._journal.finish_exchange(exchange_id, answer, result, events=events)
         return answer
+
+    async def _store(self, exchange_id: str, answer: Answer, result: Result) -> None:
+        """Keep the answer; a message of which nothing was sent may come again and is tried again.
+
+        Where this fails the answer is still true, and goes out: the sends are on record, and the
+        same message again finds what they did.
+        """
+        events = [_answered(exchange_id, result)]
+        try:
+            if result.status is Status.NOT_SENT:
+                await self._journal.release_exchange(exchange_id, events=events)
+            else:
+                await self._journal.finish_exchange(exchange_id, answer, result, events=events)
+        except GatewayError as error:
+            self._watcher.failed(error)
+
+    async def take_up(self, peers: Mapping[str, PeerSettings], deliver: Deliver) -> int:
+        """Finish what an earlier process had told its senders it has (A-005); how many there were.
+
+        To be called once at start; it may run beside open ports. A message whose sender still
+        waits for a first word is left: the sender will come again, or has gone elsewhere.
+        """
+        left: list[ExchangeRow] = []
+        page = await self._journal.exchanges(limit=TAKE_UP_PAGE, status="open")
+        while page:
+            left += page
+            page = await self._journal.exchanges(
+                limit=TAKE_UP_PAGE, before=page[-1].exchange_id, status="open"
+            )
+        count = 0
+        for row in reversed(left):
+            adapter, peer = self._adapters.get(row.protocol), peers.get(row.peer)
+            context = await self._journal.context(row.exchange_id)
+            if adapter is None or peer is None or not adapter.owns(context):
+                continue
+            raw = await self._journal.raw(row.exchange_id)
+            if raw is None:
+                continue
+            count += 1
+            answer = await self.work(await self.accept(row.protocol, raw, peer, {}))
+            await deliver(row.protocol, peer, answer)
+        return count
 
     async def _carry_out(self, received: Received, message: Message, adapter: Adapter) -> Result:
         """Stations 3 to 9; whatever happens there becomes a result."""

@@ -3,7 +3,8 @@
 Keys. A Claim and a Task are known by their identifier: the same content again gets the stored
 answer, other content 409. An Encounter's identifier is the hospital's visit number and stays the
 same from admission to discharge, so that its key is that number, the version it changes, and the
-content. A resource without an identifier is known by its content.
+content. A resource without an identifier is known by its content; a Task without one, also by the
+version of the answer it is about.
 """
 
 from __future__ import annotations
@@ -117,6 +118,10 @@ class FHIRAdapter:
             key = await self._encounter(work, exchange, store, key, place)
         elif exchange.type == "Task":
             await self._focus(work, exchange, store, await claim_of(document.resource, store))
+            if not number and work.response is not None:
+                # A task that was rejected while the outcome was not known may be sent again.
+                key = f"{key}/{work.response['meta']['versionId']}"
+                exchange.id = identity(peer.name, exchange.type, system, key)
         elif exchange.type == "Claim" and exchange.interaction == "update":
             key = await self._withdrawn(work, exchange, store, key)
         elif exchange.type == "Claim":
@@ -163,6 +168,11 @@ class FHIRAdapter:
             return self._answers.not_sent([], error.retry_after)
         return self._answers.outcome(500, [_internal(error)], Status.UNKNOWN)
 
+    def owns(self, context: Mapping[str, Any]) -> bool:
+        """Never: the client waits on its connection and comes again."""
+        del context
+        return False
+
     def redact(self, raw: bytes) -> bytes:
         """The bytes without an e-voucher number."""
         return redact(raw)
@@ -184,7 +194,7 @@ class FHIRAdapter:
             and stored.get("status") not in CANCELLED_STATUSES
             and not is_waiting(stored)
         ):
-            raise DuplicateError([problems.other_content(place)])
+            raise DuplicateError([_open_visit(place)])
         else:
             base = str(stored.get("meta", {}).get("versionId", "0"))
         work.stored = stored if exchange.interaction == "update" else None
@@ -261,6 +271,14 @@ def _not_kept(type_name: str) -> Problem:
         place=type_name,
         zh="没有这个id的资源；id由网关分配，请先用POST创建",
         en="there is no resource of this id; ids are given by the gateway: create it by POST",
+    )
+
+
+def _open_visit(place: str) -> Problem:
+    return msgspec.structs.replace(
+        problems.other_content(place),
+        remedy_zh="就诊的变更请用PUT更新已有的Encounter",
+        remedy_en="change the Encounter of an open visit by PUT",
     )
 
 

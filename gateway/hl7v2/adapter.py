@@ -200,6 +200,10 @@ class HL7Adapter:
                 return mask_tokens(text, self._token_types).encode(codec)
         raise AssertionError("latin-1 fits any bytes")
 
+    def owns(self, context: Mapping[str, Any]) -> bool:
+        """In enhanced mode the sender was told CA and waits for the application's word."""
+        return bool(self.accept_answer(context))
+
     def accept_answer(self, context: Mapping[str, Any]) -> bytes:
         """CA for a message that is stored; empty where none is due.
 

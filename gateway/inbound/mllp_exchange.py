@@ -149,6 +149,14 @@ class Exchanger:
         else:
             await _write_answer(write, answer)
 
+    async def deliver(self, peer: PeerSettings, answer: Answer) -> None:
+        """Send an answer whose connection is gone, where the peer has an address for that.
+
+        Elsewhere the answer stays stored, and meets the message when it comes again.
+        """
+        if peer.name in self._reply_to:
+            await self._reply(answer, peer)
+
     def refuse_oversize(self, head: bytes, remote: str) -> bytes:
         """The answer to a frame above the limit, whose beginning `head` is; empty without MSH."""
         if lenient_header(head) is None:

@@ -25,6 +25,7 @@ from gateway.inbound.mllp_framing import (
     Oversize,
     frame,
 )
+from gateway.intents import Answer
 from gateway.settings import MLLPSettings, PeerSettings
 
 READ_BYTES = 65_536
@@ -66,6 +67,10 @@ class MLLPServer:
             return 0
         port: int = self._server.sockets[0].getsockname()[1]
         return port
+
+    async def deliver(self, peer: PeerSettings, answer: Answer) -> None:
+        """Send an answer whose connection is gone, where the peer has an address for that."""
+        await self._exchanger.deliver(peer, answer)
 
     async def start(self) -> None:
         """Listen.

@@ -189,6 +189,11 @@ class NationalAdapter:
         now = answers.moment(self._clock.now())
         return answers.from_error(context or {"received": now}, error, now)
 
+    def owns(self, context: Mapping[str, Any]) -> bool:
+        """Never: the sender waits on its connection and comes again."""
+        del context
+        return False
+
     def redact(self, raw: bytes) -> bytes:
         """The bytes to keep: without an e-voucher token."""
         return redacted(raw)

@@ -77,6 +77,10 @@ class TextAdapter:
         """Nothing is secret here."""
         return raw
 
+    def owns(self, context: Mapping[str, Any]) -> bool:
+        """Messages whose id begins with E were acknowledged at once."""
+        return str(context["id"]).startswith("E")
+
 
 def problem(code: ProblemCode) -> Problem:
     """A problem of a code."""
@@ -309,3 +313,44 @@ async def test_bytes_that_are_no_message_leave_no_exchange(
     """They are answered and counted, not stored."""
     assert await handle(pipeline, "nonsense") == "UnreadableError"
     assert await journal.exchanges() == []
+
+
+async def test_what_an_earlier_process_had_accepted_is_finished_and_delivered(
+    pipeline: Pipeline, conductor: Recorder, journal: SQLiteJournal, tmp_path: Path
+) -> None:
+    """A-005: CA was given, the process died: the work is done at the next start, oldest first."""
+    for text in (b"E1 a", b"O2 b", b"E3 c"):
+        await pipeline.accept("text", text, PEER, {})
+    await journal.close()
+    delivered: list[tuple[str, str, bytes]] = []
+
+    async def deliver(protocol: str, peer: PeerSettings, answer: Answer) -> None:
+        delivered.append((protocol, peer.name, answer.body))
+
+    async with await SQLiteJournal.open(tmp_path / "j.db") as again:
+        restarted = Pipeline(
+            adapters={"text": TextAdapter()},
+            journal=again,
+            conductor=cast("Conductor", conductor),
+            carrier=cast("Carrier", None),
+            clock=SystemClock(),
+            watcher=Quiet(),
+            max_in_flight=2,
+        )
+        assert await restarted.take_up({"his": PEER}, deliver) == 2
+        assert conductor.seen == ["a", "c"]
+        assert delivered == [("text", "his", b"done E1"), ("text", "his", b"done E3")]
+        assert await handle(restarted, "O2 b") == "done O2"
+
+
+async def test_an_answer_that_cannot_be_stored_is_still_given(
+    pipeline: Pipeline, conductor: Recorder, journal: SQLiteJournal, watcher: Quiet
+) -> None:
+    """What was done is on record with its sends: the sender is told the truth."""
+    conductor.gate.clear()
+    task = asyncio.create_task(handle(pipeline, "1 a"))
+    await conductor.arrived.acquire()
+    await journal.close()
+    conductor.gate.set()
+    assert await task == "done 1"
+    assert len(watcher.failures) == 1
