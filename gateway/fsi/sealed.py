@@ -14,8 +14,9 @@ and each other's public SM2 key.
 What the signature does not cover follows from that text: `extra`, members that are empty at any
 level of `data`, and with `scalars="text"` whether a value was a number or a string.
 
-`Sealer.seal` and `Sealer.open` each take about a millisecond, nearly all of it inside libcrypto
-without the interpreter lock; beside an event loop they belong into `asyncio.to_thread`.
+With twenty charge lines `Sealer.seal` and `Sealer.open` each take half a millisecond to one, about
+half of it inside libcrypto without the interpreter lock; beside an event loop they belong into
+`asyncio.to_thread`.
 """
 
 from __future__ import annotations

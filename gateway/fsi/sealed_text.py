@@ -106,12 +106,12 @@ def canonical_data(value: Any, scalars: Scalars) -> str:
 
 
 def _scalars_as_text(value: Any) -> Any:
+    if isinstance(value, str) or value is None:
+        return value
     if isinstance(value, dict):
         return {name: _scalars_as_text(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_scalars_as_text(item) for item in value]
-    if value is None or isinstance(value, str):
-        return value
     return encode_json(value).decode()
 
 
@@ -138,8 +138,10 @@ def check_exact(value: Any) -> None:
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
         for item in level:
+            if item is None or isinstance(item, str):
+                continue
             if isinstance(item, dict):
-                if not all(isinstance(name, str) for name in item):
+                if not {str}.issuperset(map(type, item)):
                     raise ValueError("a member name is not text")
                 inner.extend(item.values())
             elif isinstance(item, list | tuple):
@@ -150,7 +152,7 @@ def check_exact(value: Any) -> None:
             elif isinstance(item, int):
                 if abs(item) > _MAX_INTEGER:
                     raise ValueError("a number is out of range")
-            elif not (item is None or isinstance(item, str)):
+            else:
                 raise ValueError(f"JSON with exact numbers has no {type(item).__name__}")
         if not inner:
             return
