@@ -146,18 +146,18 @@ def check_exact(value: Any) -> None:
                 inner.extend(item.values())
             elif isinstance(item, list | tuple):
                 inner.extend(item)
-            elif isinstance(item, Decimal):
-                if not item.is_finite() or abs(item.adjusted()) > _MAX_DIGITS:
-                    raise ValueError("a number is out of range")
-            elif isinstance(item, int):
-                if abs(item) > _MAX_INTEGER:
-                    raise ValueError("a number is out of range")
-            else:
-                raise ValueError(f"JSON with exact numbers has no {type(item).__name__}")
+            elif not _is_exact(item):
+                raise ValueError(f"no exact JSON for this value of type {type(item).__name__}")
         if not inner:
             return
         level = inner
     raise ValueError("nested too deeply")
+
+
+def _is_exact(number: Any) -> bool:
+    if isinstance(number, Decimal):
+        return number.is_finite() and abs(number.adjusted()) <= _MAX_DIGITS
+    return isinstance(number, int) and abs(number) <= _MAX_INTEGER
 
 
 def timestamp_text(now: datetime, form: TimestampForm) -> str:
