@@ -165,6 +165,33 @@ async def test_a_claim_of_unknown_outcome_cannot_be_cancelled_yet(
     assert task["statusReason"]["coding"][0]["code"] == "VISIT-HELD"
 
 
+async def test_the_same_task_may_be_sent_again_once_the_outcome_is_known(
+    *,
+    adapter: FHIRAdapter,
+    store: Any,
+    ask: Any,
+    make_claim: Any,
+    make_task: Any,
+    settled: Any,
+    body: Any,
+) -> None:
+    """A Task without an identifier is not held to the rejection it got before."""
+    claim, intent, _ = await ask(make_claim(), "create")
+    response = body(
+        store.keep(adapter.answer(claim.kind, claim.context, settled(intent, Status.UNKNOWN)))
+    )
+    task = make_task(f"Claim/{response['id']}", identifier=[])
+    del task["identifier"]
+    early, _, rejected = await ask(task, "create")
+    repeated, _, _ = await ask(task, "create")
+    store.keep(adapter.answer(claim.kind, claim.context, settled(intent)))
+    late, _, problems = await ask(task, "create")
+
+    assert (len(rejected), problems) == (1, [])
+    assert early.control_id == repeated.control_id
+    assert late.control_id != early.control_id
+
+
 async def test_a_cancellation_that_the_platform_refuses_is_failed(
     *,
     adapter: FHIRAdapter,
