@@ -23,9 +23,9 @@ from gateway.intents import (
     Status,
     Unknown,
 )
-from gateway.journal import AuditEvent, Journal, VisitRow
+from gateway.journal import AuditEvent, Journal, SendState, VisitRow
 from gateway.settings import PeerSettings
-from gateway.settlement import reporting
+from gateway.settlement import reporting, resuming
 from gateway.settlement.absorbing import is_readable
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
@@ -38,6 +38,9 @@ MSGID = re.compile(r"^[HP]\d{29}$")
 """Institution code, yyyyMMddHHmmss, serial (rules section 1)."""
 
 REVERSAL = "2601"
+
+_WITHOUT_EFFECT = frozenset({SendState.REJECTED, SendState.NOT_SENT})
+"""States of a send that a further attempt of the same message may follow."""
 
 
 class Carrier:
@@ -77,10 +80,44 @@ class Carrier:
         async with self._locks.hold(call.visit_key or call.infno + exchange_id):
             if call.infno != REVERSAL and await self._held(call):
                 result.status = Status.INVALID
+                own = await resuming.own_unknown(self._journal, exchange_id)
+                if own is not None:
+                    return resuming.still_unknown(own, intent)
                 result.problems.append(reporting.held(intent))
                 return result
+            done = await self._done_before(call, site, exchange_id)
+            if done is not None:
+                await self._conclude(done, call, intent, result, exchange_id)
+                return result
+            await self._name_original(call)
             await self._send(call, intent, result, exchange_id)
         return result
+
+    async def _done_before(self, call: Call, site: Site, exchange_id: str) -> Outcome | None:
+        """What became of this message in an earlier attempt; None when it is to be sent."""
+        sends = await self._journal.sends(exchange_id=exchange_id)
+        last = next((send for send in reversed(sends) if send.infno == call.infno), None)
+        if last is None:
+            return None
+        reply = await self._journal.reply(last.msgid)
+        if reply is None:
+            if last.state is SendState.NOT_SENT or is_repeatable(call.infno):
+                return None
+            return Unknown(reason=last.note)
+        if last.state is SendState.ACCEPTED:
+            return Accepted(reply)
+        expired = site.profile.classify(reply.err_msg) == "sign-in-expired"
+        return None if expired else Rejected(reply)
+
+    async def _name_original(self, call: Call) -> None:
+        """A 2601 names the msgid that left, which is another one after a second attempt."""
+        original = await self._journal.send(call.reverses) if call.reverses else None
+        if original is None or original.state not in _WITHOUT_EFFECT:
+            return
+        for later in await self._journal.sends(exchange_id=original.exchange_id):
+            if later.infno == original.infno and later.state not in _WITHOUT_EFFECT:
+                call.reverses = later.msgid
+                call.input = {**call.input, "data": {**call.input["data"], "omsgid": later.msgid}}
 
     def _call(self, intent: Intent, site: Site) -> Call:
         institution, header = site.institution, intent.carried_header
@@ -126,7 +163,13 @@ class Carrier:
             return
         result.calls.append(done.report)
         result.problems += [w.at("insuplc_admdvs") for w in done.route.warnings]
-        outcome = done.outcome
+        call.msgid = done.report.msgid
+        await self._conclude(done.outcome, call, intent, result, exchange_id)
+
+    async def _conclude(
+        self, outcome: Outcome, call: Call, intent: Intent, result: Result, exchange_id: str
+    ) -> None:
+        """Set the status of the message by the outcome; `call` has the msgid that left."""
         if isinstance(outcome, Accepted):
             result.output, result.reply = outcome.reply.output, outcome.reply
             if call.infno == REVERSAL:
@@ -143,7 +186,7 @@ class Carrier:
             result.problems.append(reporting.no_answer(call.infno, intent))
         else:
             result.status = Status.UNKNOWN
-            result.problems.append(reporting.unknown(call.infno, done.report.msgid, intent))
+            result.problems.append(reporting.unknown(call.infno, call.msgid, intent))
 
     async def _note_reversal(self, call: Call, exchange_id: str) -> None:
         """The sender's own 2601 ends an unknown outcome of ours."""

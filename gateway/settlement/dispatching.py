@@ -209,7 +209,7 @@ class Dispatcher:
         return Dispatched(outcome, report, route)
 
     async def _new_msgid(self, call: Call) -> str:
-        if call.msgid:
+        if call.msgid and await self._journal.send(call.msgid) is None:
             return call.msgid
         now = self._clock.now()
         serial = await self._journal.next_serial(call.fixmedins_code, now.strftime("%Y%m%d%H%M%S"))

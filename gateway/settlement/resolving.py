@@ -115,8 +115,11 @@ class Resolver:
             undone = [send for send in sends if send.state.value == "reversed"]
             if not undone or "unknown" in states:
                 continue
-            async with self._conductor.locks.hold(await self._lock_key(undone[-1])):
-                await self._answer_anew(undone[-1])
+            try:
+                async with self._conductor.locks.hold(await self._lock_key(undone[-1])):
+                    await self._answer_anew(undone[-1])
+            except GatewayError as error:
+                self._watcher.failed(error)
 
     def _is_due(self, send: SendRow) -> bool:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
@@ -189,18 +192,19 @@ class Resolver:
         result.problems = []
         intent = result.intent
         peer = self._peers.get(exchange.peer)
-        anew = self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
-        if (
-            anew
+        anew = (
+            self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
             and send.infno in SETTLEMENTS
             and intent.verb is not Verb.CARRY
-            and peer is not None
-        ):
+        )
+        if anew and peer is not None:
             earlier = result
             result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
             result.calls = [*earlier.calls, *result.calls]
             result.charge_results = result.charge_results or earlier.charge_results
-        if not anew or result.status not in (Status.DONE, Status.UNKNOWN):
+        else:
+            result.status = Status.REVERSED
+        if result.status not in (Status.DONE, Status.UNKNOWN):
             result.status = Status.REVERSED
             result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
         await self._replace(send.exchange_id, result, f"{send.infno} {send.msgid} reversed")

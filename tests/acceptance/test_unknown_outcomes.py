@@ -154,9 +154,12 @@ class TestReverse:
         assert known.body["id"] == answer.body["id"]
         assert await world.settled("F1") == []
 
-    async def test_an_admission_of_unknown_outcome_is_undone(self, open_world: Any) -> None:
+    @pytest.mark.parametrize("policy", ["reverse", "reverse-and-settle"])
+    async def test_an_admission_of_unknown_outcome_is_undone(
+        self, open_world: Any, policy: str
+    ) -> None:
         """F-018: 2401 can be reversed; the patient is admitted again by a new message."""
-        world = await open_world(policy="reverse")
+        world = await open_world(policy=policy)
         await world.admin.fault("drop-after", "2401")
         admit = world.register(m.ZHANG, "I1", "K35.900", "A01")
         assert refusal(await world.tell(admit)) == "FSI-UNKNOWN"
