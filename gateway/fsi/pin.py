@@ -87,9 +87,12 @@ class PinKey:
         """The PIN as `cainfo` carries it: base64, different at each call.
 
         Raises:
-            ValueError: the PIN is empty or longer than a block; the text does not repeat it.
+            ValueError: the PIN is empty, longer than a block, or cannot be written in UTF-8; the
+                error does not repeat it.
         """
-        data = pin.encode("utf-8", "replace")
+        data = pin.encode("utf-8", "ignore")
+        if data.decode() != pin:
+            raise ValueError("the PIN cannot be written in UTF-8")
         if not 0 < len(data) <= self.max_bytes:
             raise ValueError(f"a PIN has 1 to {self.max_bytes} bytes")
         return base64.b64encode(self._key.encrypt(data, PKCS1v15())).decode("ascii")

@@ -139,6 +139,9 @@ class Account(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return f"Account(app_id={self.app_id!r})"
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("app_id", self.app_id)]
+
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """What a sealed message said, or why it is refused. Its text form shows no data."""
@@ -158,6 +161,9 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"Opened(reasons={[str(reason) for reason in self.reasons]})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("reasons", [str(reason) for reason in self.reasons])]
 
 
 class Sealer:

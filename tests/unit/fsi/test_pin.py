@@ -101,6 +101,13 @@ def test_a_pin_that_does_not_fit_is_refused_without_being_repeated(pin: str) -> 
     assert not pin or pin not in str(caught.value)
 
 
+def test_half_a_character_is_refused_and_not_replaced() -> None:
+    """A PIN that was changed on the way would lock the voucher; the error keeps nothing of it."""
+    with pytest.raises(ValueError, match="UTF-8") as caught:
+        PinKey(BUREAU.public_key()).encrypt("12345\ud800")
+    assert caught.value.__context__ is None
+
+
 @pytest.mark.parametrize(
     "pem", [b"", b"\xff", b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"]
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.pretty import pretty_repr
 
 from gateway.clock import CHINA
 from gateway.crypto.sm import SigningKey, VerifyKey, sm4_ecb_decrypt
@@ -323,7 +324,11 @@ def test_a_negative_zero_is_signed_as_it_is_read() -> None:
 
 
 def test_text_forms_show_neither_secret_nor_data() -> None:
-    """Both may end up in a log."""
-    assert APP_SECRET not in repr(Account(APP_ID, APP_SECRET))
+    """Both may end up in a log, or in what rich prints of an error."""
+    account = Account(APP_ID, APP_SECRET)
     opened = sealer().open(MESSAGE)
-    assert "测试" not in f"{opened!r}{opened}"
+    texts = [repr(account), str(account), pretty_repr(account)]
+    texts += [repr(opened), str(opened), pretty_repr(opened)]
+    assert not [text for text in texts if APP_SECRET in text or "测试" in text]
+    assert pretty_repr(account) == repr(account)
+    assert "reasons" in pretty_repr(opened)
