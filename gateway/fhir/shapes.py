@@ -6,6 +6,7 @@ that is walked over the decoded JSON. Differences from the models, all on the st
 
 * required bindings are enforced (the models only name them; where a model cuts its list short,
   `BINDINGS` has the whole one),
+* a required element needs a value; an extension that says why there is none is not enough,
 * empty strings, lists and objects are refused (https://hl7.org/fhir/R4/json.html),
 * `fhir_comments`, a relic of DSTU2, is not an element.
 
@@ -84,12 +85,21 @@ class Element(NamedTuple):
     codes: frozenset[str] | None
 
 
+_COMPANION = {
+    "id": Element("id", many=False, type_name="string", check=CHECKS["string"], codes=None),
+    "extension": Element("extension", many=True, type_name="Extension", check=None, codes=None),
+}
+"""What may stand in the `_name` member of a primitive (json.html#primitive)."""
+
+
 class Shape(msgspec.Struct, frozen=True):
     """One type: its elements by JSON name, what is required, and its choices."""
 
     name: str
     elements: dict[str, Element]
     required: tuple[str, ...]
+    companions: dict[str, bool]
+    """`_name` members of primitives, and whether they are lists."""
     choices: tuple[tuple[str, tuple[str, ...], bool], ...]
     """Name, the elements of which at most one may be there, whether one has to."""
     is_resource: bool
@@ -156,11 +166,8 @@ class Shapes:
             element = elements.get(name)
             if element is not None:
                 yield from self._element(inner, element, value, f"{place}.{name}")
-            elif name.startswith("_") and name[1:] in elements:
-                if elements[name[1:]].check is None or not _is_extended(inner):
-                    yield problems.structure(
-                        f"{place}.{name[1:]}", "扩展格式不正确", "not the form of an extension"
-                    )
+            elif name in shape.companions:
+                yield from self._companion(inner, shape.companions[name], f"{place}.{name[1:]}")
             elif not (name == "resourceType" and shape.is_resource):
                 yield problems.structure(
                     f"{place}.{name}" if _ELEMENT_NAME.fullmatch(name) else place,
@@ -168,7 +175,7 @@ class Shapes:
                     "an element that is not defined",
                 )
         for name in shape.required:
-            if name not in value and f"_{name}" not in value:
+            if name not in value:
                 yield problems.required(f"{place}.{name}", "必填元素缺失", "a required element")
         for name, names, needed in shape.choices:
             count = sum(1 for one in names if one in value)
@@ -176,8 +183,23 @@ class Shapes:
                 yield problems.structure(
                     f"{place}.{name}", "只能有一种类型的取值", "only one type of value is allowed"
                 )
-            elif needed and not count and not any(f"_{one}" in value for one in names):
+            elif needed and not count:
                 yield problems.required(f"{place}.{name}", "必填元素缺失", "a required element")
+
+    def _companion(self, value: Any, many: bool, place: str) -> Iterator[Problem]:  # noqa: FBT001 - a column of the table
+        """The `_name` member beside a primitive: its id and extensions."""
+        rows = value if many and isinstance(value, list) else [value]
+        if many != isinstance(value, list) or not rows:
+            yield problems.structure(place, "扩展格式不正确", "not the form of an extension")
+            return
+        for row in rows:
+            if row is None and many:
+                continue
+            if not isinstance(row, dict) or not row or not row.keys() <= {"id", "extension"}:
+                yield problems.structure(place, "扩展格式不正确", "not the form of an extension")
+                continue
+            for name, inner in row.items():
+                yield from self._element(inner, _COMPANION[name], row, f"{place}.{name}")
 
     def _element(
         self, value: Any, element: Element, holder: dict[str, Any], place: str
@@ -221,13 +243,6 @@ def _wrong_type(value: Any, element: Element, place: str) -> Problem:
     )
 
 
-def _is_extended(value: Any) -> bool:
-    """True for the `_name` companion of a primitive: id and extensions, or a list of such."""
-    if isinstance(value, list):
-        return bool(value) and all(item is None or _is_extended(item) for item in value)
-    return isinstance(value, dict) and bool(value) and value.keys() <= {"id", "extension"}
-
-
 def _model(package: str, type_name: str) -> Any:
     try:
         return importlib.import_module(package).get_fhir_model_class(type_name)
@@ -238,10 +253,13 @@ def _model(package: str, type_name: str) -> Any:
 def _compile(model: Any) -> Shape:
     elements: dict[str, Element] = {}
     required: list[str] = []
+    companions: dict[str, bool] = {}
     choices: dict[str, tuple[list[str], bool]] = {}
     for field_name, field in model.model_fields.items():
         name = field.alias or field_name
         extra = field.json_schema_extra or {}
+        if name.startswith("_"):
+            companions[name] = _parts(field.annotation)[1]
         if name == "fhir_comments" or name.startswith("_"):
             continue
         elements[name] = _element(model.__name__, name, field.annotation, extra)
@@ -256,6 +274,7 @@ def _compile(model: Any) -> Shape:
         name=model.__name__,
         elements=elements,
         required=tuple(required),
+        companions=companions,
         choices=tuple((name, tuple(names), needed) for name, (names, needed) in choices.items()),
         is_resource=model.has_resource_base(),
     )

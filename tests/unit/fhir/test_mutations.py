@@ -1,25 +1,30 @@
-"""The compiled shapes and the models they are compiled from, on mutations of one message."""
+"""Messages that are nearly right: shapes against the models, and the whole way to an answer."""
 
 from __future__ import annotations
 
 import copy
 import json
 import random
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from fhir.resources.R4B import get_fhir_model_class
 from pydantic import ValidationError
 
+from gateway.errors import MessageError
+from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.shapes import Shapes
+from gateway.intents import Status
+from gateway.settings import PeerSettings
 
 SHAPES = Shapes("R4B")
 WRONG: list[Any] = [None, "", " ", [], {}, 0, -1, True, "x y", ["a"], {"a": 1}, 1.5, "2026-13-01"]
 
 
-def mutated(tree: Any, dice: random.Random) -> Any:
-    """One element, somewhere, removed, renamed, or replaced by something else."""
+def mutate(tree: Any, dice: random.Random) -> Any:
+    """One element, somewhere: removed, renamed, only explained, or replaced by something else."""
     spots: list[tuple[Any, Any]] = []
     stack = [tree]
     while stack:
@@ -31,11 +36,14 @@ def mutated(tree: Any, dice: random.Random) -> Any:
             if isinstance(inner, dict | list):
                 stack.append(inner)
     holder, key = dice.choice(spots)
-    match dice.randrange(3):
+    match dice.randrange(4):
         case 0:
             del holder[key]
         case 1 if isinstance(holder, dict):
             holder[f"{key}x"] = holder.pop(key)
+        case 2 if isinstance(holder, dict):
+            del holder[key]
+            holder[f"_{key}"] = {"extension": [{"url": "urn:why", "valueCode": "unknown"}]}
         case _:
             holder[key] = dice.choice(WRONG)
     return tree
@@ -60,7 +68,7 @@ def test_what_the_models_refuse_is_refused(
     original = make("Claim/1") if kind == "task" else make()
     dice = random.Random(f"{kind}{seed}")  # noqa: S311 - chooses mutations
     for _ in range(100):
-        tree = mutated(json.loads(encode(original)), dice)
+        tree = mutate(json.loads(encode(original)), dice)
         found = SHAPES.check(decode_own(json.dumps(tree)), tree["resourceType"])
         assert accepted_by_the_model(tree) or found, json.dumps(tree, ensure_ascii=False)
 
@@ -73,3 +81,34 @@ def test_what_is_right_is_accepted_by_both(kind: str, request: pytest.FixtureReq
 
     assert SHAPES.check(tree, tree["resourceType"]) == []
     assert accepted_by_the_model(json.loads(encode(tree)))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", ["claim", "encounter", "request", "task"])
+async def test_a_message_is_answered_or_refused_with_our_one_error(
+    *,
+    kind: str,
+    seed: int,
+    adapter: FHIRAdapter,
+    peer: PeerSettings,
+    settled: Any,
+    assert_valid: Any,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Up to three mutations each, with the seed in the test's name; an answer is always FHIR."""
+    make = request.getfixturevalue(f"make_{kind}")
+    original = make("Claim/1") if kind == "task" else make()
+    dice = random.Random(f"{kind}{seed}")  # noqa: S311 - chooses mutations
+    for _ in range(150):
+        tree = copy.deepcopy(original)
+        for _ in range(dice.randrange(1, 4)):
+            tree = mutate(tree, dice)
+        with suppress(MessageError):
+            message = await adapter.read(encode(tree), peer, {})
+            intent, problems = await adapter.understand(message, peer)
+            status = Status.INVALID if problems else dice.choice([Status.DONE, Status.UNKNOWN])
+            result = settled(intent, status, problems=problems)
+            answer = adapter.answer(message.kind, message.context, result)
+            assert decode_own(answer.body)["resourceType"]
+            if status is Status.DONE:
+                assert_valid(answer.body)
