@@ -13,7 +13,7 @@ from typing import Any
 from gateway.errors import MessageError, Problem, ProblemCode
 from gateway.fhir import problems
 from gateway.fhir.names import CURRENCY
-from gateway.fhir.paths import scalar
+from gateway.fhir.paths import encounter_references, scalar
 from gateway.fhir.references import Node, as_list
 from gateway.intents import Intent, Record, Source
 from mappings.messages.functions import make_function
@@ -118,14 +118,8 @@ def _net(item: Node, tolerance: Decimal) -> tuple[Decimal | None, Problem | None
 
 def _lost_encounters(root: Node) -> Iterator[Problem]:
     """Encounters that are stated and cannot be found: their visit must not be guessed."""
-    extension = [
-        node
-        for holder in root.child("extension")
-        if str(holder.value.get("url", "")).endswith("/encounter")
-        for node in holder.child("valueReference")
-    ]
-    per_item = [node for item in root.child("item") for node in item.child("encounter")]
-    for node in [*extension, *per_item]:
+    stated = [node for node in encounter_references([root]) if isinstance(node.value, dict)]
+    for node in stated:
         if node.value.get("identifier") is None and node.scope.follow(node) is None:
             yield problems.not_found(
                 node.place,
@@ -133,6 +127,7 @@ def _lost_encounters(root: Node) -> Iterator[Problem]:
                 "找不到引用的就诊",
                 "the Encounter that is referred to is not known",
             )
+    per_item = [node for item in root.child("item") for node in item.child("encounter")]
     names = {scalar(node.value.get("reference")) for node in per_item}
     if len(names) > 1:
         yield problems.not_supported(

@@ -239,7 +239,8 @@ def _to_patient(nodes: list[Node]) -> list[Node]:
     ]
 
 
-def _to_encounters(nodes: list[Node]) -> list[Node]:
+def encounter_references(nodes: list[Node]) -> list[Node]:
+    """The References to the encounter of a claim: by extension (R4), then by item."""
     resources = _to_resource(nodes)
     stated = _choice("value")(_extension(ENCOUNTER)(resources))
     return stated + _child("encounter")(_child("item")(resources))
@@ -248,5 +249,5 @@ def _to_encounters(nodes: list[Node]) -> list[Node]:
 _ROOTS: dict[str, Step] = {
     "%resource": _to_resource,
     "%patient": _to_patient,
-    "%encounter": _to_encounters,
+    "%encounter": encounter_references,
 }

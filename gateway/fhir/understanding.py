@@ -13,6 +13,7 @@ from gateway.fhir import problems
 from gateway.fhir.cancels import cancel_step, check_task, claim_of
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
+from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
 from gateway.fhir.stored import LINE, VISIT, PeerStore
@@ -161,15 +162,8 @@ class Understanding:
 
 def _encounters(root: Node) -> list[list[Node]]:
     """The identifiers of the encounters that a claim names."""
-    stated = [
-        node
-        for holder in root.child("extension")
-        if str(holder.value.get("url", "")).endswith("/encounter")
-        for node in holder.child("valueReference")
-    ]
-    stated += [node for item in root.child("item") for node in item.child("encounter")]
     found = []
-    for node in stated:
+    for node in encounter_references([root]):
         target = node.scope.follow(node)
         identifiers = (target or node).child("identifier")
         if identifiers:
