@@ -294,6 +294,8 @@ def test_what_would_not_arrive_exactly_is_not_sealed(data: Any) -> None:
     """Floats above all: an amount is a Decimal."""
     with pytest.raises(ValueError):  # noqa: PT011 - which of the rules broke does not matter
         sealer().seal(data, now=NOW)
+    with pytest.raises(ValueError):  # noqa: PT011 - the same for what is not signed
+        sealer().seal({}, now=NOW, extra=data)
 
 
 def test_the_depth_is_limited() -> None:

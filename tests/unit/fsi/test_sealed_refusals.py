@@ -159,7 +159,8 @@ def _encrypted(plain: bytes) -> str:
         ({"signType": ["SM2"]}, Reason.ALGORITHM),
         ({"timestamp": "2026-03-01 09:05:07"}, Reason.TIMESTAMP),
         ({"transType": "a&version=1"}, Reason.AMBIGUOUS),
-        ({"a=b&c": "d"}, Reason.AMBIGUOUS),
+        ({"a&b": "c"}, Reason.AMBIGUOUS),
+        ({"a=b": "c"}, Reason.AMBIGUOUS),
         ({"data": {"n": 1}}, Reason.AMBIGUOUS),
         ({"encData": "XYZ"}, Reason.ENCRYPTION_FORM),
         ({"encData": "ab" + MADE["encData"][2:]}, Reason.ENCRYPTION_FORM),
@@ -187,6 +188,14 @@ def test_each_refusal_has_its_own_reason(change: dict[str, Any], reason: Reason)
     """One thing wrong with a good message, one reason, and no data."""
     opened = PLATFORM.open({**MADE, **change})
     assert (opened.reasons, opened.data) == ((reason,), None)
+
+
+def test_a_member_nested_too_deeply_is_refused_before_it_is_written_again() -> None:
+    """Any member is part of the sign text, so its depth is limited like that of the data."""
+    deep = b"[" * 64 + b"1" + b"]" * 64
+    whole = json.dumps(MADE).encode()
+    opened = PLATFORM.open(whole[:-1] + b', "unknown": ' + deep + b"}")
+    assert opened.reasons == (Reason.UNREADABLE,)
 
 
 def test_several_things_wrong_are_said_at_once() -> None:
