@@ -12,13 +12,69 @@ from typing import Any
 
 from gateway.fsi.definitions import Definitions, Field, Node
 from gateway.fsi.profiles import Profile
+from gateway.fsi.rules.lines import PURCHASES
+from gateway.fsi.rules.queries import FILE_INSTITUTION
 
 IDENTITY_NUMBER = "430199198001010010"
 """Right check digit, county code 430199, which was never assigned."""
 DATE = "2026-03-01"
 DATETIME = "2026-03-01 09:05:07"
 
-_COUNT, _PRICE, _AMOUNT = Decimal(2), Decimal("1.5"), Decimal("3.00")
+DIAGNOSIS = "J06.900"
+
+_AMOUNT = Decimal("3.00")
+
+_NUMBERS = {
+    "cnt": Decimal(2),
+    "pric": Decimal("1.5"),
+    "det_item_fee_sumamt": _AMOUNT,
+    "medfee_sumamt": Decimal("10.50"),
+    "fulamt_ownpay_amt": Decimal("1.00"),
+    "overlmt_selfpay": Decimal("0.50"),
+    "preselfpay_amt": Decimal("2.00"),
+    "inscp_scp_amt": Decimal("7.00"),
+}
+"""Lines of 2 x 1.5, and a settlement whose four parts add up."""
+
+_TEXTS = {
+    "vali_flag": "1",
+    "psn_no": "P1",
+    "mdtrt_id": "V1",
+    "psn_cert_type": "01",
+    "cert_type": "01",
+    "certno": IDENTITY_NUMBER,
+    "mdtrt_cert_type": "02",
+    "mdtrt_cert_no": IDENTITY_NUMBER,
+    "chrg_bchno": "B1",
+    "dise_codg": "M1",
+    "dscg_maindiag_code": DIAGNOSIS,
+    "exp_content": "{}",
+    "setl_ym": "202603",
+    "stas_type": "0",
+    "omsgid": "H43010000001202603010905070001",
+    "refdType": "ALL",
+    **dict.fromkeys(("vent_used_dura", "scs_cutd_sum_dura"), "1/13/24"),
+    **dict.fromkeys(("pwcry_bfadm_coma_dura", "pwcry_afadm_coma_dura"), "0/1/30"),
+    **dict.fromkeys(("mul_nwb_bir_wt", "mul_nwb_adm_wt"), "2510,2640"),
+}
+
+_OF_TRANSACTIONS = {
+    ("2601", "oinfno"): "2207",
+    ("9102", "fixmedins_code"): FILE_INSTITUTION,
+}
+
+_ALSO = {
+    "1201": {"fixmedins_code"},
+    "3101": {"trig_scen"},
+    "3102": {"trig_scen"},
+    "3512": {"med_list_codg"},
+    "3513": {"med_list_codg"},
+    "6202": {"payAuthNo"},
+}
+"""Optional fields of which a rule asks for one."""
+
+_LEFT_OUT = {"init_feedetl_sn"}
+"""Fields that make a line a return."""
 
 
 def sample_input(
@@ -75,7 +131,7 @@ class _Sampler:
         row: dict[str, Any] = {}
         children = {n.name: n for n in self._nodes if n.parent == node.name and n is not node}
         for field in node.fields:
-            if self._required_only and not field.required:
+            if field.code in _LEFT_OUT or not self._wanted(field):
                 continue
             if field.code in children:
                 self.place(children.pop(field.code), row)
@@ -85,6 +141,10 @@ class _Sampler:
             if not self._required_only:
                 self.place(child, row)
         return row
+
+    def _wanted(self, field: Field) -> bool:
+        also = _ALSO.get(self._infno, set())
+        return field.required or not self._required_only or field.code in also
 
     def _value(self, field: Field, at: int) -> Any:
         fixed = self._fixed(field, at)
@@ -103,21 +163,22 @@ class _Sampler:
         return f"{field.code}{at}"[: field.max_length]
 
     def _fixed(self, field: Field, at: int) -> Any:
-        line = {"cnt": _COUNT, "pric": _PRICE, "det_item_fee_sumamt": _AMOUNT}
-        if field.code in line and field.type == "number":
-            return line[field.code]
+        if field.code == "feedetl_sn":
+            return str(at + 1)
+        if field.type == "number":
+            number = _NUMBERS.get(field.code)
+            if field.code == "diag_srt_no":
+                number = Decimal(at + 1)
+            if field.code == "medfee_sumamt" and self._infno in PURCHASES:
+                number = _AMOUNT * self._rows
+            return number
+        if (self._infno, field.code) in _OF_TRANSACTIONS:
+            return _OF_TRANSACTIONS[self._infno, field.code]
         return {
-            "feedetl_sn": str(at + 1),
+            **_TEXTS,
             "maindiag_flag": "1" if at == 0 else "0",
-            "vali_flag": "1",
-            "psn_cert_type": "01",
-            "cert_type": "01",
-            "certno": IDENTITY_NUMBER,
-            "mdtrt_cert_type": "02",
-            "mdtrt_cert_no": IDENTITY_NUMBER,
+            "diag_code": DIAGNOSIS if at == 0 else "I10.x00x002",
             "med_type": self._profile.med_types.get("outpatient"),
-            "chrg_bchno": "B1",
-            "dise_codg": "M1",
         }.get(field.code)
 
     def _code(self, field: Field) -> str:

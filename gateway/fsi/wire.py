@@ -47,9 +47,12 @@ def encode_json(value: Any) -> bytes:
         ValueError: a number is not finite, or a text cannot be written in UTF-8.
     """
     try:
-        return _encoder.encode(_plain(value))
+        encoded = _encoder.encode(value)
+        if b"+" in encoded or b"NaN" in encoded or b"Infinity" in encoded:
+            return _encoder.encode(_plain(value))
     except UnicodeError as error:
         raise ValueError("a text cannot be written in UTF-8") from error
+    return encoded
 
 
 def canonical_text(value: Any) -> str:
@@ -68,9 +71,21 @@ def canonical_text(value: Any) -> str:
 
 
 def _without_empty(value: Any) -> Any:
+    """The value without its empty members, None when nothing is left.
+
+    Most members are texts, and nearly all others numbers: they are met first, without a call.
+    """
     if isinstance(value, dict):
-        pairs = ((name, _without_empty(inner)) for name, inner in value.items())
-        return {name: inner for name, inner in pairs if inner is not None} or None
+        kept = {}
+        for name, inner in value.items():
+            if type(inner) is str:
+                if inner:
+                    kept[name] = inner
+            elif inner is not None:
+                left = _plain(inner) if type(inner) is Decimal else _without_empty(inner)
+                if left is not None:
+                    kept[name] = left
+        return kept or None
     if isinstance(value, list | tuple):
         return [inner for item in value if (inner := _without_empty(item)) is not None] or None
     if isinstance(value, Decimal):
@@ -79,17 +94,17 @@ def _without_empty(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    """The value with each number written without an exponent that lengthens it."""
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("a number is not finite")
+        if "+" in str(value) and value.adjusted() < _MAX_DIGITS:
+            return Decimal(f"{value:f}")
+        return value
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, Decimal):
-        if not value.is_finite():
-            raise ValueError("a number is not finite")
-        exponent = value.as_tuple().exponent
-        assert isinstance(exponent, int)
-        if exponent > 0 and value.adjusted() < _MAX_DIGITS:
-            return Decimal(f"{value:f}")
     return value
 
 

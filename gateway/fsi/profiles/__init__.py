@@ -19,6 +19,7 @@ import msgspec
 
 from gateway.errors import ConfigurationError
 from gateway.fsi.definitions import EDITIONS, Definitions
+from gateway.fsi.rules import RULE_NAMES
 
 MAX_DEPTH = 8
 """Profiles in a chain of `extends`."""
@@ -98,6 +99,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Refusals that are recognised; the first match counts."""
     open_dictionaries: list[str] = []
     """Value sets the region extends with codes of its own: any value is sent."""
+    strict_rules: list[str] = []
+    """Doubtful rules that stop a call here instead of warning (docs/reference/rules.md)."""
+    off_rules: list[str] = []
+    """Rules that do not hold here."""
 
     @cached_property
     def _patterns(self) -> tuple[tuple[re.Pattern[str], str], ...]:
@@ -190,6 +195,9 @@ def _check(profile: Profile, label: str) -> None:
     for name in profile.open_dictionaries:
         if name not in known:
             raise ConfigurationError(f"no dictionary {name!r}", file=label)
+    for name in (*profile.strict_rules, *profile.off_rules):
+        if name not in RULE_NAMES:
+            raise ConfigurationError(f"no rule {name!r}", file=label)
     members = {field.code for field in definitions.envelope.request}
     for name in profile.header_copy.values():
         if name not in members:

@@ -64,7 +64,13 @@ def test_each_missing_required_field_is_named(infno: str) -> None:
 
 def _ruled(place: str) -> set[str]:
     """Places where a rule may follow from the emptied field."""
-    return {f"{place}.maindiag_flag", f"{place}.dise_codg", f"{place}.die_date"}
+    codes = ("maindiag_flag", "dise_codg", "die_date", "cnt")
+    heads = ("mdtrtinfo", "adminfo", "dscginfo")
+    return {
+        *(f"{place}.{code}" for code in codes),
+        *(f"{head}.dscg_maindiag_code" for head in heads),
+        *(f"diseinfo[0].{code}" for code in ("mdtrt_id", "psn_no")),
+    }
 
 
 @pytest.mark.parametrize("infno", HN.infnos())

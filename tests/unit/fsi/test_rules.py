@@ -11,7 +11,7 @@ from gateway.errors import ProblemCode
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import load_profile
-from gateway.fsi.samples import sample_input
+from gateway.fsi.samples import IDENTITY_NUMBER, sample_input
 
 HUNAN = load_profile("hunan")
 HN = Definitions.load("HN")
@@ -38,7 +38,11 @@ def test_a_card_needs_its_number(infno: str) -> None:
     assert _places(infno, content) == [f"{node}.card_sn"]
     content[node]["card_sn"] = "430100D1560000"
     assert _places(infno, content) == []
-    content[node] |= {"mdtrt_cert_type": "02", "card_sn": ""}
+    content[node] |= {
+        "mdtrt_cert_type": "02",
+        "mdtrt_cert_no": IDENTITY_NUMBER,
+        "card_sn": "",
+    }
     assert _places(infno, content) == []
 
 
@@ -63,7 +67,7 @@ def test_one_diagnosis_is_the_main_one(infno: str, flags: str, places: list[str]
     """None and two are both wrong; the second one is named."""
     content = sample_input(HN, HUNAN, infno)
     for row, flag in zip(content["diseinfo"], flags, strict=True):
-        row["maindiag_flag"] = flag
+        row |= {"maindiag_flag": flag, "diag_code": "J06.900"}
     assert _places(infno, content) == places
 
 
