@@ -48,7 +48,8 @@ def encode_json(value: Any) -> bytes:
     """
     try:
         encoded = _encoder.encode(value)
-        if b"+" in encoded or b"NaN" in encoded or b"Infinity" in encoded:
+        long = b"+" in encoded and b"E+" in encoded
+        if long or b"NaN" in encoded or b"Infinity" in encoded:
             return _encoder.encode(_plain(value))
     except UnicodeError as error:
         raise ValueError("a text cannot be written in UTF-8") from error
