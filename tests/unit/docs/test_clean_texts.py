@@ -1,0 +1,62 @@
+"""Texts of the project stand for themselves: they name no machine and no place of download."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+FILES = ("*.md", "*.toml", "Dockerfile", "Makefile", "LICENSE", ".dockerignore", ".gitignore")
+FOLDERS = ("gateway", "mappings", "conformance", "certs", "tests", "docs", ".ci")
+SUFFIXES = {".py", ".md", ".toml", ".txt", ".csv", ".json", ".map", ".sql", ".hl7", ".cfg", ""}
+
+PLACES = re.compile(
+    r"(?<![\w.])/(?:work|tmp|root|home)/\w"  # folders of one machine
+    r"|\b(?:files\.pythonhosted|registry\.npmjs|proxy\.golang)\b"
+    r"|\bpypi\.org\b"
+    r"|--(?:extra-)?index-url\b"
+)
+
+
+def _texts(root: Path) -> Iterator[Path]:
+    for pattern in FILES:
+        yield from root.glob(pattern)
+    for folder in FOLDERS:
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and path.suffix in SUFFIXES and "__pycache__" not in path.parts:
+                yield path
+
+
+def test_no_text_names_a_machine_or_a_registry(root: Path) -> None:
+    """A clone works anywhere: no absolute path of a machine, no download address in a lock."""
+    found = [
+        f"{path.relative_to(root)}: {match.group()}"
+        for path in _texts(root)
+        if path != Path(__file__).resolve()
+        for match in PLACES.finditer(path.read_text("utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_no_mark_of_unfinished_work_is_left(root: Path) -> None:
+    """What is not there yet is said in the README, not in marks within the code."""
+    mark = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
+    found = [
+        f"{path.relative_to(root)}"
+        for path in _texts(root)
+        if path.suffix in {".py", ".md", ".sql", ".map"}
+        and path != Path(__file__).resolve()
+        and mark.search(path.read_text("utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_the_lock_files_pin_and_hash_every_package(root: Path) -> None:
+    """An installation gets the bytes that were tested, wherever it gets them from."""
+    for name in ("run.txt", "dev.txt"):
+        text = (root / ".ci" / "lock" / name).read_text("utf-8")
+        packages = re.split(r"\n(?=[a-z0-9])", text.strip())
+        assert len(packages) > 20
+        for package in packages:
+            assert re.match(r"[a-z0-9._-]+==[\w.]+", package), package[:60]
+            assert "--hash=sha256:" in package, package[:60]
