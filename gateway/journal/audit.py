@@ -14,6 +14,26 @@ from gateway.journal.records import AuditEvent, AuditReport, AuditRow
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
+def chained(seq: int, previous: str, now: str, event: AuditEvent) -> Link:
+    """The row of an event that becomes row `seq` and continues the hash `previous`."""
+    detail = _encode(event.detail).decode()
+    row = Link(seq, now, event.exchange_id, event.station, detail, previous, "")
+    return row._replace(hash=link_hash(row))
+
+
+def audit_row(link: Link) -> AuditRow:
+    """A stored row as it is given out."""
+    return AuditRow(
+        seq=link.seq,
+        time=link.time,
+        exchange_id=link.exchange_id,
+        station=link.station,
+        detail=msgspec.json.decode(link.detail, type=dict[str, str]),
+        previous=link.previous,
+        hash=link.hash,
+    )
+
+
 def append(db: sqlite3.Connection, now: str, events: Sequence[AuditEvent]) -> None:
     """Append events to the chain, as part of the caller's transaction."""
     if not events:
@@ -21,28 +41,16 @@ def append(db: sqlite3.Connection, now: str, events: Sequence[AuditEvent]) -> No
     seq, previous = db.execute(SQL["audit_head"]).fetchone()
     for event in events:
         seq += 1
-        detail = _encode(event.detail).decode()
-        row = Link(seq, now, event.exchange_id, event.station, detail, previous, "")
-        previous = link_hash(row)
-        db.execute(SQL["insert_audit"], row._replace(hash=previous))
+        row = chained(seq, previous, now, event)
+        previous = row.hash
+        db.execute(SQL["insert_audit"], row)
     db.execute(SQL["update_audit_head"], {"seq": seq, "hash": previous})
 
 
 def trail(db: sqlite3.Connection, exchange_id: str) -> list[AuditRow]:
     """The rows of one exchange."""
     rows = db.execute(SQL["audit_trail"], {"exchange_id": exchange_id})
-    return [
-        AuditRow(
-            seq=link.seq,
-            time=link.time,
-            exchange_id=link.exchange_id,
-            station=link.station,
-            detail=msgspec.json.decode(link.detail, type=dict[str, str]),
-            previous=link.previous,
-            hash=link.hash,
-        )
-        for link in map(Link._make, rows)
-    ]
+    return [audit_row(Link._make(row)) for row in rows]
 
 
 def verify_chain(db: sqlite3.Connection) -> AuditReport:

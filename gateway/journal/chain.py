@@ -78,44 +78,60 @@ class _Findings:
         self.missing.extend(range(first, min(last, first + room - 1) + 1))
 
 
-def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditReport:
-    """Check the rows, in the order of their numbers, against each other and the recorded head.
+class Verifier:
+    """Checks rows, in the order of their numbers, against each other and the recorded head.
 
-    `head_hash` is None when the record of the head is missing. Work is linear in the number of
-    rows, plus the square of at most `MAX_SEARCHED`.
+    `head_hash` is None when the record of the head is missing. Rows may be given in portions.
+    Work is linear in the number of rows, plus the square of at most `MAX_SEARCHED`.
     """
-    findings = _pass(rows, head_seq)
-    breaks = _explain(findings, head_seq, head_hash)
-    if head_hash is None:
-        breaks.append(AuditBreak(0, BreakKind.HEAD, "the record of the last row is missing"))
-    elif not breaks and findings.last == head_seq and findings.last_hash != head_hash:
-        breaks.append(_altered(head_seq, "it does not have the hash recorded for the last row"))
-    breaks.sort(key=lambda one: (one.seq, one.kind))
-    return AuditReport(rows=findings.rows, head=findings.last_hash, broken=breaks[:MAX_BREAKS])
 
+    def __init__(self, head_seq: int, head_hash: str | None) -> None:
+        self._head_seq, self._head_hash = head_seq, head_hash
+        self._findings = _Findings()
+        self._sound = True
 
-def _pass(rows: Iterable[Link], head_seq: int) -> _Findings:
-    findings = _Findings()
-    sound = True
-    for row in rows:
-        findings.rows += 1
-        if findings.full:
+    def take(self, rows: Iterable[Link]) -> None:
+        """Look at the next rows."""
+        findings = self._findings
+        for row in rows:
+            findings.rows += 1
+            if not findings.full:
+                self._look(row)
             findings.last, findings.last_hash = row.seq, row.hash
-            continue
+
+    def _look(self, row: Link) -> None:
+        findings = self._findings
         gap = row.seq > findings.last + 1
         if gap:
             findings.miss(findings.last + 1, row.seq - 1)
         if not row.is_genuine(row.seq):
             findings.strangers.append(row)
-            sound = False
-        else:
-            if row.seq > head_seq:
-                findings.beyond.append(row.seq)
-            elif sound and not gap and row.previous != findings.last_hash:
-                findings.rewritten.append(max(findings.last, 1))
-            sound = True
-        findings.last, findings.last_hash = row.seq, row.hash
-    return findings
+            self._sound = False
+            return
+        if row.seq > self._head_seq:
+            findings.beyond.append(row.seq)
+        elif self._sound and not gap and row.previous != findings.last_hash:
+            findings.rewritten.append(max(findings.last, 1))
+        self._sound = True
+
+    def report(self) -> AuditReport:
+        """What the rows taken so far, all of them, show."""
+        findings, head_hash = self._findings, self._head_hash
+        breaks = _explain(findings, self._head_seq, head_hash)
+        if head_hash is None:
+            breaks.append(AuditBreak(0, BreakKind.HEAD, "the record of the last row is missing"))
+        elif not breaks and findings.last == self._head_seq and findings.last_hash != head_hash:
+            reason = "it does not have the hash recorded for the last row"
+            breaks.append(_altered(self._head_seq, reason))
+        breaks.sort(key=lambda one: (one.seq, one.kind))
+        return AuditReport(rows=findings.rows, head=findings.last_hash, broken=breaks[:MAX_BREAKS])
+
+
+def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditReport:
+    """Check the whole chain at once; see `Verifier`."""
+    verifier = Verifier(head_seq, head_hash)
+    verifier.take(rows)
+    return verifier.report()
 
 
 def _explain(findings: _Findings, head_seq: int, head_hash: str | None) -> list[AuditBreak]:

@@ -1,4 +1,4 @@
-"""Numbered changes of the schema, from `sql/migrations/0001_*.sql` on.
+"""Numbered changes of the schema, from `migrations/0001_*.sql` on, for each store its own.
 
 A migration is applied once, in one database transaction, and written down with the checksum of
 its text. A journal that was written by newer code is refused, and so is one whose applied
@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 from collections.abc import Sequence
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.errors import ConfigurationError
 from gateway.journal.queries import SQL
@@ -30,14 +30,14 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
-def load_migrations() -> list[Migration]:
-    """The migrations of this code, in order.
+def load_migrations(*folder: str) -> list[Migration]:
+    """The migrations of this code in `sql`, or in a folder of it, in order.
 
     Raises:
         ConfigurationError: the numbers are not 1, 2, 3 ...
     """
     migrations = []
-    for file in resources.files(__package__).joinpath("sql", "migrations").iterdir():
+    for file in resources.files(__package__).joinpath("sql", *folder, "migrations").iterdir():
         number, _, name = file.name.removesuffix(".sql").partition("_")
         migrations.append(Migration(int(number), name, file.read_text("utf-8")))
     migrations.sort()
@@ -52,7 +52,17 @@ def check(connection: sqlite3.Connection, migrations: Sequence[Migration], file:
     Raises:
         ConfigurationError: the store is newer than this code, or was made by other migrations.
     """
-    applied = connection.execute(SQL["migrations"]).fetchall()
+    return check_applied(connection.execute(SQL["migrations"]).fetchall(), migrations, file)
+
+
+def check_applied(
+    applied: Sequence[Sequence[Any]], migrations: Sequence[Migration], file: str
+) -> int:
+    """How many of the migrations were applied; `applied` are rows of number, name, checksum.
+
+    Raises:
+        ConfigurationError: as for `check`.
+    """
     for number, name, checksum in applied:
         if number > len(migrations):
             raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""The SQL of the journal, read from `sql/*.sql`.
+"""The SQL of the journal, read from `sql/*.sql` (SQLite) and `sql/postgres/*.sql`.
 
 A query begins with a line `-- name: word`, followed by lines of comment that describe it and by
 one statement. What stands before the first name describes the file.
@@ -40,14 +40,14 @@ def parse_queries(text: str, file: str) -> list[Query]:
     return queries
 
 
-def load_queries() -> dict[str, Query]:
-    """Every query by its name.
+def load_queries(*folder: str) -> dict[str, Query]:
+    """Every query of `sql`, or of a folder in it, by its name.
 
     Raises:
         ConfigurationError: two queries have one name.
     """
     queries: dict[str, Query] = {}
-    for file in resources.files(__package__).joinpath("sql").iterdir():
+    for file in resources.files(__package__).joinpath("sql", *folder).iterdir():
         if file.name.endswith(".sql"):
             for query in parse_queries(file.read_text("utf-8"), file.name):
                 if query.name in queries:
@@ -57,4 +57,7 @@ def load_queries() -> dict[str, Query]:
 
 
 SQL: Mapping[str, str] = {query.name: query.text for query in load_queries().values()}
-"""The text of every query by its name."""
+"""The text of every query of SQLite by its name."""
+
+POSTGRES: Mapping[str, str] = {query.name: query.text for query in load_queries("postgres").values()}
+"""The text of every query of PostgreSQL by its name."""

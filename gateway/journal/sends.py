@@ -50,7 +50,7 @@ def settle(
     db: sqlite3.Connection, msgid: str, outcome: Outcome, visit: VisitRow | None, now: str
 ) -> VisitRow | None:
     """Store an outcome and the visit."""
-    state, note, reply = _read(outcome)
+    state, note, reply = what_became(outcome)
     check_send(msgid, _state(db, msgid), state)
     db.execute(
         SQL["update_send"],
@@ -68,7 +68,8 @@ def settle(
     return None if visit is None else put_visit(db, visit, now)
 
 
-def _read(outcome: Outcome) -> tuple[SendState, str, Reply | None]:
+def what_became(outcome: Outcome) -> tuple[SendState, str, Reply | None]:
+    """The state of a send with this outcome, the note on it, and the reply to keep."""
     if isinstance(outcome, Accepted):
         return SendState.ACCEPTED, "", outcome.reply
     if isinstance(outcome, Rejected):

@@ -8,7 +8,6 @@ on the right thread; what is written and the audit of it are one database transa
 from __future__ import annotations
 
 import asyncio
-import secrets
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -16,9 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import msgspec
-
-from gateway.clock import CHINA, Clock, SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
 from gateway.journal import audit, database, exchanges, sends
@@ -37,17 +34,13 @@ from gateway.journal.records import (
     Stats,
     VisitRow,
 )
+from gateway.journal.stamps import china_time, named, new_id
 from gateway.journal.writer import Writer
 
 T = TypeVar("T")
 
 READERS: Final = 4
 """Threads that read; a long one (`audit_verify`) leaves the others to the messages."""
-
-
-def new_id() -> str:
-    """Sixteen random hex digits."""
-    return secrets.token_hex(8)
 
 
 class SQLiteJournal(Journal):
@@ -154,7 +147,7 @@ class SQLiteJournal(Journal):
             begun = exchanges.begin(
                 db, message, raw, now, exchange_id=exchange_id, owner=self.instance
             )
-            audit.append(db, written, [_named(event, begun.exchange_id) for event in events])
+            audit.append(db, written, [named(event, begun.exchange_id) for event in events])
             return begun
 
         return await self._write(begin)
@@ -342,23 +335,6 @@ class SQLiteJournal(Journal):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def china_time(moment: datetime) -> str:
-    """An aware time as `yyyy-MM-dd HH:mm:ss.fff` in China Standard Time.
-
-    Raises:
-        ValueError: the time is naive, so it is not known which moment it is.
-    """
-    if moment.tzinfo is None:
-        raise ValueError("a time of the journal must have its zone")
-    return moment.astimezone(CHINA).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
-def _named(event: AuditEvent, exchange_id: str) -> AuditEvent:
-    if event.exchange_id:
-        return event
-    return msgspec.structs.replace(event, exchange_id=exchange_id)
 
 
 def _stats(db: sqlite3.Connection) -> Stats:
