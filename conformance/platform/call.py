@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from conformance.platform import wire
 from conformance.platform.config import InstitutionConfig, RegionConfig
 from conformance.platform.places import CROSS_PROVINCE, distance, pool_of
 from conformance.platform.store import Row, Store
@@ -34,6 +35,12 @@ class Refusal(Exception):  # noqa: N818 - the platform's word for a business ans
     def __init__(self, err_msg: str) -> None:
         self.err_msg = err_msg
         super().__init__(err_msg)
+
+
+class File(msgspec.Struct, frozen=True):
+    """What a transaction answers whose reply is a file (9102)."""
+
+    content: bytes
 
 
 class Tables(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +100,19 @@ class Call:
         """Who clears: the own centre, or the insured pool for people from elsewhere."""
         return self.region.code if self.pool == pool_of(self.region.code) else self.pool
 
+    def keep(self) -> None:
+        """Store the input as it came."""
+        self.store.insert(
+            "documents",
+            {
+                "msgid": self.msgid,
+                "region": self.region.code,
+                "infno": self.infno,
+                "fixmedins_code": self.institution.fixmedins_code,
+                "input": wire.encode(self.input).decode(),
+            },
+        )
+
     def node(self, name: str) -> dict[str, Any]:
         """A node of the input that does not repeat; an array of one is taken as well."""
         content = self.input.get(name)
@@ -107,6 +127,10 @@ class Call:
             return [content]
         return list(content or [])
 
+    def said(self, code: str) -> str:
+        """The first text of this name in the input, empty when there is none."""
+        return find_member(self.input, code)
+
     # Answers ------------------------------------------------------------------------------------
 
     def shape(self, node: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +138,10 @@ class Call:
         found = self.definitions.transaction(self.infno).node(node, "output")
         assert found is not None, (self.infno, node)
         return shape(found, values, self.definitions.edition)
+
+    def spelt(self, field: Field) -> str:
+        """The field's name as the edition spells it."""
+        return spelling(field, self.definitions.edition)
 
     # Persons ------------------------------------------------------------------------------------
 
@@ -213,10 +241,28 @@ def shape(node: Node, values: Mapping[str, Any], edition: str) -> dict[str, Any]
     """The fields of an output node with their values; empty numbers are 0, empty texts ""."""
     row: dict[str, Any] = {}
     for field in node.fields:
-        change = field.editions.get(edition)
-        code = change.code if change is not None and change.code else field.code
-        row[code] = _formed(field, values.get(field.code))
+        row[spelling(field, edition)] = _formed(field, values.get(field.code))
     return row
+
+
+def spelling(field: Field, edition: str) -> str:
+    """The name of an output field in an edition."""
+    change = field.editions.get(edition)
+    return change.code if change is not None and change.code else field.code
+
+
+def find_member(document: Any, name: str) -> str:
+    """The first text of this name in the nodes of an input, empty when there is none."""
+    rows = document if isinstance(document, list) else [document]
+    for row in rows:
+        if isinstance(row, dict):
+            value = row.get(name)
+            if isinstance(value, str):
+                return value
+            for inner in row.values():
+                if isinstance(inner, dict | list) and (found := find_member(inner, name)):
+                    return found
+    return ""
 
 
 def _formed(field: Field, value: Any) -> Any:

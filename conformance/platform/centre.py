@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from conformance.platform import wire
-from conformance.platform.call import STAMP, Call, Refusal, Tables
+from conformance.platform.call import STAMP, Call, File, Refusal, Tables, find_member
 from conformance.platform.config import InstitutionConfig, RegionConfig
 from conformance.platform.inspection import Inspector, in_one_sentence
 from conformance.platform.places import home_region, pool_of
@@ -32,9 +32,13 @@ from gateway.fsi.definitions import Definitions
 MAX_INPUT = 40_000
 """Characters of the input (reference: rules, section 1)."""
 
+MAX_UPLOAD = 8 * 1024 * 1024
+"""Characters of the input of an upload, which carries a file (9101)."""
+
 MAX_ERR_MSG = 200
 
 SIGN_IN = "9001"
+UPLOAD = "9101"
 
 _MSGID = re.compile(r"[HP]\d{11}\d{14}\d{4}\Z", re.ASCII)
 
@@ -47,6 +51,8 @@ class Reply(msgspec.Struct, kw_only=True):
     err_msg: str = ""
     inf_refmsgid: str = ""
     output: Any = None
+    file: bytes | None = None
+    """The body itself, of a transaction that answers with a file."""
 
 
 class Centre:
@@ -141,8 +147,9 @@ class Centre:
             raise Refusal(in_one_sentence(findings))
         if not isinstance(document.get("input"), dict):
             raise Refusal("入参校验失败：input应为对象")
-        if len(wire.encode(document["input"]).decode()) > MAX_INPUT:
-            raise Refusal(f"入参校验失败：input超过{MAX_INPUT}字符")
+        limit = MAX_UPLOAD if document["infno"] == UPLOAD else MAX_INPUT
+        if len(wire.encode(document["input"]).decode()) > limit:
+            raise Refusal(f"入参校验失败：input超过{limit}字符")
         return document
 
     def _check_envelope(self, envelope: Mapping[str, Any], name: str) -> InstitutionConfig:
@@ -226,6 +233,8 @@ class Centre:
             with store.transaction():
                 store.insert("requests", {**record, "infcode": -1, "err_msg": err_msg})
             return Reply(infno=infno, infcode=-1, err_msg=err_msg)
+        if isinstance(output, File):
+            return Reply(infno=infno, infcode=0, file=output.content)
         return Reply(infno=infno, infcode=0, output=output)
 
     def _work(
@@ -247,20 +256,6 @@ class Centre:
         )
         call.check_home()
         return handler(infno)(call)
-
-
-def find_member(document: Any, name: str) -> str:
-    """The first text of this name in the nodes of an input, empty when there is none."""
-    rows = document if isinstance(document, list) else [document]
-    for row in rows:
-        if isinstance(row, dict):
-            value = row.get(name)
-            if isinstance(value, str):
-                return value
-            for inner in row.values():
-                if isinstance(inner, dict | list) and (found := find_member(inner, name)):
-                    return found
-    return ""
 
 
 def read_key(path: str) -> bytes:

@@ -23,6 +23,8 @@
           "clr_types": {"outpatient": "11", ...},
           "discharge_first": true,           2304 that ends a stay needs 2402
           "refusal_status": 401,             HTTP status of the service gateway's refusals
+          "ranges": true,                    9102 goes on where a Range header says
+          "catalogue_version": "",           newest version of the catalogues; "" is all there is
           "institutions": [
             {"fixmedins_code": "H43010000001", "fixmedins_name": "长沙示范医院",
              "hosp_lv": "2", "public_key_file": "keys/H43010000001.pub.pem"}
@@ -106,6 +108,8 @@ class RegionConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     clr_types: dict[str, str] = {}
     discharge_first: bool = True
     refusal_status: int = 401
+    ranges: bool = True
+    catalogue_version: str = ""
     institutions: list[InstitutionConfig] = []
 
     def clr_type(self, setting: str, distance: str) -> str:

@@ -12,6 +12,9 @@ The kinds, and where they strike::
     http-500-before   answer HTTP 500; nothing is done
     http-500-after    work, then answer HTTP 500
     garbled           work, then answer half of a JSON text
+    interrupted       work, then send half of the reply or file and close the connection
+    truncated         work, then answer with half of the reply or file, in form
+    corrupt           work, then answer with the middle of the reply or file changed
     wrong-signature   work, then answer with a signature over something else
     expired-sign-no   every sign-in of the region expires, then the request is worked on
 
@@ -41,6 +44,9 @@ class FaultKind(StrEnum):
     HTTP_500_BEFORE = "http-500-before"
     HTTP_500_AFTER = "http-500-after"
     GARBLED = "garbled"
+    INTERRUPTED = "interrupted"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
     WRONG_SIGNATURE = "wrong-signature"
     EXPIRED_SIGN_NO = "expired-sign-no"
 

@@ -1,4 +1,4 @@
-"""Does an input hold what the definition of its transaction asks for?
+"""Does an input, or an output, hold what the definition of its transaction asks for?
 
 The rules are those of the interface's tables (reference: rules of the interface, section 1): an
 empty number is 0 and every other empty value an empty text; a required field may not be empty;
@@ -58,6 +58,23 @@ class Inspector:
             for finding in self._node(node, nodes, document, "")
         ]
 
+    def output(self, infno: str, document: Any) -> list[str]:
+        """What is wrong with the output of a known transaction, in Chinese.
+
+        An output that is a list stands bare, or under `data` beside the counts of its pages.
+        """
+        nodes = self._definitions.transaction(infno).output
+        root = next((node for node in nodes if node.name == "" and node.repeats), None)
+        if root is not None:
+            rows = document.get("data") if isinstance(document, dict) else document
+            return list(self._rows(root, nodes, rows or [], ""))
+        return [
+            finding
+            for node in nodes
+            if node.parent is None
+            for finding in self._node(node, nodes, document, "")
+        ]
+
     def _node(
         self, node: Node, nodes: tuple[Node, ...], holder: dict[str, Any], path: str
     ) -> Iterator[str]:
@@ -67,6 +84,9 @@ class Inspector:
             if node.required:
                 yield f"缺少节点{where}"
             return
+        yield from self._rows(node, nodes, content, where)
+
+    def _rows(self, node: Node, nodes: tuple[Node, ...], content: Any, where: str) -> Iterator[str]:
         rows = content if isinstance(content, list) else [content]
         if not node.repeats and isinstance(content, list) and len(rows) > 1:
             yield f"节点{where}只能有一行"

@@ -84,4 +84,24 @@ CREATE TABLE ledger (
     PRIMARY KEY (setl_id, role)
 ) STRICT;
 
+-- Files that wait for 9102. `owner` is the institution they belong to, or plc for everybody.
+CREATE TABLE files (
+    file_qury_no TEXT PRIMARY KEY, region TEXT NOT NULL, owner TEXT NOT NULL,
+    filename TEXT NOT NULL, until TEXT NOT NULL, content BLOB NOT NULL
+) STRICT;
+
+-- Inputs of transactions that are kept as they came.
+CREATE TABLE documents (
+    msgid TEXT PRIMARY KEY, region TEXT NOT NULL, infno TEXT NOT NULL,
+    fixmedins_code TEXT NOT NULL, input TEXT NOT NULL
+) STRICT;
+CREATE INDEX documents_by_infno ON documents (region, infno, fixmedins_code);
+
+-- Settlements of people from elsewhere that the institution confirmed for clearing (3261);
+-- `transid` is the inf_refmsgid of the confirmation, `period` yyyyMM.
+CREATE TABLE confirmations (
+    setl_id TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
+    period TEXT NOT NULL, transid TEXT NOT NULL, cnfm_flag TEXT NOT NULL
+) STRICT;
+
 CREATE TABLE serials (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from conformance.platform import wire
+from conformance.platform import bodies, wire
 from conformance.platform.admin import Admin
 from conformance.platform.call import Tables
 from conformance.platform.centre import Centre, Reply
@@ -29,8 +29,8 @@ from conformance.platform.tables import Catalogue, Policies
 CST = timezone(timedelta(hours=8), "CST")
 """China Standard Time."""
 
-MAX_BODY = 2 * 1024 * 1024
-"""Bytes of a request; an input may have 40,000 characters."""
+MAX_BODY = 16 * 1024 * 1024
+"""Bytes of a request; an input may have 40,000 characters, one with a file 8 million."""
 
 _BEFORE = frozenset({FaultKind.DROP_BEFORE, FaultKind.HTTP_500_BEFORE, FaultKind.LATE})
 
@@ -128,7 +128,8 @@ class Platform:
         body = await request.read()
         fault = self.faults.take(centre.config.code, name or _infno_of(body))
         if fault is None:
-            return _response(centre.encode(self._work(centre, body, name)))
+            reply = self._work(centre, body, name)
+            return await bodies.answered(request, centre, reply)
         self._log.info("fault", region=centre.config.code, kind=fault.kind, infno=name)
         return await self._struck(request, centre, body, name, fault)
 
@@ -138,28 +139,24 @@ class Platform:
         kind = fault.kind
         if kind is FaultKind.REFUSE:
             infno = name or _infno_of(body)
-            return _response(centre.encode(Reply(infno=infno, infcode=-1, err_msg=fault.message)))
+            refusal = Reply(infno=infno, infcode=-1, err_msg=fault.message)
+            return await bodies.answered(request, centre, refusal)
         if kind is FaultKind.LATE:
             self._arrive_late(centre, body, name, fault.seconds)
         if kind is FaultKind.DELAY_BEFORE:
             await self._sleep(fault.seconds)
         if kind is FaultKind.EXPIRED_SIGN_NO:
             centre.expire_sessions()
-        answer = b"" if kind in _BEFORE else self._answer(centre, body, name, kind)
+        reply = None if kind in _BEFORE else self._work(centre, body, name)
         if kind is FaultKind.DELAY_AFTER:
             await self._sleep(fault.seconds)
         if kind in (FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LATE):
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=499)
-        if kind in (FaultKind.HTTP_500_BEFORE, FaultKind.HTTP_500_AFTER):
+        if reply is None or kind is FaultKind.HTTP_500_AFTER:
             return web.Response(status=500, text="Internal Server Error")
-        return _response(answer)
-
-    def _answer(self, centre: Centre, body: bytes, name: str, kind: FaultKind) -> bytes:
-        reply = self._work(centre, body, name)
-        answer = centre.encode(reply, forged=kind is FaultKind.WRONG_SIGNATURE)
-        return answer[: len(answer) // 2] if kind is FaultKind.GARBLED else answer
+        return await bodies.answered(request, centre, reply, kind)
 
     def _arrive_late(self, centre: Centre, body: bytes, name: str, seconds: float) -> None:
         async def arrive() -> None:
@@ -186,10 +183,6 @@ class Platform:
             ms=round((time.perf_counter() - began) * 1000, 1),
         )
         return reply
-
-
-def _response(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json", charset="utf-8")
 
 
 def _infno_of(body: bytes) -> str:

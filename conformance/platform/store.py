@@ -20,6 +20,9 @@ from gateway.errors import ConfigurationError
 Row = sqlite3.Row
 
 _TABLES = (
+    "confirmations",
+    "documents",
+    "files",
     "ledger",
     "settlements",
     "charges",
@@ -45,7 +48,7 @@ _PERSON = (
     "token",
 )
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of `schema.sql`."""
 
 

@@ -112,6 +112,11 @@ class Catalogue:
         """The row of a national code at a treatment place."""
         return self._rows.get((region, code)) or self._rows.get((self.EVERYWHERE, code))
 
+    def listed(self, region: str) -> list[CatalogueRow]:
+        """Every row that holds at a treatment place, by code."""
+        codes = {code for where, code in self._rows if where in (region, self.EVERYWHERE)}
+        return [row for code in sorted(codes) if (row := self.row(region, code)) is not None]
+
     def item(self, region: str, code: str, level: str) -> Item:
         """The item; one that is not listed is paid by the person in full."""
         row = self.row(region, code)

@@ -11,12 +11,16 @@ from typing import Any
 
 from conformance.platform.call import Call
 from conformance.platform.transactions import (
+    catalogues,
     charges,
+    clearing,
+    files,
     generic,
     inpatient,
     outpatient,
     persons,
     queries,
+    reconciliation,
     reversal,
     session,
     settlements,
@@ -33,6 +37,10 @@ HANDLERS: dict[str, Handler] = {
     **settlements.HANDLERS,
     **reversal.HANDLERS,
     **queries.HANDLERS,
+    **files.HANDLERS,
+    **catalogues.HANDLERS,
+    **reconciliation.HANDLERS,
+    **clearing.HANDLERS,
 }
 
 
