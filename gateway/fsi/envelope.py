@@ -7,7 +7,6 @@ signs the canonical text of the input where the profile says so.
 from __future__ import annotations
 
 import base64
-import binascii
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.clock import CHINA, stamp
 from gateway.crypto.sm import SigningKey, VerifyKey
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import decode_reply
+from gateway.fsi.sealed_text import read_base64
 from gateway.fsi.wire import canonical_text, encode_json
 from gateway.intents import Call
 
@@ -63,11 +63,8 @@ def verifies(cainfo: str, content: Any, key: VerifyKey) -> bool:
 
 
 def signature_bytes(cainfo: str) -> bytes:
-    """The bytes of a `cainfo`, empty when it is not base64."""
-    try:
-        return base64.b64decode(cainfo, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
+    """The bytes of a `cainfo`, empty when it is not base64 in its one form."""
+    return read_base64(cainfo) or b""
 
 
 def encode_request(
