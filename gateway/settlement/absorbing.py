@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
@@ -229,8 +229,20 @@ def _withdrawn(work: Work, call: Absorption) -> None:
         visit.apply(VisitEvent.TRIMMED if trimmed else VisitEvent.WITHDRAWN)
 
 
+def _check_amounts(infno: str, info: Record) -> None:
+    """Every amount of the money identities is a number."""
+    for code in AMOUNTS:
+        try:
+            finite = info.amount(code).is_finite()
+        except InvalidOperation:
+            finite = False
+        if not finite:
+            raise UnreadableReplyError(f"{infno}: setlinfo.{code} is no number")
+
+
 def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
     info = _one(call, "setlinfo", "medfee_sumamt", *required)
+    _check_amounts(call.infno, info)
     if info.has("pdn_cash_pay") and not info.has("psn_cash_pay"):
         info.values["psn_cash_pay"] = info.get("pdn_cash_pay")
     settlement = Settlement(
@@ -343,6 +355,17 @@ FUND_PARTS = (
     "oth_pay",
 )
 """The parts of fund_pay_sumamt (matrix part 3)."""
+
+AMOUNTS = (
+    "medfee_sumamt",
+    "fund_pay_sumamt",
+    "psn_part_amt",
+    "hosp_part_amt",
+    "acct_pay",
+    "psn_cash_pay",
+    *FUND_PARTS,
+)
+"""The amounts that the money identities speak of."""
 
 
 def sums_that_differ(settlement: Settlement) -> list[Problem]:

@@ -187,7 +187,11 @@ class Dispatcher:
             outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
             line.note(outcome=OUTCOME_NAMES[type(outcome)])
         seconds = self._clock.monotonic() - began
-        outcome, visit = interpret(outcome, msgid)
+        try:
+            outcome, visit = interpret(outcome, msgid)
+        except Exception as error:  # noqa: BLE001 - a reply that cannot be taken in says nothing certain
+            reason = f"the reply cannot be taken in: {type(error).__name__}"
+            outcome, visit = Unknown(reason=reason), None
         reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
         report = CallReport(
             infno=call.infno,
