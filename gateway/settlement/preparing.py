@@ -25,6 +25,7 @@ from gateway.intents import Intent, Record, Source, Verb, VisitClass
 from gateway.settings import InstitutionSettings
 from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
 from gateway.settlement.coding import Coder
+from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler
 from gateway.settlement.plans import PLANS, plan
 from gateway.settlement.totals import (
@@ -164,7 +165,11 @@ class Preparer:
         rows: dict[str, Sequence[Record]] = {"feedetail": step.lines, "diseinfo": diagnoses}
         if step.infno == "2302":
             rows["data"] = step.lines
-        return self.site.filler.fill(step.infno, rows=rows, records=records)
+        filled = self.site.filler.fill(step.infno, rows=rows, records=records)
+        region = self.site.institution.mdtrtarea_admvs
+        if is_from_another_province(intent.person.get("insuplc_admdvs"), region):
+            extend(step.infno, filled.input, records)
+        return filled
 
     def check(
         self, step: Step, filled: Filled, intent: Intent, deferred: Iterable[str] = ()
