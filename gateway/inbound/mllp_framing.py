@@ -80,6 +80,11 @@ class FrameReader:
         """True while a frame is begun and not ended."""
         return self._inside and not self.closed
 
+    @property
+    def skipped(self) -> int:
+        """Bytes outside of frames that no frame has followed yet."""
+        return self._garbage
+
     def receive(self, data: bytes) -> list[Event]:
         """The events that these bytes complete, in order."""
         if self.closed:

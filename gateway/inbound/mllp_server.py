@@ -173,6 +173,7 @@ class _Connection:
                 self._observe(MLLPEvent.FRAME_TIMEOUT if slow else MLLPEvent.IDLE_TIMEOUT)
                 return
             if not data:
+                self._count_unfinished()
                 return
             was_inside = self._frames.in_frame
             events = self._frames.receive(data)
@@ -180,6 +181,13 @@ class _Connection:
                 return
             if self._frames.in_frame and (events or not was_inside):
                 frame_began = loop.time()
+
+    def _count_unfinished(self) -> None:
+        """The sender left in mid-frame, or after bytes that were no frame."""
+        if self._frames.in_frame:
+            self._observe(MLLPEvent.ABANDONED)
+        elif self._frames.skipped:
+            self._observe(MLLPEvent.GARBAGE)
 
     async def _take(self, events: list[Event]) -> bool:
         """Work on the events; False when the connection has to end."""

@@ -155,6 +155,32 @@ class TestCrash:
         report = await world.gateway.journal.audit_verify()
         assert report.intact
 
+    async def test_what_was_committed_is_done_without_being_sent_again(self, world: Any) -> None:
+        """A-005: killed after CA while 1101 waits: the next process finishes the registration by
+        itself, and the repeated message finds it done.
+        """
+        await world.stop()
+        await world.admin.fault("delay-before", "1101", seconds=60)
+        message = world.register(m.ZHANG, "O1")
+        for number in (15, 16):
+            message = world.change(message, "MSH", number, "AL")
+        async with served(world) as (process, sender):
+            waiting = asyncio.create_task(sender.send(message))
+            async with asyncio.timeout(10):
+                await world.gate.reached.wait()
+            process.kill()
+            with pytest.raises(UnknownOutcomeError):
+                await waiting
+        world.gate.opened.set()
+        await world.start()
+
+        async def reported() -> bool:
+            return "2203" in await world.requests()
+
+        await world.until(reported)
+        assert (await world.tell(message)).code == "AA"
+        assert await world.requests("2201") == ["2201"]
+
     @pytest.mark.parametrize("asked", ["before", "afterwards"])
     async def test_the_policy_resolves_it_to_one_settlement(self, world: Any, asked: str) -> None:
         """T-027: after the crash the policy reverses the settlement; the message, repeated before
