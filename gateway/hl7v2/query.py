@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from gateway.hl7v2.paths import VirtualSegment
+from gateway.hl7v2.getters import VirtualSegment
 from gateway.hl7v2.places import Place
-from gateway.hl7v2.reader import Document
+from gateway.hl7v2.reader import Document, Segment
 
 _NAME = re.compile(r"@?PID\.([1-9][0-9]?)(?:\.([1-9][0-9]?))?(?:\.[1-9][0-9]?)?")
 
@@ -44,6 +44,7 @@ def with_query_person(document: Document) -> Document:
                 components.get(at, "") for at in range(1, max(components, default=0) + 1)
             )
         )
-    person = VirtualSegment("PID", 1, marks.field.join(texts), marks, document.codec)
-    person.origins = origins
+    person = VirtualSegment(
+        Segment("PID", 1, marks.field.join(texts), marks, document.codec), origins
+    )
     return Document([*document.segments, person], marks, document.codec)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
+from typing import Any
 
 from gateway.errors import Problem, ProblemCode, ProblemKind, UnreadableError
 from gateway.hl7v2.escapes import Delimiters, unescape
@@ -21,8 +22,18 @@ NULL = '""'
 _NAME = re.compile(r"[A-Z][A-Z0-9]{2}")
 
 
+Parts = tuple[list[str], str, bool]
+"""A segment split once: its fields, how places in it begin (`FT1[2]`), and if it is plain.
+
+A plain segment has neither repetitions, nor escapes, nor a null: the data of a component is its
+raw text.
+"""
+
+
 class Segment:
     """One segment: its name, which one of that name it is (1 is the first), its raw text."""
+
+    __slots__ = ("_identifiers", "codec", "delimiters", "name", "occurrence", "parts", "text")
 
     def __init__(
         self, name: str, occurrence: int, text: str, delimiters: Delimiters, codec: str = "utf-8"
@@ -32,21 +43,50 @@ class Segment:
         self.text = text
         self.delimiters = delimiters
         self.codec = codec
+        self.parts: Parts | None = None
+        self._identifiers: tuple[int, dict[str, tuple[int, str]]] | None = None
 
-    @cached_property
+    def split(self) -> Parts:
+        """The parts; they stay in `parts`, so that a segment is split once and only when asked."""
+        marks = self.delimiters
+        fields = self.text.split(marks.field)
+        if self.name == "MSH":
+            fields.insert(1, marks.field)
+        parts = fields, f"{self.name}[{self.occurrence}]", self._is_plain()
+        self.parts = parts
+        return parts
+
+    def _is_plain(self) -> bool:
+        text, marks = self.text, self.delimiters
+        return not (
+            (marks.escape and marks.escape in text)
+            or (marks.repetition and marks.repetition in text)
+            or '"' in text
+        )
+
+    @property
     def fields(self) -> list[str]:
         """Raw fields: index 0 is the name, and index n is field n, in MSH too."""
-        parts = self.text.split(self.delimiters.field)
-        return [parts[0], self.delimiters.field, *parts[1:]] if self.name == "MSH" else parts
+        return (self.parts or self.split())[0]
 
     def field(self, number: int) -> str:
         """The raw field, empty when it is not there."""
-        return self.fields[number] if number < len(self.fields) else ""
+        fields = (self.parts or self.split())[0]
+        return fields[number] if number < len(fields) else ""
 
     def repetitions(self, number: int) -> list[str]:
         """The raw repetitions of a field; none when it is empty."""
         field = self.field(number)
         return field.split(self.delimiters.repetition) if field else []
+
+    def identifiers(self, number: int) -> dict[str, tuple[int, str]]:
+        """The first repetition of each identifier type (CX.5) of a field: number and raw text."""
+        if self._identifiers is None or self._identifiers[0] != number:
+            found: dict[str, tuple[int, str]] = {}
+            for place, raw in enumerate(self.repetitions(number), start=1):
+                found.setdefault(self.data(piece(raw, self.delimiters, 5, 1)), (place, raw))
+            self._identifiers = number, found
+        return self._identifiers[1]
 
     def data(self, raw: str) -> str:
         """The data behind a raw piece; HL7 null (`""`) is the empty text."""
@@ -54,7 +94,12 @@ class Segment:
 
     def get(self, field: int, component: int = 1, subcomponent: int = 1) -> str:
         """The data at a place of the first repetition; empty when absent or null."""
-        first = self.field(field).partition(self.delimiters.repetition)[0]
+        first = self.field(field)
+        if first.isalnum():
+            return first if component == subcomponent == 1 else ""
+        if not first:
+            return ""
+        first = first.partition(self.delimiters.repetition)[0]
         return self.data(piece(first, self.delimiters, component, subcomponent))
 
 
@@ -65,6 +110,8 @@ class Document:
         self.segments = segments
         self.delimiters = delimiters
         self.codec = codec
+        self.memo: dict[object, Any] = {}
+        """What readers of the message found once and may need again, by keys of their own."""
 
     @cached_property
     def by_name(self) -> dict[str, list[Segment]]:
@@ -143,29 +190,33 @@ def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) 
             "段以换行符结束，应以 CR 结束",
             "segments end with a line feed: the standard knows CR alone",
         )
-    pieces: list[tuple[str, list[str]]] = []
+    few = text.count(delimiters.repetition) <= MAX_REPETITIONS
+    segments: list[Segment] = []
+    counts: dict[str, int] = {}
+    added: dict[int, list[str]] = {}
     for number, line in enumerate(filter(None, text.split("\r")), start=1):
         name = line[:3]
-        if not _NAME.fullmatch(name) or line[3:4] not in {"", delimiters.field}:
+        if (name not in counts and not _NAME.fullmatch(name)) or line[3:4] not in {
+            "",
+            delimiters.field,
+        }:
             raise _bad_segment(number, line)
-        if delimiters.repetition and line.count(delimiters.repetition) > MAX_REPETITIONS:
+        if not few and line.count(delimiters.repetition) > MAX_REPETITIONS:
             raise unreadable(
                 "段内重复次数超过上限",
                 "too many repetitions in a segment",
                 place=f"{name}[1]",
                 code=ProblemCode.READ_LIMIT,
             )
-        if name == "ADD" and pieces:
-            pieces[-1][1].append(line[4:])
-        else:
-            pieces.append((name, [line]))
-    if len(pieces) > MAX_SEGMENTS:
+        if name == "ADD" and segments:
+            added.setdefault(len(segments) - 1, []).append(line[4:])
+            continue
+        counts[name] = occurrence = counts.get(name, 0) + 1
+        segments.append(Segment(name, occurrence, line, delimiters, codec))
+    for at, parts in added.items():
+        segments[at].text = "".join([segments[at].text, *parts])
+    if len(segments) > MAX_SEGMENTS:
         raise unreadable("段数超过上限", "too many segments", code=ProblemCode.READ_LIMIT)
-    counts: dict[str, int] = {}
-    segments = []
-    for name, parts in pieces:
-        counts[name] = counts.get(name, 0) + 1
-        segments.append(Segment(name, counts[name], "".join(parts), delimiters, codec))
     return Document(segments, delimiters, codec)
 
 

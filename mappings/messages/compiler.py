@@ -8,7 +8,8 @@ files over the standard `common/` files, and events that only it names are added
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import dataclasses
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,45 +18,92 @@ import msgspec
 
 from gateway.errors import ConfigurationError, MessageError, Problem
 from gateway.intents import Intent, Record, Source, Verb, VisitClass
-from mappings.messages.functions import Function, is_function, make_function
+from mappings.messages.functions import FILLS, Function, is_function, make_function
 from mappings.messages.grammar import Block, Rule, Sheet, SourceText, Where, read_sheet
-from mappings.messages.language import Getter, PathLanguage
+from mappings.messages.language import Getter, PathLanguage, ShapedLanguage
 
 SUFFIX = ".map"
 COMMON = "common"
+MAX_SHAPES = 256
+"""Shapes of nodes that a block remembers; a node of a further one runs every rule."""
 
 ValueMaps = Mapping[str, Mapping[str, str]]
-_Read = Callable[[Any, Mapping[str, str]], tuple[str | None, str, str]]
-"""Node and constants in; value, place and raw text out."""
+_Problems = list[Problem]
+_Setter = Callable[[Any, Mapping[str, str], Record, _Problems], None]
+"""One compiled rule: takes node and constants, sets its field of the record or adds a problem."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Setter:
-    """One compiled rule."""
+class _Read:
+    """One compiled source: a getter, or the name of a constant."""
+
+    get: Getter
+    functions: tuple[Function, ...]
+    path: str = ""
+    constant: str = ""
+    fills: bool = False
+    """A function gives a value also where nothing was found (`default`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A rule: its field code, the name of its line, its sources in order."""
 
     code: str
-    reads: tuple[tuple[_Read, tuple[Function, ...]], ...]
     name: str
+    reads: tuple[_Read, ...]
+
+
+class _Loop:
+    """One compiled block. Nodes of the same shape share the rules that can state something."""
+
+    def __init__(
+        self,
+        target: str,
+        each: Callable[[Any], list[Any]],
+        rules: tuple[_Compiled, ...],
+        language: PathLanguage,
+    ) -> None:
+        self.target = target
+        self._each = each
+        self._rules = rules
+        self._shaped = language if isinstance(language, ShapedLanguage) else None
+        self._all = tuple(_setter(rule) for rule in rules)
+        self._by_shape: dict[Hashable, tuple[_Setter, ...]] = {}
 
     def run(
-        self, node: Any, constants: Mapping[str, str], record: Record, problems: list[Problem]
+        self, root: Any, constants: Mapping[str, str], records: list[Record], problems: _Problems
     ) -> None:
-        place = ""
-        try:
-            for read, functions in self.reads:
-                value, place, raw = read(node, constants)
-                for function in functions:
-                    value = function(value)
-                if value is not None:
-                    record.set(self.code, value, Source(place, raw, self.name))
-                    return
-        except MessageError as error:
-            problems.extend(
-                msgspec.structs.replace(
-                    problem, place=problem.place or place, field=problem.field or self.code
-                )
-                for problem in error.problems
-            )
+        """Add one record a node."""
+        for node in self._each(root):
+            record = Record()
+            for setter in self._setters(node):
+                setter(node, constants, record, problems)
+            records.append(record)
+
+    def _setters(self, node: Any) -> tuple[_Setter, ...]:
+        if self._shaped is None:
+            return self._all
+        shape = self._shaped.shape(node)
+        found = self._by_shape.get(shape)
+        if found is None:
+            if len(self._by_shape) >= MAX_SHAPES:
+                return self._all
+            found = self._by_shape[shape] = tuple(self._of_shape(node, self._shaped))
+        return found
+
+    def _of_shape(self, node: Any, language: ShapedLanguage) -> Iterator[_Setter]:
+        for rule in self._rules:
+            reads = tuple(_narrowed(rule.reads, node, language))
+            if reads:
+                yield _setter(_Compiled(rule.code, rule.name, reads))
+
+
+def _narrowed(reads: tuple[_Read, ...], node: Any, language: ShapedLanguage) -> Iterator[_Read]:
+    for read in reads:
+        get = language.narrowed(read.path, node) if read.path and not read.fills else read.get
+        if get is not None:
+            yield dataclasses.replace(read, get=get)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +112,100 @@ class _Program:
 
     verbs: Mapping[VisitClass | None, Verb]
     setters: tuple[tuple[str, _Setter], ...]
-    loops: tuple[tuple[str, Callable[[Any], list[Any]], tuple[_Setter, ...]], ...]
+    loops: tuple[_Loop, ...]
 
     def run(self, root: Any, constants: Mapping[str, str]) -> tuple[Intent, list[Problem]]:
         problems: list[Problem] = []
         intent = Intent(verb=next(iter(self.verbs.values())))
         for name, setter in self.setters:
-            setter.run(root, constants, getattr(intent, name), problems)
-        for name, each, setters in self.loops:
-            for node in each(root):
-                record = Record()
-                for setter in setters:
-                    setter.run(node, constants, record, problems)
-                getattr(intent, name).append(record)
+            setter(root, constants, getattr(intent, name), problems)
+        for loop in self.loops:
+            loop.run(root, constants, getattr(intent, loop.target), problems)
         stated = intent.visit.get("visit_class")
         intent.visit_class = VisitClass(stated) if stated in set(VisitClass) else None
         intent.verb = self.verbs.get(intent.visit_class) or self.verbs.get(None) or intent.verb
         return intent, problems
+
+
+def _setter(rule: _Compiled) -> _Setter:
+    """The closure of a rule: the first of its sources that states something is taken."""
+    code, name, reads = rule.code, rule.name, rule.reads
+    if not any(read.constant or read.fills for read in reads):
+        pairs = tuple((read.get, read.functions) for read in reads)
+        return _plain_setter(code, name, pairs)
+
+    def run(node: Any, constants: Mapping[str, str], record: Record, problems: _Problems) -> None:
+        place = ""
+        try:
+            for read in reads:
+                found = read.get(node)
+                if read.constant and read.constant in constants:
+                    found = constants[read.constant], ""
+                raw, place = found or ("", "")
+                value = raw if found else None
+                for function in read.functions:
+                    value = function(value)
+                if value is not None:
+                    record.set(code, value, Source(place, raw, name))
+                    return
+        except MessageError as error:
+            problems.extend(_placed(error, place, code))
+
+    return run
+
+
+def _plain_setter(
+    code: str, name: str, reads: tuple[tuple[Getter, tuple[Function, ...]], ...]
+) -> _Setter:
+    """The same for sources that all come from the message: no call that is not needed."""
+    new = tuple.__new__
+    if len(reads) == 1 and not reads[0][1]:
+        return _copying_setter(code, name, reads[0][0])
+
+    def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
+        place = ""
+        try:
+            for get, functions in reads:
+                found = get(node)
+                if found is None:
+                    continue
+                raw, place = found
+                value: str | None = raw
+                for function in functions:
+                    value = function(value)
+                if value is not None:
+                    record.values[code] = value
+                    record.sources[code] = new(Source, (place, raw, name))
+                    return
+        except MessageError as error:
+            problems.extend(_placed(error, place, code))
+
+    return run
+
+
+def _copying_setter(code: str, name: str, get: Getter) -> _Setter:
+    """The same for one source that is taken as it is."""
+    new = tuple.__new__
+
+    def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
+        try:
+            found = get(node)
+        except MessageError as error:
+            problems.extend(_placed(error, "", code))
+            return
+        if found is not None:
+            raw, place = found
+            record.values[code] = raw
+            record.sources[code] = new(Source, (place, raw, name))
+
+    return run
+
+
+def _placed(error: MessageError, place: str, code: str) -> Iterator[Problem]:
+    for problem in error.problems:
+        yield msgspec.structs.replace(
+            problem, place=problem.place or place, field=problem.field or code
+        )
 
 
 class MapSet:
@@ -189,12 +314,17 @@ class _Compiler:
         return _Program(
             verbs=sheet.verbs,
             setters=tuple(
-                (rule.record, self._setter(rule, values))
+                (rule.record, _setter(self._compiled(rule, values)))
                 for rule in sheet.rules.values()
                 if rule.sources
             ),
             loops=tuple(
-                (block.target, self._each(block), self._setters(block.rules.values(), values))
+                _Loop(
+                    block.target,
+                    self._each(block),
+                    self._rules(block.rules.values(), values),
+                    self._language,
+                )
                 for block in sheet.blocks.values()
             ),
         )
@@ -224,41 +354,26 @@ class _Compiler:
             name: {**sheet.values.get(name, {}), **self._values.get(name, {})} for name in names
         }
 
-    def _setters(self, rules: Iterable[Rule], values: ValueMaps) -> tuple[_Setter, ...]:
-        return tuple(self._setter(rule, values) for rule in rules if rule.sources)
+    def _rules(self, rules: Iterable[Rule], values: ValueMaps) -> tuple[_Compiled, ...]:
+        return tuple(self._compiled(rule, values) for rule in rules if rule.sources)
 
-    def _setter(self, rule: Rule, values: ValueMaps) -> _Setter:
+    def _compiled(self, rule: Rule, values: ValueMaps) -> _Compiled:
         reads = tuple(self._source(source, rule.where, values) for source in rule.sources)
-        return _Setter(rule.code, reads, str(rule.where))
+        return _Compiled(rule.code, str(rule.where), reads)
 
-    def _source(
-        self, source: SourceText, where: Where, values: ValueMaps
-    ) -> tuple[_Read, tuple[Function, ...]]:
+    def _source(self, source: SourceText, where: Where, values: ValueMaps) -> _Read:
         calls = source.functions
         path = source.path
         if path and calls and not is_function(calls[0].name):
             path = " ".join([path, "|", calls[0].name, *calls[0].arguments])
             calls = calls[1:]
         try:
-            read = self._read(source, path)
+            get = self._language.value(path) if path else _literal(source.literal)
             functions = tuple(make_function(call.name, call.arguments, values) for call in calls)
         except ValueError as error:
             raise where.error(str(error)) from None
-        return read, functions
-
-    def _read(self, source: SourceText, path: str) -> _Read:
-        if path:
-            return _path_reader(self._language.value(path))
-        if source.literal is not None:
-            literal = source.literal
-            return lambda _node, _constants: (literal, "", literal)
-        name = source.constant
-
-        def constant(_node: Any, constants: Mapping[str, str]) -> tuple[str | None, str, str]:
-            value = constants.get(name)
-            return value, "", value or ""
-
-        return constant
+        fills = any(call.name in FILLS for call in calls)
+        return _Read(get, functions, path, source.constant, fills)
 
     def _each(self, block: Block) -> Callable[[Any], list[Any]]:
         try:
@@ -267,12 +382,7 @@ class _Compiler:
             raise block.where.error(str(error)) from None
 
 
-def _path_reader(getter: Getter) -> _Read:
-    def read(node: Any, _constants: Mapping[str, str]) -> tuple[str | None, str, str]:
-        found = getter(node)
-        if found is None:
-            return None, "", ""
-        text, place = found
-        return text, place, text
-
-    return read
+def _literal(text: str | None) -> Getter:
+    """The getter of a literal; of none it states nothing."""
+    found = None if text is None else (text, "")
+    return lambda _node: found

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
@@ -35,6 +35,11 @@ MAX_EXPONENT = 20
 Function = Callable[[str | None], str | None]
 Maker = Callable[[tuple[str, ...], Mapping[str, Mapping[str, str]]], Function]
 
+FILLS = frozenset({"default"})
+"""Functions that may give a value where nothing was stated."""
+
+_PLAIN_NUMBER = re.compile(r"(?:-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,18})?)?")
+"""What is taken as it stands: nothing, or a number of at most `MAX_NUMBER_LENGTH` characters."""
 _NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])0*([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]{1,3}))?")
 _IDENTITY = re.compile(r"[0-9]{15}|[0-9]{17}[0-9X]")
 _TIME = re.compile(
@@ -102,11 +107,23 @@ def _zone(offset: str | None) -> timezone:
     return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
 
 
+def _existing(read: Callable[[str], date], text: str) -> str:
+    """A day or time in the basic form of ISO 8601, in the form of the national interface."""
+    try:
+        return str(read(text))
+    except ValueError:
+        raise _bad_time("日期或时间不存在", "no such date or time") from None
+
+
 def _date(text: str) -> str:
+    if len(text) == 8 and text.isdigit() and text.isascii():
+        return _existing(date.fromisoformat, text)
     return f"{_read_time(text)[0]:%Y-%m-%d}".rjust(10, "0")
 
 
 def _datetime(text: str, *, midnight: bool) -> str:
+    if len(text) == 14 and text.isdigit() and text.isascii() and text[8:10] < "24":
+        return _existing(datetime.fromisoformat, f"{text[:8]}T{text[8:]}")
     time, has_time_of_day = _read_time(text)
     if not has_time_of_day:
         if not midnight:
@@ -173,6 +190,13 @@ def _plain(function: Callable[[str], str]) -> Maker:
     return make
 
 
+def _make_number(arguments: tuple[str, ...], _: Mapping[str, Mapping[str, str]]) -> Function:
+    if arguments:
+        raise ValueError("the function takes no argument")
+    plain = _PLAIN_NUMBER.fullmatch
+    return lambda text: text if text is None or plain(text) else _number(text)
+
+
 def _make_datetime(arguments: tuple[str, ...], _: Mapping[str, Mapping[str, str]]) -> Function:
     if arguments not in {(), ("midnight",)}:
         raise ValueError("datetime takes no argument but `midnight`")
@@ -220,7 +244,7 @@ def _make_default(arguments: tuple[str, ...], _: Mapping[str, Mapping[str, str]]
 
 
 _MAKERS: dict[str, Maker] = {
-    "amount": _plain(_number),
+    "amount": _make_number,
     "date": _plain(_date),
     "datetime": _make_datetime,
     "default": _make_default,
@@ -228,7 +252,7 @@ _MAKERS: dict[str, Maker] = {
     "identity": _plain(_identity),
     "map": _make_map,
     "matching": _make_matching,
-    "quantity": _plain(_number),
+    "quantity": _make_number,
     "strip": _plain(str.strip),
     "upper": _plain(str.upper),
 }

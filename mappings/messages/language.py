@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable
+from typing import Any, Protocol, runtime_checkable
 
 Getter = Callable[[Any], tuple[str, str] | None]
 """Takes a node and gives the text found there and its place in the sender's words.
@@ -34,4 +34,21 @@ class PathLanguage(Protocol):
         Raises:
             ValueError: the path cannot be understood; its text says why.
         """
+        ...  # pragma: no cover - the body of a protocol never runs
+
+
+@runtime_checkable
+class ShapedLanguage(PathLanguage, Protocol):
+    """A language that can tell beforehand which paths state nothing in a node.
+
+    The lines of a message are mostly filled alike, so the compiler keeps the rules that can have
+    an effect for each shape of a node, and runs no others.
+    """
+
+    def shape(self, node: Any) -> Hashable:
+        """What is filled in a node of a block; equal for nodes that are filled alike."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+    def narrowed(self, path: str, node: Any) -> Getter | None:
+        """The getter of a path for nodes of the shape of this one; None where it states nothing."""
         ...  # pragma: no cover - the body of a protocol never runs
