@@ -7,6 +7,7 @@ unpacked to a path, so the names of entries cannot lead anywhere.
 
 from __future__ import annotations
 
+import os
 import struct
 import zipfile
 import zlib
@@ -36,6 +37,11 @@ class FileError(GatewayError):
     def __init__(self, reason: str, *, line: int = 0) -> None:
         self.reason, self.line = reason, line
         super().__init__(f"line {line}: {reason}" if line else reason)
+
+
+def owner_only(path: str, flags: int) -> int:
+    """Opener for a file that only its owner may read: details name persons."""
+    return os.open(path, flags, 0o600)
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,13 +16,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from gateway.fsi.files.archive import LIMITS, FileError, Limits, only_text, opened
+from gateway.fsi.files.archive import (
+    LIMITS,
+    FileError,
+    Limits,
+    only_text,
+    opened,
+    owner_only,
+)
 
 EMPTY = "null"
 """How an empty value is written."""
 TAB = "\t"
-MAX_SHORT_REPORTED = 1_000
-"""Short rows of a file that are handed on."""
+MAX_SHORT_KEPT = 100
+"""Short lines of a file that are handed on one by one."""
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 """Time of an entry: the same rows make the same bytes."""
 
@@ -53,6 +60,19 @@ class Short(NamedTuple):
     line: int
     found: int
     expected: int
+
+
+class Shorts:
+    """Collects short lines: all are counted, the first ones kept."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[Short] = []
+
+    def __call__(self, found: Short) -> None:
+        self.count += 1
+        if len(self.first) < MAX_SHORT_KEPT:
+            self.first.append(found)
 
 
 def read_rows(
@@ -131,7 +151,7 @@ def write_rows(
     part = path.with_name(f".{path.name}.new")
     count = 0
     try:
-        with part.open("wb") as file:
+        with open(part, "wb", opener=owner_only) as file:  # noqa: PTH123 - Path.open has no opener
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 entry = zipfile.ZipInfo(name, _MOMENT)
                 entry.compress_type = zipfile.ZIP_DEFLATED

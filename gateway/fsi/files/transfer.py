@@ -24,7 +24,14 @@ from typing import IO, Any, Protocol
 import msgspec
 
 from gateway.errors import NotSentError, UnknownOutcomeError
-from gateway.fsi.files.archive import CHUNK_BYTES, LIMITS, FileError, Limits, check_archive
+from gateway.fsi.files.archive import (
+    CHUNK_BYTES,
+    LIMITS,
+    FileError,
+    Limits,
+    check_archive,
+    owner_only,
+)
 from gateway.fsi.files.line import Line
 from gateway.fsi.transport import Reply, StreamedReply
 from gateway.intents import Accepted, NotSent, Outcome, Rejected, Unknown
@@ -186,7 +193,8 @@ class _Part:
 
     def opened(self, *, anew: bool) -> IO[bytes]:
         """The file to write on, or to write anew."""
-        return self.path.open("wb" if anew else "ab")
+        mode = "wb" if anew else "ab"
+        return open(self.path, mode, opener=owner_only)  # noqa: PTH123,SIM115 - Path.open has no opener; the caller closes
 
     def remove(self) -> None:
         """Forget what is held."""
