@@ -119,3 +119,21 @@ async def test_several_rows_of_a_settlement_are_unknown(
     )
     answer = await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
     assert (answer.code, refusal(answer)) == ("AE", "FSI-UNKNOWN")
+
+
+@pytest.mark.parametrize(("region", "code"), [("", "REGION-EMPTY"), ("4301", "REGION-UNKNOWN")])
+async def test_a_row_without_a_whole_region_opens_no_visit(
+    world: Any, monkeypatch: pytest.MonkeyPatch, region: str, code: str
+) -> None:
+    """pooling.md: an insured region that is empty or has four digits is no local patient; AE and
+    2201 is not sent.
+    """
+
+    def change(output: dict[str, Any]) -> None:
+        for row in output["insuinfo"]:
+            row["insuplc_admdvs"] = region
+
+    answering(world, monkeypatch, "1101", change)
+    answer = await world.tell(world.register(m.ZHANG, "O1"))
+    assert (answer.code, refusal(answer)) == ("AE", code)
+    assert await world.requests() == ["1101"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -246,6 +247,31 @@ class TestReversalThatFails:
             assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
         assert await world.states("2601") == ["unknown"]
         assert await world.states("2207") == ["unknown"]
+
+    async def test_a_message_that_comes_during_the_reversal_waits(self, open_world: Any) -> None:
+        """F-021: while 2601 is under way another payment of the visit waits for it; in the end
+        the lines are settled once.
+        """
+        world = await open_world(policy="reverse-and-settle")
+        await world.charged("O1")
+        await world.admin.fault("drop-after", "2207")
+        await world.admin.fault("delay-before", "2601", seconds=60)
+        payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+        assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
+        await world.gate.reached.wait()
+        other = asyncio.create_task(
+            world.hl7().send(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+        )
+
+        async def arrived() -> bool:
+            return len(await world.gateway.journal.exchanges()) == 4
+
+        await world.until(arrived)
+        world.gate.opened.set()
+        answer = await answered(world, payment)
+        assert (answer.code, (await other).code) == ("AA", "AE")
+        (live,) = await world.settled("O1")
+        assert live["setl_id"] == answer.field("ZSL", 3)
 
     async def test_a_late_arrival_is_never_settled_twice(self, open_world: Any) -> None:
         """A refused 2601 proves nothing: the original arrives afterwards, and no second
