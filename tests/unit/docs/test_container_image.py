@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -34,15 +35,34 @@ def test_the_image_is_built_in_two_stages_from_a_base_of_choice(
 def test_packages_come_from_the_pinned_and_hashed_lists_only(
     root: Path, steps: list[tuple[str, str]]
 ) -> None:
-    """Every installation is either by hash from a lock file or of our own wheel, offline."""
+    """Every installation is either by hash from a lock file or of our own wheel, offline.
+
+    `build.txt` is the part of `dev.txt` that makes a wheel.
+    """
     installs = re.findall(r"pip install ([^&]+)", " && ".join(_of(steps, "RUN")))
-    assert len(installs) == 3
-    for arguments in installs:
-        lock = re.search(r"--require-hashes --requirement (\S+)", arguments)
-        if lock is None:
-            assert "--no-index --no-deps dist/*.whl" in arguments
-        else:
-            assert (root / lock.group(1)).is_file()
+    locks = [re.findall(r"--require-hashes --requirement (\S+)", one) for one in installs]
+    assert locks == [[".ci/lock/build.txt"], [".ci/lock/run.txt"], []]
+    assert "--no-index --no-deps dist/*.whl" in installs[2]
+    assert ".ci/lock/dev.txt > .ci/lock/build.txt" in _of(steps, "RUN")[0]
+    assert (root / ".ci/lock/run.txt").is_file()
+
+
+def test_the_back_end_and_all_it_needs_are_cut_out_of_the_developers_list(
+    root: Path, steps: list[tuple[str, str]]
+) -> None:
+    """The names in the Dockerfile are hatchling and its requirements, each pinned in dev.txt."""
+    found = re.search(r"/\^\(([^)]+)\)==/", _of(steps, "RUN")[0])
+    assert found is not None
+    names = set(found.group(1).split("|"))
+    needed = {"hatchling"} | {
+        re.split(r"[^A-Za-z0-9-]", requirement)[0]
+        for requirement in metadata.requires("hatchling") or []
+        if "python_version <" not in requirement
+    }
+    assert names == needed
+    lock = (root / ".ci" / "lock" / "dev.txt").read_text("utf-8")
+    for name in names:
+        assert re.search(rf"^{name}==", lock, re.MULTILINE), name
 
 
 def test_every_file_that_is_copied_exists_and_reaches_the_build(
