@@ -214,22 +214,22 @@ class World:
             self._hl7[encoding] = self.hl7(encoding)
         return await self._hl7[encoding].send(message)
 
-    async def post(self, path: str, body: bytes, **headers: str) -> Reply:
-        """POST bytes to the gateway as the HIS."""
+    async def post(self, path: str, body: bytes, *, method: str = "POST", **headers: str) -> Reply:
+        """POST (or PUT) bytes to the gateway as the HIS."""
         given = {"Authorization": f"Bearer {TOKEN}", **headers}
         async with (
             aiohttp.ClientSession(headers=given) as session,
-            session.post(f"{self.http}{path}", data=body) as response,
+            session.request(method, f"{self.http}{path}", data=body) as response,
         ):
             raw = await response.read()
             found = {name.lower(): value for name, value in response.headers.items()}
             return Reply(response.status, wire.decode(raw), found, raw)
 
-    async def post_fhir(self, kind: str, resource: dict[str, Any]) -> Reply:
-        """POST a FHIR resource; what came back, with its headers."""
+    async def post_fhir(self, kind: str, resource: dict[str, Any], method: str = "POST") -> Reply:
+        """POST (or PUT) a FHIR resource; what came back, with its headers."""
         body = msgspec.json.Encoder(decimal_format="number").encode(resource)
         kind_of = {"Content-Type": "application/fhir+json"}
-        return await self.post(f"/fhir/r4/{kind}", body, **kind_of)
+        return await self.post(f"/fhir/r4/{kind}", body, method=method, **kind_of)
 
     async def carry(
         self, infno: str, content: Any, /, *, insuplc: str = "", msgid: str = "", **more: Any
