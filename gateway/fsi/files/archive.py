@@ -24,6 +24,14 @@ CHUNK_BYTES = 1_048_576
 _ENCRYPTED = 0x1
 _END = struct.Struct("<4s4H2LH")
 _END_64 = struct.Struct("<4sQ2H2L4Q")
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    struct.error,
+)
 _LOCATOR_BYTES = 20
 _MAX_COMMENT = 65_535
 
@@ -78,7 +86,7 @@ def opened(path: Path, limits: Limits = LIMITS) -> Iterator[zipfile.ZipFile]:
             with zipfile.ZipFile(file) as archive:
                 _check_entries(archive.infolist(), limits)
                 yield archive
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as error:
+    except _BROKEN as error:
         raise FileError(f"no whole ZIP file: {type(error).__name__}") from error
 
 
@@ -101,7 +109,7 @@ def only_text(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     Raises:
         FileError: there is none, or more than one.
     """
-    files = [info for info in archive.infolist() if not info.is_dir()]
+    files = [info for info in archive.infolist() if not info.filename.endswith("/")]
     texts = [info for info in files if info.filename.lower().endswith(".txt")]
     found = texts or files
     if len(found) != 1:
@@ -115,6 +123,8 @@ def _check_entries(entries: list[zipfile.ZipInfo], limits: Limits) -> None:
     if sum(info.file_size for info in entries) > limits.total_bytes:
         raise FileError(f"unpacks to more than {limits.total_bytes} bytes")
     for info in entries:
+        if info.header_offset < 0:
+            raise FileError("no whole ZIP file: an entry lies before its beginning")
         if info.flag_bits & _ENCRYPTED:
             raise FileError("is encrypted")
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -105,7 +105,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     `agreed` are message ids. `disputed` are lines that the centre calls unbalanced although every
     field it states is ours; its memo says why. `only_ours` the centre has not, `only_theirs` we
     have not: money that moved there. `unmentioned` are lines of ours that the result is silent
-    about, and `unclear` those of its lines that name no settlement.
+    about, and `unclear` those of its lines that name no settlement, or one a second time.
     """
 
     agreed: tuple[str, ...] = ()
@@ -212,15 +212,15 @@ def compare(ours: Sequence[DetailLine], theirs: Sequence[ResultLine]) -> Compari
         if our is None and their.msgid:
             only_theirs.append(their)
             continue
-        if our is None:
-            our = by_settlement.get((their.setl_id, their.refd_setl_flag))
-            if our is None or our.msgid in mentioned:
-                unclear.append(their)
-                continue
-            mentioned.add(our.msgid)
-            only_ours.append(our)
+        nameless = our is None
+        our = our or by_settlement.get((their.setl_id, their.refd_setl_flag))
+        if our is None or our.msgid in mentioned:
+            unclear.append(their)
             continue
         mentioned.add(our.msgid)
+        if nameless:
+            only_ours.append(our)
+            continue
         found = _differences(our, their)
         differences += found
         if not found and their.stmt_rslt == BALANCED:

@@ -70,6 +70,7 @@ class Shorts:
         self.first: list[Short] = []
 
     def __call__(self, found: Short) -> None:
+        """Count a line."""
         self.count += 1
         if len(self.first) < MAX_SHORT_KEPT:
             self.first.append(found)
@@ -151,7 +152,7 @@ def write_rows(
     part = path.with_name(f".{path.name}.new")
     count = 0
     try:
-        with open(part, "wb", opener=owner_only) as file:  # noqa: PTH123 - Path.open has no opener
+        with open(part, "wb", opener=owner_only) as file:
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 entry = zipfile.ZipInfo(name, _MOMENT)
                 entry.compress_type = zipfile.ZIP_DEFLATED

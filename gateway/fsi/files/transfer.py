@@ -194,7 +194,7 @@ class _Part:
     def opened(self, *, anew: bool) -> IO[bytes]:
         """The file to write on, or to write anew."""
         mode = "wb" if anew else "ab"
-        return open(self.path, mode, opener=owner_only)  # noqa: PTH123,SIM115 - Path.open has no opener; the caller closes
+        return open(self.path, mode, opener=owner_only)
 
     def remove(self) -> None:
         """Forget what is held."""
