@@ -59,5 +59,7 @@ def load_queries(*folder: str) -> dict[str, Query]:
 SQL: Mapping[str, str] = {query.name: query.text for query in load_queries().values()}
 """The text of every query of SQLite by its name."""
 
-POSTGRES: Mapping[str, str] = {query.name: query.text for query in load_queries("postgres").values()}
+POSTGRES: Mapping[str, str] = {
+    query.name: query.text for query in load_queries("postgres").values()
+}
 """The text of every query of PostgreSQL by its name."""

@@ -6,19 +6,22 @@ A further implementation adds its name to `STORES` and its way of opening to `op
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
 from gateway.clock import CHINA
 from gateway.intents import Message
 from gateway.journal import Journal, Send, SQLiteJournal
+from gateway.journal.embedded import EmbeddedServer
+from gateway.journal.postgres import PostgresJournal
 
-STORES = ["sqlite"]
+STORES = ["sqlite", "postgres"]
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=CHINA)
 
 
@@ -47,15 +50,47 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.db"
 
 
-@pytest_asyncio.fixture(params=STORES)
-async def open_journal(path: Path, clock: HandClock) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
-    """Opens the journal as a new process would; the one opened before is closed first."""
-    opened: list[SQLiteJournal] = []
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedServer]:
+    """A PostgreSQL server for all tests of a run."""
+    with EmbeddedServer() as server:
+        yield server
 
-    async def open_() -> SQLiteJournal:
+
+_schemas = itertools.count(1)
+
+
+async def empty_schema(server: EmbeddedServer) -> str:
+    """Makes a schema on the server and gives the DSN of it."""
+    schema = f"test{next(_schemas)}"
+    connection = await asyncpg.connect(server.dsn)
+    await connection.execute(f"CREATE SCHEMA {schema}")
+    await connection.close()
+    return f"{server.dsn}&search_path={schema}"
+
+
+@pytest_asyncio.fixture
+async def dsn(postgres: EmbeddedServer) -> str:
+    """An empty schema of the server, as a journal is told of it."""
+    return await empty_schema(postgres)
+
+
+@pytest_asyncio.fixture(params=STORES)
+async def open_journal(
+    request: pytest.FixtureRequest, path: Path, clock: HandClock
+) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+    """Opens the journal as a new process would; the one opened before is closed first."""
+    opened: list[Journal] = []
+    in_postgres = request.param == "postgres"
+    dsn = await empty_schema(request.getfixturevalue("postgres")) if in_postgres else ""
+
+    async def open_() -> Journal:
         for journal in opened:
             await journal.close()
-        opened.append(await SQLiteJournal.open(path, clock=clock))
+        if dsn:
+            opened.append(await PostgresJournal.open(dsn, clock=clock))
+        else:
+            opened.append(await SQLiteJournal.open(path, clock=clock))
         return opened[-1]
 
     yield open_
