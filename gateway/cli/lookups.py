@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ from gateway.cli.exits import Exit
 from gateway.cli.output import complain, say, show_json, show_table, stop
 from gateway.clock import SystemClock
 from gateway.fsi.definitions import Definitions, Field, Node, Transaction
+from gateway.fsi.describe import field_remark, regional_differences
+from gateway.fsi.differences import profile_differences
+from gateway.fsi.profiles.checking import check_profile
 from mappings.codes import CodeBook, Translation, Unmapped
 from mappings.regions import RegionError, RegionTable
 
@@ -97,6 +101,41 @@ def show_dictionary(
         show_table(("code", "label"), list(values.items()), title=name)
 
 
+@fsi.command("check-profile")
+def check_profile_file(
+    file: Annotated[Path, typer.Argument(help="A regional profile, a .toml file.")],
+    *,
+    json: JSONOption = False,
+) -> None:
+    """Explain everything that is wrong in a regional profile.
+
+    Ends with 1 when something is.
+    """
+    found = check_profile(file)
+    if json:
+        show_json([finding._asdict() for finding in found])
+    elif found:
+        show_table(("place", "reason"), found)
+    else:
+        say(f"{file}: a gateway runs with it")
+    if found:
+        stop(Exit.PROBLEMS)
+
+
+@fsi.command("diff")
+def show_differences(
+    profile: Annotated[str, typer.Argument(help="Name of a profile, or a .toml file.")],
+    *,
+    json: JSONOption = False,
+) -> None:
+    """Show what a regional profile changes: keys, envelope, fields, dictionaries."""
+    found = profile_differences(profile)
+    if json:
+        show_json([difference._asdict() for difference in found])
+    else:
+        show_table(("what", "place", "base", "here"), found)
+
+
 def _show_side(title: str, nodes: tuple[Node, ...]) -> None:
     for node in nodes:
         say()
@@ -112,10 +151,17 @@ def _field_row(field: Field) -> tuple[str, ...]:
     else:
         size = f"({field.max_length})" if field.max_length is not None else ""
     required = "required" if field.required else ""
-    return field.code, field.name, f"{field.type}{size}", field.dictionary, required, field.note
+    remark = field_remark(field)
+    return field.code, field.name, f"{field.type}{size}", field.dictionary, required, remark
 
 
 def _show_sources(transaction: Transaction) -> None:
+    differences = list(regional_differences(transaction))
+    if differences:
+        say()
+        say("regional differences:")
+    for line in differences:
+        say(line)
     if transaction.sources:
         say()
         say("sources: " + "; ".join(transaction.sources))

@@ -53,6 +53,8 @@ _TEXTS = {
     "stas_type": "0",
     "omsgid": "H43010000001202603010905070001",
     "refdType": "ALL",
+    "inv_data_type": "4",
+    "upType": "0",
     **dict.fromkeys(("vent_used_dura", "scs_cutd_sum_dura"), "1/13/24"),
     **dict.fromkeys(("pwcry_bfadm_coma_dura", "pwcry_afadm_coma_dura"), "0/1/30"),
     **dict.fromkeys(("mul_nwb_bir_wt", "mul_nwb_adm_wt"), "2510,2640"),

@@ -101,6 +101,18 @@ class Definitions:
             found = self._overlaid[infno] = _overlay(self._base[infno], self.edition)
         return found
 
+    def variants(self, infno: str) -> tuple[Transaction, ...]:
+        """The tables of editions that replace the base one."""
+        return tuple(found for found in _transactions()[1] if found.infno == infno)
+
+    def value_set(self, name: str) -> Dictionary:
+        """A value set with its sources and remarks.
+
+        Raises:
+            KeyError: there is no such dictionary.
+        """
+        return self._dictionaries[name]
+
     def dictionary(self, name: str) -> dict[str, str]:
         """Code to label of a value set.
 

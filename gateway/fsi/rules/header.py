@@ -16,7 +16,6 @@ from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.fsi.definitions import Field
 from gateway.fsi.findings import missing, missing_when, too_long, wrong_value
 from gateway.fsi.rules.crossing import DOUBTFUL, EXTENSION, missing_keys, required_key
-from gateway.fsi.rules.model import Level
 from gateway.fsi.values import is_empty
 
 OPERATOR_TYPES = frozenset("123")
@@ -52,12 +51,11 @@ class HeaderRule(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     source: tuple[str, ...]
     check: Callable[[HeaderScope], Iterator[Problem]]
-    level: Level = "stated"
     doubtful_in: frozenset[str] = frozenset()
 
     def severity(self, infno: str, strict: list[str]) -> Severity:
-        """An error, unless the rule is doubtful and the profile does not insist on it."""
-        doubtful = self.level == "doubtful" or infno in self.doubtful_in
+        """An error, unless it is doubtful here and the profile does not insist on it."""
+        doubtful = infno in self.doubtful_in
         return Severity.WARNING if doubtful and self.name not in strict else Severity.ERROR
 
 

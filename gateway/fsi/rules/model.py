@@ -52,7 +52,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     check: RuleFunction
     needs: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
-    level: Level = "stated"
+    doubt: str = ""
+    """Why the rule is doubtful, empty when it is stated."""
     doubtful_in: frozenset[str] = frozenset()
     """Transactions in which a stated rule is doubtful."""
     whole: bool = False
@@ -71,9 +72,14 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def _concerns(self, infno: str, codes: set[str]) -> bool:
         return (not self.only or infno in self.only) and self.needs <= codes
 
+    @property
+    def level(self) -> Level:
+        """How sure the rule is."""
+        return "doubtful" if self.doubt else "stated"
+
     def severity(self, infno: str, strict: Sequence[str]) -> Severity:
         """An error, unless the rule is doubtful and the profile does not insist on it."""
-        doubtful = self.level == "doubtful" or infno in self.doubtful_in
+        doubtful = bool(self.doubt) or infno in self.doubtful_in
         return Severity.WARNING if doubtful and self.name not in strict else Severity.ERROR
 
 

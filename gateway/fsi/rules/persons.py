@@ -80,7 +80,7 @@ RULES = (
         name="identity-card-as-voucher",
         text="`mdtrt_cert_no` is an identity number when `mdtrt_cert_type` is 02.",
         source=("4.2",),
-        level="doubtful",
+        doubt="what a person without an identity card sends is not said",
         check=identity_card_as_voucher,
         needs=frozenset({"mdtrt_cert_type", "mdtrt_cert_no"}),
     ),

@@ -69,7 +69,7 @@ def _range(first: str, last: str, infnos: tuple[str, ...], *, query: bool) -> Ru
         name=f"{'range' if query else 'period'}-{name}",
         text=f"`{last}` is not before `{first}`.",
         source=("1.14", *(["15.8"] if "3202" in infnos else [])),
-        level="stated" if query else "doubtful",
+        doubt="" if query else "the text speaks of the ranges of queries",
         check=ordered(first, last),
         needs=codes,
         only=frozenset(infnos),
@@ -84,7 +84,7 @@ RULES = (
             name=f"pages-{number}-{size}".replace("_", "-").lower(),
             text=f"`{number}` and `{size}` are whole numbers above 0.",
             source=("5.6", "5.7"),
-            level="doubtful",
+            doubt="the text asks for both numbers and not for their size",
             check=whole_above_zero(number, size),
             needs=frozenset({number, size}),
         )
@@ -142,7 +142,7 @@ RULES = (
         name="file-institution",
         text=f"`fixmedins_code` of a download is the constant {FILE_INSTITUTION}.",
         source=("5.10",),
-        level="doubtful",
+        doubt="open for files of 3202 and 5204",
         check=formed(
             ("fixmedins_code",),
             FILE_INSTITUTION,
@@ -164,7 +164,7 @@ RULES = (
         name="reversed-message-id",
         text="`omsgid` is a message id: institution (12), yyyyMMddHHmmss, serial (4).",
         source=("1.2", "13.3"),
-        level="doubtful",
+        doubt="a deployed client sends shorter message ids",
         check=formed(
             ("omsgid",),
             r"[0-9A-Z]{12}\d{18}",

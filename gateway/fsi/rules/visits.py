@@ -110,7 +110,7 @@ RULES = (
         name="main-diagnosis-agrees",
         text="`dscg_maindiag_code` is the `diag_code` of the main diagnosis.",
         source=("10.8",),
-        level="doubtful",
+        doubt="the text has both and does not say that they agree",
         check=main_diagnosis_agrees,
         needs=frozenset({"dscg_maindiag_code", "diag_code", "maindiag_flag"}),
         only=frozenset({"2401", "2403"}),
@@ -120,7 +120,7 @@ RULES = (
         name="diagnosis-number-once",
         text="`diag_srt_no` occurs once for a `diag_type`: diagnoses are matched by it.",
         source=("10.13",),
-        level="doubtful",
+        doubt="what a repeated number does is not said",
         check=diagnosis_number_once,
         needs=frozenset({"diag_srt_no", "diag_type"}),
         only=frozenset({"2403"}),
@@ -155,7 +155,7 @@ RULES = (
         name="day-surgery-operation",
         text="A day surgery (`med_type` 28 with a `dise_codg`) names its `oprn_oprt_code`.",
         source=("6.2", "10.9"),
-        level="doubtful",
+        doubt="the kind of disease decides, which only the catalogue knows",
         check=required_when(
             "oprn_oprt_code", {"med_type": DAY_SURGERY}, "医疗类别为28(日间手术)", "med_type is 28"
         ),

@@ -478,8 +478,8 @@ async def test_an_input_that_cannot_be_written_is_not_sent(
 async def test_a_transaction_without_a_path_is_not_sent(
     platform: _Platform, channel: _Maker
 ) -> None:
-    """The profile with service paths has none for 4101."""
-    outcome = await _send(channel(platform.url, "apikey"), "4101")
+    """The profile with service paths has none for 4102."""
+    outcome = await _send(channel(platform.url, "apikey"), "4102")
     assert isinstance(outcome, NotSent)
     await _send(channel(platform.url, "apikey"), "2207")
     assert platform.requests[0].path.endswith("/outpatientSettleService/saveSettletmentV2")

@@ -25,6 +25,34 @@ def test_a_transaction_is_shown_with_types_and_lengths(run: Run) -> None:
     assert json.loads(run("fsi", "show", "2207", "--json")[1])["infno"] == "2207"
 
 
+def test_a_transaction_is_shown_with_its_regional_differences(run: Run) -> None:
+    """Hunan counts line numbers of 2204 as numbers since 2021-09-01."""
+    code, out, _ = run("fsi", "show", "2204")
+    assert code == 0
+    assert "HN: input `feedetail.feedetl_sn`: type number" in out
+
+
+def test_a_wrong_profile_is_explained(run: Run, tmp_path: Path) -> None:
+    """Every wrong key with a reason, and the exit code of problems."""
+    path = tmp_path / "city.toml"
+    path.write_text('extends = "hunan"\nshceme = "csb"\n', encoding="utf-8")
+    code, out, _ = run("fsi", "check-profile", str(path))
+    assert code == 1
+    assert "shceme\tunknown key; did you mean 'scheme'?" in out
+    path.write_text('extends = "hunan"\n', encoding="utf-8")
+    assert run("fsi", "check-profile", str(path))[0] == 0
+    assert json.loads(run("fsi", "check-profile", str(path), "--json")[1]) == []
+
+
+def test_a_profile_is_held_against_the_base(run: Run) -> None:
+    """Guangdong names the receiver's region in the envelope."""
+    code, out, _ = run("fsi", "diff", "guangdong")
+    assert code == 0
+    assert "envelope\trecer_admdvs\t\tcopy of mdtrtarea_admvs" in out
+    found = json.loads(run("fsi", "diff", "guangdong", "--json")[1])
+    assert {"kind": "profile", "place": "scheme", "base": "none", "here": "x-tif"} in found
+
+
 def test_an_unknown_transaction_or_dictionary_ends_with_one(run: Run) -> None:
     """Looked for and not found."""
     assert run("fsi", "show", "9999")[0] == 1

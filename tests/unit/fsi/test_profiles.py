@@ -17,8 +17,29 @@ def test_every_profile_of_the_gateway_loads(name: str) -> None:
 
 
 def test_the_profiles_of_the_gateway() -> None:
-    """Four gateway schemes are shown by five profiles."""
-    assert profile_names() == ["apikey", "generic", "guangdong", "hunan", "jiangsu"]
+    """Every deployed form has a profile that shows it (signing, sections 0 to 3 and 6)."""
+    shown = {name: load_profile(name) for name in profile_names()}
+    forms = {n: (p.scheme, p.timestamp_unit, p.url_form) for n, p in shown.items()}
+    assert forms == {
+        "apikey": ("apikey", "seconds", "service-path"),
+        "generic": ("none", "seconds", "single"),
+        "guangdong": ("x-tif", "seconds", "append-infno"),
+        "hunan": ("csb", "milliseconds", "single"),
+        "inner-mongolia": ("x-tif", "seconds", "service-path"),
+        "intranet": ("none", "seconds", "single"),
+        "jiangsu": ("csb", "seconds", "single"),
+        "shenzhen": ("x-tif", "seconds", "append-infno"),
+    }
+    assert [n for n, p in shown.items() if p.header_copy] == ["guangdong"]
+    assert [n for n, p in shown.items() if p.header_extra] == ["jiangsu"]
+
+
+def test_a_service_path_stands_for_each_transaction_as_it_is_spelt() -> None:
+    """The misspelt path of the registration is the one that works."""
+    paths = load_profile("inner-mongolia").service_paths
+    assert paths["2201"] == "/fsi/api/outpatientDocInfoService/outpatientRregistration"
+    assert paths["2207"] == "/fsi/api/outpatientSettleService/saveSettletmentV2"
+    assert load_profile("apikey").service_paths == paths
 
 
 def test_hunan_counts_milliseconds_and_jiangsu_seconds() -> None:
@@ -64,6 +85,8 @@ def test_a_file_extends_a_file_beside_it(tmp_path: Path) -> None:
         ("[header_copy]\nrecer = 'nobody'", "no member"),
         ("[[error_patterns]]\npattern = '('\nmeans = 'not-filed'", "missing"),
         ("[[error_patterns]]\npattern = 'x'\nmeans = 'whatever'", "means"),
+        ("strict_rules = ['nothing']", "no rule"),
+        ("off_rules = ['nothing']", "no rule"),
         ("extends = 'atlantis'", "no profile"),
         ("extends = 1", "extends"),
         ("extends = 'wrong.toml'", "chain"),
