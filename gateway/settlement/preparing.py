@@ -25,6 +25,7 @@ from gateway.intents import Intent, Record, Source, Verb, VisitClass
 from gateway.settings import InstitutionSettings
 from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
 from gateway.settlement.coding import Coder
+from gateway.settlement.credits import credited_batches
 from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler
 from gateway.settlement.plans import PLANS, plan
@@ -137,9 +138,10 @@ class Preparer:
         """Number and batch the lines, expand the steps, and check what they will send."""
         self._complete(intent, visit, now)
         _summarise_diagnoses(intent, visit)
-        new: list[Record] = []
         uploads: list[list[Record]] = []
-        if visit is not None and intent.charges:
+        if visit is not None and intent.verb is Verb.REFUND:
+            prepared.problems += credited_batches(intent, visit)[1]
+        elif visit is not None and intent.charges:
             new, found = number_lines(intent.charges, visit)
             prepared.problems += found
             uploads, found = self._uploads(intent, visit, new, now)

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
+from gateway.settlement.credits import credited_batches
 from gateway.settlement.visits import Batch, Visit
 
 SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
@@ -39,6 +40,9 @@ def batches_to_settle(
 ) -> list[Batch]:
     """Open batches and those about to be uploaded, narrowed to what the message means."""
     new = [Batch(chrg_bchno=number) for number in new_numbers(uploads)]
+    if intent.verb is Verb.REFUND and intent.charges:
+        named, _ = credited_batches(intent, visit)
+        return [b for b in visit.open_batches() if b.chrg_bchno in named]
     if intent.verb is Verb.REFUND:
         new = []
     candidates = visit.open_batches() + new

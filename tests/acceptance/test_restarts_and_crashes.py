@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from gateway.app import Gateway
 from gateway.demo import messages as m
 from gateway.demo.talking import HL7Sender
-from gateway.errors import UnknownOutcomeError
+from gateway.errors import JournalError, UnknownOutcomeError
+from gateway.settings import load_settings
 
 
 @asynccontextmanager
@@ -135,6 +137,13 @@ class TestRestart:
         await world.start()
         assert (await world.tell(payment)).code == "AA"
         assert await world.requests("2207") == ["2207"]
+
+    async def test_a_folder_serves_one_gateway_at_a_time(self, world: Any) -> None:
+        """A second process on the same journal does not start: it would send twice."""
+        second = Gateway(load_settings(world.write_settings(), environment={}))
+        with pytest.raises(JournalError):
+            await second.start()
+        assert (await world.tell(world.register(m.ZHANG, "O1"))).code == "AA"
 
 
 class TestCrash:
