@@ -1,5 +1,6 @@
 """What happened and what is owed: the durable store and its audit chain."""
 
+from gateway.journal.opening import open_journal
 from gateway.journal.protocol import Journal
 from gateway.journal.records import (
     AuditBreak,
@@ -37,4 +38,5 @@ __all__ = [
     "Stage",
     "Stats",
     "VisitRow",
+    "open_journal",
 ]
