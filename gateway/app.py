@@ -27,7 +27,7 @@ from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Resource
-from gateway.journal import Journal, SQLiteJournal
+from gateway.journal import Journal, open_journal
 from gateway.pipeline import Adapter, Pipeline, explain
 from gateway.routing import Router
 from gateway.settings import PeerSettings, Settings
@@ -166,7 +166,7 @@ class Gateway:
         self._watch = Watch(get_logger(), self.metrics)
         self._sites = build_sites(settings, stations=self._watch.station)
         self._router = Router(RegionTable.load(settings.regions.files), settings)
-        self._journal: SQLiteJournal | None = None
+        self._journal: Journal | None = None
         self._transport: HTTPTransport | None = None
         self._pipeline: Pipeline | None = None
         self._mllp: MLLPServer | None = None
@@ -212,7 +212,7 @@ class Gateway:
             JournalError: the journal is in use or damaged.
         """
         settings, clock = self.settings, self._clock
-        self._journal = await SQLiteJournal.open(settings.journal.path, clock=clock)
+        self._journal = await open_journal(settings.journal, clock=clock)
         try:
             await self._journal.recover()
             await self._open_ports(self._assemble(self._journal))
@@ -221,7 +221,7 @@ class Gateway:
             await self.stop()
             raise
 
-    def _assemble(self, journal: SQLiteJournal) -> Adapters:
+    def _assemble(self, journal: Journal) -> Adapters:
         settings, clock, watch = self.settings, self._clock, self._watch
         self._transport = HTTPTransport()
         channels = {

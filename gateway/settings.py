@@ -107,6 +107,8 @@ class JournalSettings(_Section):
 
     path: Path = Path("journal.db")
     """SQLite file; created on first start."""
+    dsn_file: Path | None = None
+    """File that holds the DSN of a PostgreSQL database, used instead of `path`."""
 
 
 class InstitutionSettings(_Section):

@@ -13,7 +13,8 @@ from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, 
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.errors import GatewayError
-from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow, SQLiteJournal
+from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow, open_journal
+from gateway.settings import JournalSettings
 
 exchanges = typer.Typer(no_args_is_help=True, help="Messages and how they were answered.")
 audit = typer.Typer(no_args_is_help=True, help="The hash chain of what happened.")
@@ -27,13 +28,13 @@ JournalOption = Annotated[
 
 
 def _with_journal(config: Path, journal: Path | None, task: Callable[[Journal], Awaitable[T]]) -> T:
-    path = journal or settings_of(config).journal.path
-    if not path.exists():
-        stop(Exit.UNREADABLE, f"{path}: no journal there")
+    settings = JournalSettings(path=journal) if journal else settings_of(config).journal
+    if settings.dsn_file is None and not settings.path.exists():
+        stop(Exit.UNREADABLE, f"{settings.path}: no journal there")
 
     async def run() -> T:
         try:
-            store = await SQLiteJournal.open(path, read_only=True)
+            store = await open_journal(settings, read_only=True)
         except GatewayError as error:
             stop(Exit.UNREADABLE, str(error))
         try:

@@ -80,7 +80,7 @@ def check_config(*, json: JSONOption = False, config: ConfigOption = DEFAULT_CON
         "file": str(config),
         "mllp": _address(settings.mllp.enabled, settings.mllp.host, settings.mllp.port),
         "http": _address(settings.http.enabled, settings.http.host, settings.http.port),
-        "journal": str(settings.journal.path),
+        "journal": str(settings.journal.dsn_file or settings.journal.path),
         "institutions": ", ".join(i.fixmedins_code for i in settings.institutions),
         "channels": ", ".join(f"{c.name} ({c.profile})" for c in settings.channels),
         "peers": ", ".join(peer.name for peer in settings.peers),
