@@ -38,13 +38,16 @@ def _rows(infno: str) -> tuple[dict[str, str], ...]:
     path = DATA / "catalogues" / f"{infno}.csv"
     if not path.exists():
         return ()
-    rows = []
-    for number, (_, row) in enumerate(read_rows(path), start=1):
+    rows: list[dict[str, str]] = []
+    numbers: dict[str, int] = {}
+    for _, row in read_rows(path):
+        number = numbers.setdefault(next(iter(row.values())), len(numbers) + 1)
+        record = f"{infno}{number:06d}"
         given = {
             "有效标志": "1",
             "下发标志": "1",
-            "唯一记录号": f"{infno}{number:06d}",
-            "数据唯一记录号": f"{infno}{number:06d}",
+            "唯一记录号": record,
+            "数据唯一记录号": record,
             "数据创建时间": f"{BEGAN} 00:00:00",
             "数据更新时间": f"{UPDATED} 00:00:00",
             "版本名称": row[VERSION],

@@ -277,11 +277,10 @@ class _Update:
             outcome = await self._line.transact(self._manifest.infno, content)
         if not isinstance(outcome, Accepted):
             return outcome
-        output = outcome.reply.output
-        if _says_nothing(output):
-            return None
-        file = stored_file(output)
-        return Unknown("the reply names no file") if file is None else Offer(asked=asked, file=file)
+        file = stored_file(outcome.reply.output)
+        if file is not None:
+            return Offer(asked=asked, file=file)
+        return None if _says_nothing(outcome.reply.output) else Unknown("the reply names no file")
 
     def _note(self, offer: Offer, got: Downloaded, merged: Merged, short: Shorts) -> None:
         """Enter a merged file."""
@@ -311,7 +310,10 @@ class _Update:
 
 
 def _says_nothing(output: Mapping[str, Any]) -> bool:
-    """The count of rows is given and 0."""
+    """The count of rows is given and 0.
+
+    Believed only where no file is named: an empty number of the interface is 0 as well.
+    """
     return str(output.get("data_cnt", "")).strip() == "0"
 
 

@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS rows (
     key TEXT NOT NULL, rank TEXT NOT NULL, version TEXT NOT NULL, columns TEXT NOT NULL,
     PRIMARY KEY (key, rank)
 ) STRICT, WITHOUT ROWID;
-CREATE VIEW IF NOT EXISTS current AS SELECT key, version, columns FROM rows AS r
+CREATE VIEW IF NOT EXISTS current AS SELECT key, rank, version, columns FROM rows AS r
 WHERE rank = (SELECT max(rank) FROM rows WHERE key = r.key);
 """
 _DIGITS = re.compile(r"\d+", re.ASCII)
@@ -176,10 +176,10 @@ class CatalogueRows:
         return map(_kept, found)
 
     def find(self, text: str) -> Iterator[Kept]:
-        """The rows that count and have this text in a column."""
+        """The rows that count and have this text in a column, the newest first."""
         found = self._db.execute(
             "SELECT key, version, columns FROM current WHERE EXISTS "
-            "(SELECT 1 FROM json_each(columns) WHERE value = ?) ORDER BY key",
+            "(SELECT 1 FROM json_each(columns) WHERE value = ?) ORDER BY rank DESC, key",
             (text,),
         )
         return map(_kept, found)
