@@ -194,3 +194,13 @@ def test_a_death_has_its_date() -> None:
     content = sample_input(HN, HUNAN, "2402")
     content["dscginfo"] |= {"dscg_way": "5", "die_date": ""}
     assert _places("2402", content) == ["dscginfo.die_date"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "good"), [("2510,2640", True), ("2510", True), ("2510，2640", False), ("x", False)]
+)
+def test_weights_of_several_newborns_have_commas_between_them(weights: str, good: bool) -> None:  # noqa: FBT001 - a parameter of the case
+    """The settlement list of Hunan (rules, statement 17.4): numbers and commas, no others."""
+    content = sample_input(HN, HUNAN, "4101")
+    content["setlinfo"]["mul_nwb_bir_wt"] = weights
+    assert _places("4101", content) == ([] if good else ["setlinfo.mul_nwb_bir_wt"])
