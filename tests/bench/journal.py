@@ -1,4 +1,4 @@
-"""Durable writes a second of the journal, alone and with sixty-four waiting.
+"""Durable writes a second of the journal, alone and with sixty-four waiting, in either store.
 
 The machine swings: compare the lines of one run with one another.
 """
@@ -9,25 +9,28 @@ import asyncio
 import itertools
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.intents import Accepted, Answer, Message, Reply
-from gateway.journal import AuditEvent, Send, SQLiteJournal, VisitRow
+from gateway.journal import AuditEvent, Journal, Send, SQLiteJournal, VisitRow
+from gateway.journal.embedded import EmbeddedServer
+from gateway.journal.postgres import PostgresJournal
 
 SECONDS = 2.0
 """How long each line is measured."""
 
-Write = Callable[[SQLiteJournal, int], Awaitable[int]]
+Write = Callable[[Journal, int], Awaitable[int]]
 
 
-async def arrive(journal: SQLiteJournal, number: int) -> int:
+async def arrive(journal: Journal, number: int) -> int:
     """Store a message of 2 kB; one write."""
     await begin(journal, number)
     return 1
 
 
-async def begin(journal: SQLiteJournal, number: int) -> str:
+async def begin(journal: Journal, number: int) -> str:
     """Store a message and give its exchange."""
     message = Message(
         protocol="hl7v2",
@@ -44,7 +47,7 @@ async def begin(journal: SQLiteJournal, number: int) -> str:
     return begun.exchange_id
 
 
-async def settle(journal: SQLiteJournal, number: int) -> int:
+async def settle(journal: Journal, number: int) -> int:
     """The whole way of a settlement; five writes."""
     ident = await begin(journal, number)
     serial = await journal.next_serial("H43010000001", f"{number // 10_000}")
@@ -63,7 +66,7 @@ async def settle(journal: SQLiteJournal, number: int) -> int:
     return 5
 
 
-async def rate(journal: SQLiteJournal, write: Write, waiting: int) -> float:
+async def rate(journal: Journal, write: Write, waiting: int) -> float:
     """Durable writes a second with so many writers, each waiting for its own write."""
     numbers = itertools.count(time.monotonic_ns())
     began = time.perf_counter()
@@ -79,14 +82,36 @@ async def rate(journal: SQLiteJournal, write: Write, waiting: int) -> float:
     return total / (time.perf_counter() - began)
 
 
+@asynccontextmanager
+async def in_sqlite() -> AsyncIterator[Journal]:
+    """A fresh journal in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with await SQLiteJournal.open(Path(folder) / "journal.db") as journal:
+            yield journal
+
+
+@asynccontextmanager
+async def in_postgres() -> AsyncIterator[Journal]:
+    """A fresh journal in a server of its own on the same disk and cores."""
+    with EmbeddedServer() as server:
+        async with await PostgresJournal.open(server.dsn) as journal:
+            yield journal
+
+
+STORES = {"sqlite": in_sqlite, "postgres": in_postgres}
+
+
 async def measure() -> None:
     """Measure every way with 1 and with 64 waiting, in a fresh journal each."""
     for write, waiting in itertools.product((arrive, settle), (1, 64)):
-        with tempfile.TemporaryDirectory() as folder:
-            async with await SQLiteJournal.open(Path(folder) / "journal.db") as journal:
+        for name, store in STORES.items():
+            async with store() as journal:
                 done = await rate(journal, write, waiting)
                 verdict = "intact" if (await journal.audit_verify()).intact else "BROKEN"
-        print(f"journal {write.__name__:8} {waiting:3} waiting {done:10,.0f} writes/s  {verdict}")  # noqa: T201 - the program's output
+            line = (
+                f"{name:9}{write.__name__:8}{waiting:3} waiting {done:10,.0f} writes/s  {verdict}"
+            )
+            print(f"journal {line}")  # noqa: T201 - the program's output
 
 
 def main() -> None:
