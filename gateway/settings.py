@@ -66,6 +66,10 @@ class MLLPSettings(_Section):
     """PEM private key of the certificate."""
     tls_client_ca_file: Path | None = None
     """PEM bundle; when set, a client certificate signed by it is required."""
+    commit_acknowledgements: bool = False
+    """True speaks MLLP release 2: each message is answered by a commit acknowledgement first."""
+    lenient_framing: bool = False
+    """True takes a frame that ends in 0x1C without 0x0D, before the next one or a pause."""
 
 
 class HTTPSettings(_Section):
@@ -182,6 +186,17 @@ class ReplyMode(StrEnum):
     """One application acknowledgement and no accept acknowledgement (observed practice)."""
 
 
+class Validation(StrEnum):
+    """What is done about a message that breaks the tables of its HL7 v2 version."""
+
+    OFF = "off"
+    """Not looked at."""
+    WARN = "warn"
+    """Findings go into the acknowledgement as warnings."""
+    STRICT = "strict"
+    """Findings stop the message."""
+
+
 class HL7Dialect(_Section):
     """`[peers.hl7v2]`: how a peer's HL7 v2 differs from the standard (matrix 1.11)."""
 
@@ -211,6 +226,8 @@ class HL7Dialect(_Section):
     """Component of FT1-11 and FT1-12 that holds the amount."""
     value_maps: dict[str, dict[str, str]] = {}
     """Value map name (`patient_class`, `sex`, ...) to the peer's own entries."""
+    validation: Validation = Validation.OFF
+    """Check structure, cardinality, types, lengths and tables of the message's version."""
     reply_segments: list[str] = []
     """Z segments added to acknowledgements: `ZMI` visit ids, `ZSL` settlement amounts."""
 
@@ -280,6 +297,13 @@ class ResolverSettings(_Section):
     """2601 attempts for one transaction; a reversal of unknown outcome goes to the operator."""
 
 
+class OperatorSettings(_Section):
+    """`[operator]`: who may decide about unknown outcomes over HTTP."""
+
+    token_sha256: list[str] = []
+    """SHA-256 hex digests of operators' bearer tokens; without one nobody may decide."""
+
+
 class LimitSettings(_Section):
     """`[limits]`: bounds of the pipeline."""
 
@@ -316,6 +340,8 @@ class Settings(_Section):
     """Region tables."""
     resolver: ResolverSettings = ResolverSettings()
     """Unknown outcomes."""
+    operator: OperatorSettings = OperatorSettings()
+    """Operators."""
     limits: LimitSettings = LimitSettings()
     """Bounds."""
     institutions: Annotated[list[InstitutionSettings], Field(min_length=1)]

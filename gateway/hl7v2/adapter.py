@@ -24,6 +24,7 @@ from gateway.errors import (
     Problem,
 )
 from gateway.hl7v2 import acks, answers, events, financial, refine
+from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
 from gateway.hl7v2.facility import find_facility
 from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
@@ -66,7 +67,6 @@ class HL7Adapter:
         Raises:
             MessageError: the bytes are no message, or its header leads to no exchange.
         """
-        del meta
         dialect = peer.hl7v2
         text, codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases)
         document = read_document(text, codec=codec, line_feeds=dialect.accept_line_feeds)
@@ -86,6 +86,7 @@ class HL7Adapter:
                 "peer": peer.name,
                 "key_place": "MSH[1]-10",
                 "ignored": ignored,
+                **{name: meta[name] for name in BATCH_KEYS if name in meta},
                 "header": msgspec.to_builtins(header),
                 "echo": _echoed(masked, dialect) if kind[:3] in {"QBP", "RQI"} else {},
             },
@@ -186,6 +187,14 @@ class HL7Adapter:
             if due:
                 body = self._refusal(header or Header(), dialect, due, error, context)
         return Answer(body=body, content_type=CONTENT_TYPE, outcome=_status_of(error, code))
+
+    def write_batch(self, file: BatchFile, answers: list[list[bytes]]) -> bytes:
+        """The reply to a batch from the answers to its messages, batch by batch."""
+        return write_batch(file, answers, self._identity, self._clock.now())
+
+    def refuse_batch(self, raw: bytes, error: MessageError) -> bytes:
+        """The answer to a batch of which no message was worked on."""
+        return refuse_batch(raw, error.problems, self._identity, self._clock.now())
 
     def redact(self, raw: bytes) -> bytes:
         """The message with every e-voucher token masked; nothing else changes."""

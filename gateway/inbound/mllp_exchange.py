@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 from gateway.errors import (
     ConfigurationError,
     InvalidError,
+    MessageError,
     NotSentError,
     Problem,
     ProblemCode,
@@ -17,10 +18,11 @@ from gateway.errors import (
 )
 from gateway.hl7v2.acks import is_accept_acknowledgement
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.inbound.mllp_client import MLLPClient
 from gateway.inbound.peers import PeerDirectory
-from gateway.intents import Answer, Message
+from gateway.intents import Answer, Message, Status
 from gateway.settings import PeerSettings, ReplyMode
 from gateway.telemetry import get_logger
 
@@ -30,6 +32,8 @@ REPLY_TIMEOUT = 10.0
 
 Write = Callable[[bytes], Awaitable[None]]
 """Writes one message to the connection that is served; OSError when it is gone."""
+Commit = Callable[[bool], Awaitable[None]]
+"""Release 2: tells the sender that the message is stored, or that storing failed."""
 
 
 class MLLPEvent(StrEnum):
@@ -49,6 +53,10 @@ class MLLPEvent(StrEnum):
     UNKNOWN_PEER = "unknown-peer"
     ACKNOWLEDGEMENT = "acknowledgement"
     """A message that acknowledges one of ours; it gets no reply."""
+    BATCH = "batch"
+    """A batch; each of its messages is counted beside."""
+    LATE_COMMIT = "late-commit"
+    """A commit acknowledgement (release 2) that nothing waits for."""
     REPLY_LOST = "reply-lost"
     """An answer that could not be delivered; it stays stored."""
     INTERNAL = "internal"
@@ -110,35 +118,81 @@ class Exchanger:
         self._observe = observe
         self._log = get_logger()
 
-    async def handle(self, raw: bytes, remote: str, write: Write) -> None:
-        """One message, to the last acknowledgement that is due on its connection.
+    async def handle(
+        self, raw: bytes, remote: str, write: Write, commit: Commit | None = None
+    ) -> None:
+        """One message or batch, to the last acknowledgement that is due on its connection.
 
         Raises:
             OSError: the connection is gone; the answer stays stored.
         """
+        if is_batch(raw):
+            await self._batch(raw, remote, write, commit)
+        else:
+            await self._message(raw, remote, write, commit, {})
+
+    async def _batch(self, raw: bytes, remote: str, write: Write, commit: Commit | None) -> None:
+        """Every message in order, each for itself; one reply with all the answers.
+
+        The batch as a whole is committed when it is done, for a repeated batch meets the stored
+        answers of its messages.
+        """
+        self._observe(MLLPEvent.BATCH)
+        try:
+            file = read_batch(raw)
+        except MessageError as error:
+            await _committed(commit)
+            await write(self._adapter.refuse_batch(raw, error))
+            return
+        answers: list[list[bytes]] = []
+        for batch in file.batches:
+            bodies: list[bytes] = []
+            for number, message in enumerate(batch.messages, start=1):
+                found: list[bytes] = []
+                meta = batch_meta(file, batch, number)
+                await self._message(message, remote, _collector(found), None, meta)
+                bodies += found[-1:]
+            answers.append(bodies)
+        await _committed(commit)
+        await write(self._adapter.write_batch(file, answers))
+
+    async def _message(
+        self,
+        raw: bytes,
+        remote: str,
+        write: Write,
+        commit: Commit | None,
+        more: Mapping[str, str],
+    ) -> None:
         header = lenient_header(raw)
         if header is not None and header.is_acknowledgement:
             self._observe(MLLPEvent.ACKNOWLEDGEMENT)
+            await _committed(commit)
             return
         self._observe(MLLPEvent.MESSAGE)
         sender = header or Header()
         peer = self._directory.by_application(sender.application, sender.facility, address=remote)
-        meta = {"remote": remote, "peer": peer.name if peer else ""}
+        meta = {**more, "remote": remote, "peer": peer.name if peer else ""}
         if peer is None:
             self._observe(MLLPEvent.UNKNOWN_PEER)
             answer = self._adapter.refuse(raw, meta, _unknown_peer())
+            await _committed(commit)
             await _write_answer(write, answer)
             return
         try:
             received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
         except Exception as error:  # noqa: BLE001 - the last guard: any fault becomes one answer
+            await _committed(commit, stored=False)
             await _write_answer(write, self._failed(error, raw, meta, None))
             return
         message: Message | None = received.message
         stored: Answer | None = received.answer
         if message is None or _refused(stored):
+            retry = stored is not None and stored.outcome is Status.NOT_SENT
+            await _committed(commit, stored=not retry)
             await _write_answer(write, stored or Answer(body=b""))
             return
+        await _committed(commit)
         await self._accepted(message.context, write)
         try:
             answer = stored or await self._pipeline.work(received)
@@ -195,6 +249,18 @@ class Exchanger:
         except (NotSentError, UnknownOutcomeError) as error:
             self._observe(MLLPEvent.REPLY_LOST)
             self._log.warning("reply not delivered", error=type(error).__name__, peer=peer.name)
+
+
+async def _committed(commit: Commit | None, *, stored: bool = True) -> None:
+    if commit is not None:
+        await commit(stored)
+
+
+def _collector(found: list[bytes]) -> Write:
+    async def collect(body: bytes) -> None:
+        found.append(body)
+
+    return collect
 
 
 async def _write_answer(write: Write, answer: Answer) -> None:

@@ -7,6 +7,10 @@ Source: HL7 Minimal Lower Layer Protocol, release 1: a frame is 0x0B, content, 0
 3. A 0x0B inside a frame begins a new one: the sender gave the first one up.
 4. Content longer than the limit ends the conversation, and so does too much outside of frames.
 5. The events depend on the bytes alone, never on how reads cut them.
+6. A lenient reader also ends a frame at a 0x1C that is followed by a 0x0B, or by nothing for a
+   while (`pause`): observed senders leave the 0x0D out.
+
+Release 2 adds commit acknowledgements: a frame of the one byte 0x06 (stored) or 0x15 (not stored).
 
 Neither mark is part of a character in UTF-8 or GB 18030, so no character set has to be known here.
 Worst case O(n) over all bytes received; never holds more than the limit and one read.
@@ -19,6 +23,8 @@ from typing import NamedTuple
 
 START = b"\x0b"
 END = b"\x1c\r"
+COMMIT, NO_COMMIT = b"\x06", b"\x15"
+"""The contents of commit acknowledgements."""
 MAX_GARBAGE = 65_536
 """Bytes outside of frames that a connection may send between two frames."""
 HEAD_BYTES = 4_096
@@ -26,6 +32,7 @@ HEAD_BYTES = 4_096
 
 _START_BYTE, _FILE_SEPARATOR = START[0], END[0]
 _MARK = re.compile(rb"\x0b|\x1c\r")
+_LENIENT_MARK = re.compile(rb"\x0b|\x1c[\r\x0b]")
 
 
 class Frame(NamedTuple):
@@ -67,8 +74,10 @@ class FrameReader:
     After `Oversize` or `TooMuchGarbage` it is `closed` and swallows everything.
     """
 
-    def __init__(self, max_content: int) -> None:
+    def __init__(self, max_content: int, *, lenient: bool = False) -> None:
         self._max = max_content
+        self._lenient = lenient
+        self._mark = _LENIENT_MARK if lenient else _MARK
         self._buffer = bytearray()
         self._searched = 0
         self._garbage = 0
@@ -84,6 +93,20 @@ class FrameReader:
     def skipped(self) -> int:
         """Bytes outside of frames that no frame has followed yet."""
         return self._garbage
+
+    @property
+    def may_end(self) -> bool:
+        """True when a lenient reader has a frame that a pause would end."""
+        return self._lenient and self.in_frame and self._buffer[-1:] == END[:1]
+
+    def pause(self) -> list[Event]:
+        """Nothing came for a while: the frame that may end has ended."""
+        if not self.may_end:
+            return []
+        content = bytes(self._buffer[:-1])
+        self._buffer.clear()
+        self._inside, self._searched = False, 0
+        return [Frame(content)]
 
     def receive(self, data: bytes) -> list[Event]:
         """The events that these bytes complete, in order."""
@@ -129,13 +152,14 @@ class FrameReader:
             del self._buffer[: at + 1]
         else:
             events.append(Frame(content))
+            again = self._buffer[at + 1] == _START_BYTE
             del self._buffer[: at + len(END)]
-            self._inside = False
+            self._inside = again
         self._searched = 0
         return True
 
     def _find_mark(self) -> int:
-        match = _MARK.search(self._buffer, self._searched)
+        match = self._mark.search(self._buffer, self._searched)
         if match is not None:
             return match.start()
         last = len(self._buffer) - 1

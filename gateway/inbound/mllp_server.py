@@ -15,23 +15,10 @@ from typing import Any
 
 from gateway.errors import ConfigurationError
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.mllp_connection import Connection
 from gateway.inbound.mllp_exchange import Exchanger, MLLPEvent, Pipeline
-from gateway.inbound.mllp_framing import (
-    Abandoned,
-    Event,
-    Frame,
-    FrameReader,
-    Garbage,
-    Oversize,
-    frame,
-)
 from gateway.intents import Answer
 from gateway.settings import MLLPSettings, PeerSettings
-
-READ_BYTES = 65_536
-"""Bytes taken from a connection at a time."""
-WRITE_TIMEOUT = 30.0
-"""Seconds that a sender may take to read a reply; then its connection is closed."""
 
 
 class MLLPServer:
@@ -57,7 +44,7 @@ class MLLPServer:
         self._observe = observe
         self._tls = _tls_context(settings)
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], _Connection] = {}
+        self._connections: dict[asyncio.Task[None], Connection] = {}
         self._draining = False
 
     @property
@@ -114,7 +101,7 @@ class MLLPServer:
             self._observe(MLLPEvent.REFUSED)
             writer.transport.abort()
             return
-        connection = _Connection(self._settings, self._exchanger, self._observe, reader, writer)
+        connection = Connection(self._settings, self._exchanger, self._observe, reader, writer)
         self._connections[task] = connection
         self._observe(MLLPEvent.CONNECTED)
         try:
@@ -130,104 +117,6 @@ class MLLPServer:
             writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
-
-
-class _Connection:
-    """One connection: its frame reader, its deadlines, whether a message is in work."""
-
-    def __init__(
-        self,
-        settings: MLLPSettings,
-        exchanger: Exchanger,
-        observe: Callable[[MLLPEvent], None],
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self._settings = settings
-        self._exchanger = exchanger
-        self._observe = observe
-        self._reader = reader
-        self._writer = writer
-        self._frames = FrameReader(settings.max_message_bytes)
-        self._draining = False
-        self._remote = str((writer.get_extra_info("peername") or ("",))[0])
-        self.busy = False
-
-    def drain(self) -> None:
-        """Stop after the message in work."""
-        self._draining = True
-
-    async def serve(self) -> None:
-        """Until the sender leaves, is silent or slow for too long, or breaks the framing."""
-        loop = asyncio.get_running_loop()
-        frame_began = 0.0
-        while not self._draining:
-            limit = self._settings.idle_timeout
-            if self._frames.in_frame:
-                limit = frame_began + self._settings.frame_timeout - loop.time()
-            try:
-                async with asyncio.timeout(limit):
-                    data = await self._reader.read(READ_BYTES)
-            except TimeoutError:
-                slow = self._frames.in_frame
-                self._observe(MLLPEvent.FRAME_TIMEOUT if slow else MLLPEvent.IDLE_TIMEOUT)
-                return
-            if not data:
-                self._count_unfinished()
-                return
-            was_inside = self._frames.in_frame
-            events = self._frames.receive(data)
-            if not await self._take(events):
-                return
-            if self._frames.in_frame and (events or not was_inside):
-                frame_began = loop.time()
-
-    def _count_unfinished(self) -> None:
-        """The sender left in mid-frame, or after bytes that were no frame."""
-        if self._frames.in_frame:
-            self._observe(MLLPEvent.ABANDONED)
-        elif self._frames.skipped:
-            self._observe(MLLPEvent.GARBAGE)
-
-    async def _take(self, events: list[Event]) -> bool:
-        """Work on the events; False when the connection has to end."""
-        for event in events:
-            if isinstance(event, Frame):
-                if self._draining:
-                    return False
-                await self._take_frame(event.content)
-            elif isinstance(event, Garbage):
-                self._observe(MLLPEvent.GARBAGE)
-            elif isinstance(event, Abandoned):
-                self._observe(MLLPEvent.ABANDONED)
-            elif isinstance(event, Oversize):
-                self._observe(MLLPEvent.OVERSIZE)
-                body = self._exchanger.refuse_oversize(event.head, self._remote)
-                if body:
-                    await self._write(body)
-                return False
-            else:
-                self._observe(MLLPEvent.GARBAGE)
-                return False
-        return True
-
-    async def _take_frame(self, content: bytes) -> None:
-        if not content:
-            self._observe(MLLPEvent.EMPTY_FRAME)
-            return
-        self.busy = True
-        try:
-            await self._exchanger.handle(content, self._remote, self._write)
-        except OSError:
-            self._observe(MLLPEvent.REPLY_LOST)
-            raise
-        finally:
-            self.busy = False
-
-    async def _write(self, body: bytes) -> None:
-        self._writer.write(frame(body))
-        async with asyncio.timeout(WRITE_TIMEOUT):
-            await self._writer.drain()
 
 
 def _tls_context(settings: MLLPSettings) -> ssl.SSLContext | None:

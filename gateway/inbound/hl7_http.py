@@ -1,0 +1,104 @@
+"""HL7 v2 over HTTP: one message or batch in a POST, its answer in the response.
+
+The body is ER7 (`application/hl7-v2`, also with `text/plain`), its character set that of MSH-18.
+The peer is known by its token, not by MSH-3. The response carries one acknowledgement: that of
+the application, or the accept acknowledgement where MSH-16 wants no other. Its status is 200
+whatever the acknowledgement says, because a refusal is an answer and must not be repeated by
+something in between; 202 without body tells that the sender wants no acknowledgement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from gateway.errors import InvalidError, MessageError, Problem, ProblemCode, ProblemKind
+from gateway.hl7v2.adapter import CONTENT_TYPE, HL7Adapter
+from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
+from gateway.hl7v2.header import lenient_header
+from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
+from gateway.intents import Message
+from gateway.settings import PeerSettings
+
+PREFIX = "/hl7v2"
+TYPES = frozenset({CONTENT_TYPE, "text/plain", "x-application/hl7-v2+er7"})
+
+_MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
+_WRONG_TYPE = Problem(
+    kind=ProblemKind.UNSUPPORTED_TYPE,
+    code=ProblemCode.NOT_SUPPORTED,
+    zh="请求内容类型应为 application/hl7-v2",
+    en="The content type has to be application/hl7-v2",
+)
+
+
+def hl7_mount(pipeline: Pipeline[Any], adapter: HL7Adapter) -> Mount:
+    """`POST /hl7v2`: a message or a batch; the pipeline carries it out."""
+    exchange = _Exchange(pipeline, adapter)
+    route = Route(
+        method="POST",
+        path="",
+        handler=exchange.post,
+        permission=Permission.PEER,
+        summary="One HL7 v2 message or batch (ER7)",
+    )
+    return Mount(prefix=PREFIX, protocol=PROTOCOL, routes=[route], refuse=exchange.refuse)
+
+
+class _Exchange:
+    def __init__(self, pipeline: Pipeline[Any], adapter: HL7Adapter) -> None:
+        self._pipeline = pipeline
+        self._adapter = adapter
+
+    async def post(self, request: web.Request) -> web.Response:
+        match = _MEDIA_TYPE.match(request.headers.get("Content-Type", CONTENT_TYPE))
+        if match is None or match[1].lower() not in TYPES:
+            raise Refusal(415, _WRONG_TYPE)
+        # some senders put the frame of MLLP around the message here too
+        raw = (await request.read()).removeprefix(b"\x0b").removesuffix(b"\x1c\r")
+        peer = request[PEER]
+        meta = {"remote": request.remote or "", "peer": peer.name}
+        body = await (self._batch if is_batch(raw) else self._message)(raw, peer, meta)
+        return _response(body)
+
+    def refuse(self, status: int, problems: Sequence[Problem]) -> web.Response:
+        """A refusal of the port: an acknowledgement without the control id, which was not read."""
+        answer = self._adapter.refuse(b"", {}, InvalidError(problems))
+        return _response(answer.body, status)
+
+    async def _message(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+        header = lenient_header(raw)
+        if header is not None and header.is_acknowledgement:
+            return b""
+        received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
+        message: Message | None = received.message
+        answer = received.answer or await self._pipeline.work(received)
+        if answer.body or message is None:
+            return answer.body
+        return self._adapter.accept_answer(message.context)
+
+    async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+        try:
+            file = read_batch(raw)
+        except MessageError as error:
+            return self._adapter.refuse_batch(raw, error)
+        answers: list[list[bytes]] = []
+        for batch in file.batches:
+            bodies = []
+            for number, message in enumerate(batch.messages, start=1):
+                more = {**meta, **batch_meta(file, batch, number)}
+                bodies.append(await self._message(message, peer, more))
+            answers.append([body for body in bodies if body])
+        return self._adapter.write_batch(file, answers)
+
+
+def _response(body: bytes, status: int = 200) -> web.Response:
+    return web.Response(
+        status=status if body or status != 200 else 202,
+        body=body or None,
+        headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
+    )
