@@ -20,11 +20,12 @@ from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
-from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
+from gateway.inbound.operator import operator_mount
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Resource
 from gateway.journal import Journal, open_journal
@@ -34,6 +35,7 @@ from gateway.settings import PeerSettings, Settings
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.coding import Coder
 from gateway.settlement.conducting import Conductor
+from gateway.settlement.deciding import Decider
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.explaining import Explainer, Explanation
 from gateway.settlement.filling import Filler
@@ -169,6 +171,7 @@ class Gateway:
         self._journal: Journal | None = None
         self._transport: HTTPTransport | None = None
         self._pipeline: Pipeline | None = None
+        self._decider: Decider | None = None
         self._mllp: MLLPServer | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -268,11 +271,13 @@ class Gateway:
             clock=clock,
             watcher=watch,
         )
+        self._decider = Decider(journal=journal, dispatcher=dispatcher, resolver=resolver)
         self._background.append(asyncio.create_task(resolver.run()))
         return adapters
 
     async def _open_ports(self, adapters: Adapters) -> None:
-        settings = self.settings
+        settings, decider = self.settings, self._decider
+        assert decider is not None
         if settings.mllp.enabled:
             self._mllp = MLLPServer(
                 settings.mllp,
@@ -284,13 +289,14 @@ class Gateway:
             await self._mllp.start()
         if settings.http.enabled:
             mounts = [
-                fhir_mount(
+                *fhir_mounts(
                     self.pipeline,
                     adapters.fhir,
                     page_size=settings.fhir.page_size,
                     software_version=__version__,
                 ),
                 national_mount(self.pipeline, self._clock),
+                operator_mount(decider),
             ]
             self._http = HTTPServer(
                 settings.http,
@@ -299,6 +305,7 @@ class Gateway:
                 metrics=self.metrics,
                 log=get_logger(),
                 ready=self._readiness,
+                operators=settings.operator.token_sha256,
             )
             await self._http.start()
 

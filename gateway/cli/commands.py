@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import explaining, keys, lookups, playing, records, sending, serving
+from gateway.cli import (
+    catalogues,
+    explaining,
+    keys,
+    lookups,
+    playing,
+    records,
+    sending,
+    serving,
+    unknown,
+)
 from gateway.cli.output import say
 
 app = typer.Typer(
@@ -55,8 +65,10 @@ app.command("sandbox")(playing.sandbox)
 app.command("demo")(playing.demo)
 app.add_typer(records.exchanges, name="exchanges")
 app.add_typer(records.audit, name="audit")
+app.add_typer(unknown.unknown, name="unknown")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
 app.add_typer(lookups.regions, name="regions")
 app.add_typer(lookups.codes, name="codes")
+app.add_typer(catalogues.catalogue, name="catalogue")
 app.command("version")(version)

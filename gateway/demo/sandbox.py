@@ -5,6 +5,7 @@ Everything lives in one folder::
     platform.json, keys/    made by the reference platform on first run
     gateway.toml            the gateway's settings, rewritten at every start
     token                   the bearer token of the HTTP side
+    operator.token          the bearer token of `gateway unknown`
     journal.db              what happened
 
 Files that hold secrets are readable by the owner only.
@@ -59,6 +60,9 @@ directories = ["{tables}"]
 policy = "reverse-and-settle"
 delay = 1.0
 interval = 0.5
+
+[operator]
+token_sha256 = ["{operator_sha256}"]
 
 [[institutions]]
 fixmedins_code = "{hospital}"
@@ -230,11 +234,16 @@ class Sandbox:
                 region=REGION,
                 platform=self.platform["url"],
                 account=ACCOUNT,
-                token_sha256=hashlib.sha256(self.token.encode()).hexdigest(),
+                token_sha256=_sha256(self.token),
+                operator_sha256=_sha256(_token(self.folder / "operator.token")),
             ),
             "utf-8",
         )
         return path
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _token(path: Path) -> str:

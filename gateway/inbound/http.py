@@ -29,7 +29,7 @@ from gateway.inbound.http_connection import (
     ConnectionLimits,
 )
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
-from gateway.inbound.peers import PeerDirectory, is_local
+from gateway.inbound.peers import PeerDirectory, is_known_token, is_local, token_digests
 from gateway.settings import HTTPSettings, PeerSettings
 from gateway.telemetry import Logger, Metrics
 from gateway.telemetry.metrics import CONTENT_TYPE
@@ -59,12 +59,14 @@ class HTTPServer:
         metrics: Metrics,
         log: Logger,
         ready: Readiness = dict,
+        operators: Sequence[str] = (),
     ) -> None:
         self._settings = settings
         self._peers = peers
         self._metrics = metrics
         self._log = log
         self._ready = ready
+        self._operators = token_digests(operators)
         self._own = Mount(
             prefix="", protocol="http", routes=self._own_routes(), refuse=routes.refuse_plainly
         )
@@ -264,11 +266,19 @@ class HTTPServer:
             return
         if permission is Permission.LOCAL and is_local(_address(request)):
             return
+        if permission is Permission.OPERATOR:
+            self._check_operator(request)
+            return
         request[PEER] = self._authenticate(request)
 
+    def _check_operator(self, request: web.Request) -> None:
+        if not is_known_token(_bearer(request), self._operators):
+            self._metrics.denied.labels("operator").inc()
+            raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"})
+
     def _authenticate(self, request: web.Request) -> PeerSettings:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        peer = self._peers.by_token(token.strip()) if scheme.lower() == "bearer" else None
+        token = _bearer(request)
+        peer = self._peers.by_token(token) if token else None
         if peer is None:
             self._metrics.denied.labels("token").inc()
             raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"})
@@ -308,6 +318,12 @@ def _translated(mount: Mount, error: HTTPException) -> web.StreamResponse:
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
+
+
+def _bearer(request: web.Request) -> str:
+    """The bearer token of a request, empty when it has none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _address(request: web.Request) -> str:

@@ -37,6 +37,8 @@ class Permission(StrEnum):
     """From this machine, or with a peer's token."""
     PEER = "peer"
     """With a peer's token, from one of its addresses."""
+    OPERATOR = "operator"
+    """With an operator's token; a peer's does not do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

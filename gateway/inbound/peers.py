@@ -40,7 +40,7 @@ class PeerDirectory:
 
     def _add(self, peer: PeerSettings) -> None:
         for text in peer.token_sha256:
-            digest = _digest(text, peer.name)
+            digest = _digest(text, f"peer {peer.name}")
             if any(known == digest for known, _ in self._tokens):
                 raise ConfigurationError(f"peer {peer.name}: a token belongs to two peers")
             self._tokens.append((digest, peer))
@@ -66,9 +66,7 @@ class PeerDirectory:
 
     def by_token(self, token: str) -> PeerSettings | None:
         """The peer that this bearer token belongs to."""
-        if not token or len(token) > MAX_TOKEN:
-            return None
-        presented = hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+        presented = _presented(token)
         found: PeerSettings | None = None
         for digest, peer in self._tokens:
             if hmac.compare_digest(digest, presented):
@@ -107,13 +105,35 @@ class PeerDirectory:
         return any(self.may_connect(peer, address) for peer in self._peers)
 
 
+def token_digests(texts: Sequence[str], owner: str = "[operator]") -> tuple[bytes, ...]:
+    """Digests from their hexadecimal form.
+
+    Raises:
+        ConfigurationError: one is not 64 hexadecimal digits.
+    """
+    return tuple(_digest(text, owner) for text in texts)
+
+
+def is_known_token(token: str, digests: Sequence[bytes]) -> bool:
+    """True when one of the digests is the token's; looks at every one."""
+    presented = _presented(token)
+    return sum(hmac.compare_digest(digest, presented) for digest in digests) > 0
+
+
+def _presented(token: str) -> bytes:
+    """The digest of a token, of no length for none or one that is too long."""
+    if not token or len(token) > MAX_TOKEN:
+        return b""
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
 def _digest(text: str, name: str) -> bytes:
     try:
         digest = bytes.fromhex(text)
     except ValueError:
         digest = b""
     if len(digest) != hashlib.sha256().digest_size:
-        raise ConfigurationError(f"peer {name}: token_sha256 holds what is no SHA-256 hex digest")
+        raise ConfigurationError(f"{name}: token_sha256 holds what is no SHA-256 hex digest")
     return digest
 
 

@@ -14,7 +14,7 @@ MASK = "***"
 IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
 _KINDS = {"person-not-found": ProblemKind.NOT_FOUND}
 """Meanings of a refusal that are more than a refusal."""
-_NUMBERS = re.compile(r"(?<!\d)\d{14,18}[\dXx]?(?!\d)")
+NUMBERS = re.compile(r"(?<!\d)\d{14,18}[\dXx]?(?!\d)")
 
 
 def masked(text: str, intent: Intent) -> str:
@@ -23,7 +23,7 @@ def masked(text: str, intent: Intent) -> str:
         value = intent.person.get(code)
         if len(value) > 1:
             text = text.replace(value, MASK)
-    return _NUMBERS.sub(MASK, text)
+    return NUMBERS.sub(MASK, text)
 
 
 def refused(infno: str, outcome: Rejected, intent: Intent, meaning: str = "") -> Problem:
@@ -117,5 +117,17 @@ def reversed_(infno: str, msgid: str, intent: Intent) -> Problem:
         zh=f"交易{infno}已在平台冲正，未发生费用，可用新的消息号重新办理",
         en=f"transaction {infno} was reversed on the platform: nothing was charged; start again "
         "with a new control id",
+        detail=f"{infno} {msgid}",
+    )
+
+
+def vouched(infno: str, msgid: str, intent: Intent) -> Problem:
+    """An operator found that the platform does not have the transaction."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.FSI_REVERSED,
+        place=intent.place,
+        zh=f"经核实，交易{infno}在平台未发生，可用新的消息号重新办理",
+        en=f"transaction {infno} was found not to have happened; start again with a new control id",
         detail=f"{infno} {msgid}",
     )

@@ -16,15 +16,21 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.clock import CHINA, Clock
 from gateway.errors import GatewayError
-from gateway.intents import Accepted, Call, Result, Status, Verb
+from gateway.intents import Accepted, Call, Outcome, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendRow
-from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
+from gateway.settings import (
+    InstitutionSettings,
+    PeerSettings,
+    ResolverSettings,
+    UnknownPolicy,
+)
 from gateway.settlement import reporting
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.dispatching import Dispatcher
@@ -97,12 +103,10 @@ class Resolver:
         if self._settings.policy is UnknownPolicy.HOLD:
             return
         for send in unknown:
-            site = self._sites.get(send.fixmedins_code)
-            reversible = site is not None and send.infno in site.profile.reversible
-            if not reversible or not self._is_due(send):
+            if not self.is_reversible(send) or not self._is_due(send):
                 continue
             try:
-                async with self._conductor.locks.hold(await self._lock_key(send)):
+                async with self.holding(send):
                     await self._resolve(send)
             except GatewayError as error:
                 self._watcher.failed(error)
@@ -116,7 +120,7 @@ class Resolver:
             if not undone or "unknown" in states:
                 continue
             try:
-                async with self._conductor.locks.hold(await self._lock_key(undone[-1])):
+                async with self.holding(undone[-1]):
                     await self._answer_anew(undone[-1])
             except GatewayError as error:
                 self._watcher.failed(error)
@@ -124,6 +128,32 @@ class Resolver:
     def _is_due(self, send: SendRow) -> bool:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
         return self._clock.now() - since >= timedelta(seconds=self._settings.delay)
+
+    @asynccontextmanager
+    async def holding(self, send: SendRow) -> AsyncIterator[None]:
+        """Hold the visit of a send, as every message of the visit does."""
+        async with self._conductor.locks.hold(await self._lock_key(send)):
+            yield
+
+    def institution(self, send: SendRow) -> InstitutionSettings:
+        """The institution that sent."""
+        site = self._sites.get(send.fixmedins_code)
+        assert site is not None
+        return site.institution
+
+    def is_reversible(self, send: SendRow) -> bool:
+        """True when the region's 2601 undoes this transaction."""
+        site = self._sites.get(send.fixmedins_code)
+        return site is not None and send.infno in site.profile.reversible
+
+    async def reversals(self, send: SendRow) -> list[SendRow]:
+        """The 2601 that were tried for a send, oldest first."""
+        sends = await self._journal.sends(visit_key=send.visit_key)
+        return [other for other in sends if other.reverses == send.msgid]
+
+    async def replace(self, exchange_id: str, result: Result, note: str) -> None:
+        """Answer an exchange anew."""
+        await self._replace(exchange_id, result, note)
 
     async def _lock_key(self, send: SendRow) -> str:
         """The lock that messages of the visit take: by the hospital's visit number."""
@@ -135,38 +165,34 @@ class Resolver:
         current = await self._journal.send(send.msgid)
         if current is None or current.state.value != "unknown":
             return
-        reversals = [
-            other
-            for other in await self._journal.sends(visit_key=send.visit_key)
-            if other.reverses == send.msgid
-        ]
-        states = [other.state.value for other in reversals]
-        if "accepted" not in states:
-            tried = sum(state != "not-sent" for state in states)
-            if tried >= self._settings.max_reversals or {"sending", "unknown"} & set(states):
-                return
-            done = await self._dispatcher.dispatch(
-                self._reversal(send), exchange_id=send.exchange_id
-            )
-            if not isinstance(done.outcome, Accepted):
-                return
-        await self._journal.resolve_send(
-            send.msgid,
-            "reversed",
-            "2601 accepted",
-            events=[
-                AuditEvent(
-                    send.exchange_id, "resolve", {"msgid": send.msgid, "how": "reversed by 2601"}
-                )
-            ],
+        states = [other.state.value for other in await self.reversals(send)]
+        event = AuditEvent(
+            send.exchange_id, "resolve", {"msgid": send.msgid, "how": "reversed by 2601"}
         )
+        if "accepted" in states:
+            await self._reversed(send, event)
+            return
+        tried = sum(state != "not-sent" for state in states)
+        if tried < self._settings.max_reversals and not {"sending", "unknown"} & set(states):
+            await self.reverse(send, event)
+
+    async def reverse(self, send: SendRow, event: AuditEvent) -> Outcome:
+        """Undo a send by 2601 and, once the platform confirmed that, answer its exchange anew.
+
+        The caller holds the visit.
+        """
+        done = await self._dispatcher.dispatch(self._reversal(send), exchange_id=send.exchange_id)
+        if isinstance(done.outcome, Accepted):
+            await self._reversed(send, event)
+        return done.outcome
+
+    async def _reversed(self, send: SendRow, event: AuditEvent) -> None:
+        await self._journal.resolve_send(send.msgid, "reversed", "2601 accepted", events=[event])
         self._watcher.resolved(send.msgid, send.infno, "reversed")
         await self._answer_anew(send)
 
     def _reversal(self, send: SendRow) -> Call:
-        site = self._sites.get(send.fixmedins_code)
-        assert site is not None
-        institution = site.institution
+        institution = self.institution(send)
         return Call(
             infno=REVERSAL,
             input={"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": send.infno}},

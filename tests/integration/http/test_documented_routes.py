@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -13,8 +13,10 @@ from gateway.inbound.fhir import fhir_mount
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_routes import Permission, Route
 from gateway.inbound.national_routes import national_mount
+from gateway.inbound.operator import operator_mount
 from gateway.inbound.peers import PeerDirectory
 from gateway.settings import Settings
+from gateway.settlement.deciding import Decider
 from gateway.telemetry import Metrics, get_logger
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
@@ -51,6 +53,7 @@ def routes(port: Any) -> list[Route]:
     mounts = [
         fhir_mount(port.pipeline, adapters.fhir, page_size=50, software_version="1"),
         national_mount(port.pipeline, clock),
+        operator_mount(cast("Decider", None)),
     ]
     peers = PeerDirectory(SETTINGS.peers)
     server = HTTPServer(SETTINGS.http, peers, mounts, metrics=Metrics(), log=get_logger())

@@ -1,0 +1,93 @@
+"""The operators' routes: what is unknown, and decisions about it.
+
+They take an operator's token and never a peer's: who asks for settlements does not decide about
+them. Nothing they show identifies a patient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Protocol
+
+import msgspec
+from aiohttp import web
+
+from gateway.errors import Problem
+from gateway.inbound.http_routes import Mount, Permission, Route, refuse_plainly
+from gateway.settlement.deciding import Decision, DecisionError, Open
+
+PREFIX = "/operator"
+
+
+class Decides(Protocol):
+    """What the routes need of `gateway.settlement.deciding.Decider`."""
+
+    async def open(self) -> list[Open]:
+        """What is unknown."""
+        ...
+
+    async def decide(
+        self, msgid: str, decision: Decision, *, operator: str, note: str, setl_id: str = ""
+    ) -> Open | None:
+        """Carry a decision out."""
+        ...
+
+
+class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of a decision: what, who, why, and for `confirm` the platform's setl_id."""
+
+    decision: Decision
+    operator: Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
+    note: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    setl_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
+
+
+def operator_mount(decider: Decides) -> Mount:
+    """The mount of the operators' routes."""
+
+    async def unknown(_request: web.Request) -> web.StreamResponse:
+        return _json(200, {"unknown": msgspec.to_builtins(await decider.open())})
+
+    async def decide(request: web.Request) -> web.StreamResponse:
+        try:
+            order = msgspec.json.decode(await request.read(), type=Order)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            return _json(400, {"error": str(error)})
+        try:
+            left = await decider.decide(
+                request.match_info["msgid"],
+                order.decision,
+                operator=order.operator,
+                note=order.note,
+                setl_id=order.setl_id,
+            )
+        except DecisionError as error:
+            return _json(409, {"error": str(error)})
+        return _json(200, {"unknown": msgspec.to_builtins(left)})
+
+    def refuse(status: int, problems: Sequence[Problem]) -> web.Response:
+        return refuse_plainly(status, problems)
+
+    routes = (
+        Route(
+            method="GET",
+            path="/unknown",
+            handler=unknown,
+            permission=Permission.OPERATOR,
+            summary="What has no known outcome, and what can be decided about it.",
+        ),
+        Route(
+            method="POST",
+            path="/unknown/{msgid}",
+            handler=decide,
+            permission=Permission.OPERATOR,
+            summary="Decide about one: reverse, confirm or nothing.",
+        ),
+    )
+    return Mount(prefix=PREFIX, protocol="operator", routes=routes, refuse=refuse)
+
+
+def _json(status: int, content: Any) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(content), content_type="application/json"
+    )

@@ -1,0 +1,240 @@
+"""An operator's decisions about unknown outcomes.
+
+A decision is a transition of the send (journal rules 5 and 6) and the final answer to the
+sender's message. Three are possible:
+
+* `reverse`: undo it with 2601 now, whatever the policy of the site; not while another 2601 of it
+  is itself in flight or unknown.
+* `confirm`: the platform has the settlement and the operator knows its setl_id: 5203 reads it
+  back, its medins_setl_id has to be our msgid (rules section 7), and the visit is settled.
+* `nothing`: the operator vouches that the platform does not have it and will not get it.
+
+Each is audited with the operator's name and note.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from gateway.errors import GatewayError
+from gateway.intents import Accepted, Call, Record, Rejected, Result, Settlement, Status
+from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
+from gateway.settlement import reporting
+from gateway.settlement.absorbing import rows
+from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.plans import is_repeatable
+from gateway.settlement.resolving import SETTLEMENTS, Resolver
+from gateway.settlement.visits import Batch, Visit, VisitEvent, decode_visit, encode_visit
+
+READ_BACK = "5203"
+RENAMED = {"psn_pay": "psn_part_amt", "cash_payamt": "psn_cash_pay"}
+"""Fields of 5203 -> their names in the settlement's own reply."""
+
+
+class Decision(StrEnum):
+    """What an operator can decide."""
+
+    REVERSE = "reverse"
+    CONFIRM = "confirm"
+    NOTHING = "nothing"
+
+
+class DecisionError(GatewayError):
+    """The decision cannot be carried out; nothing was changed."""
+
+
+class Open(msgspec.Struct, kw_only=True):
+    """An unknown outcome, with what is needed to decide; safe to show and log."""
+
+    msgid: str
+    infno: str
+    since: str
+    exchange_id: str
+    peer: str = ""
+    kind: str = ""
+    control_id: str = ""
+    pooling_region: str = ""
+    reversals: list[str] = []
+    """States of the 2601 that were tried."""
+    decisions: list[str] = []
+    """What can be decided."""
+
+
+class Decider:
+    """Lists unknown outcomes and carries decisions out."""
+
+    def __init__(self, *, journal: Journal, dispatcher: Dispatcher, resolver: Resolver) -> None:
+        self._journal = journal
+        self._dispatcher = dispatcher
+        self._resolver = resolver
+
+    async def open(self) -> list[Open]:
+        """Every outcome that is unknown and holds its visit, oldest first."""
+        sends = await self._journal.sends(state="unknown")
+        return [await self._described(send) for send in sends if not is_repeatable(send.infno)]
+
+    async def decide(
+        self, msgid: str, decision: Decision, *, operator: str, note: str, setl_id: str = ""
+    ) -> Open | None:
+        """Carry a decision out; what is still open about it, None when it is resolved.
+
+        Raises:
+            DecisionError: there is no such open outcome, or the platform does not bear it out.
+        """
+        send = await self._journal.send(msgid)
+        if send is None or send.state.value != "unknown" or is_repeatable(send.infno):
+            raise DecisionError(f"no unknown outcome has the msgid {msgid}")
+        words = {"msgid": msgid, "how": decision.value, "operator": operator, "note": note}
+        event = AuditEvent(send.exchange_id, "decide", words)
+        async with self._resolver.holding(send):
+            if decision is Decision.REVERSE:
+                await self._reverse(send, event)
+            elif decision is Decision.CONFIRM:
+                await self._confirm(send, event, setl_id)
+            else:
+                await self._nothing(send, event)
+        after = await self._journal.send(msgid)
+        still = after is not None and after.state.value == "unknown"
+        return await self._described(send) if still else None
+
+    async def _described(self, send: SendRow) -> Open:
+        exchange = await self._journal.exchange(send.exchange_id)
+        reversals = await self._resolver.reversals(send)
+        states = [reversal.state.value for reversal in reversals]
+        decisions = [Decision.NOTHING]
+        if self._resolver.is_reversible(send) and not {"sending", "unknown"} & set(states):
+            decisions.append(Decision.REVERSE)
+        if send.infno in SETTLEMENTS:
+            decisions.append(Decision.CONFIRM)
+        return Open(
+            msgid=send.msgid,
+            infno=send.infno,
+            since=send.updated_at,
+            exchange_id=send.exchange_id,
+            peer=exchange.peer if exchange else "",
+            kind=exchange.kind if exchange else "",
+            control_id=exchange.control_id if exchange else "",
+            pooling_region=send.pooling_region,
+            reversals=states,
+            decisions=sorted(decision.value for decision in decisions),
+        )
+
+    async def _reverse(self, send: SendRow, event: AuditEvent) -> None:
+        if not self._resolver.is_reversible(send):
+            raise DecisionError(f"2601 does not reverse {send.infno} in this region")
+        states = {reversal.state.value for reversal in await self._resolver.reversals(send)}
+        if {"sending", "unknown"} & states:
+            raise DecisionError("a 2601 of it is itself without known outcome: ask the platform")
+        outcome = await self._resolver.reverse(send, event)
+        if isinstance(outcome, Rejected):
+            reason = reporting.NUMBERS.sub(reporting.MASK, outcome.reply.err_msg)
+            raise DecisionError(f"the platform refused the 2601: {reason}")
+        if not isinstance(outcome, Accepted):
+            raise DecisionError(f"the 2601 has no known outcome: {outcome.reason}")
+
+    async def _nothing(self, send: SendRow, event: AuditEvent) -> None:
+        await self._journal.resolve_send(send.msgid, "manual", event.detail["note"], events=[event])
+        result = await self._journal.stored_result(send.exchange_id)
+        if result is None:
+            return
+        result.status = Status.REVERSED
+        result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
+        await self._resolver.replace(send.exchange_id, result, "nothing happened")
+
+    async def _confirm(self, send: SendRow, event: AuditEvent, setl_id: str) -> None:
+        if send.infno not in SETTLEMENTS:
+            raise DecisionError(f"{send.infno} makes no settlement that could be read back")
+        if not setl_id:
+            raise DecisionError("confirming needs the setl_id that the platform shows")
+        result = await self._journal.stored_result(send.exchange_id)
+        if result is None:
+            raise DecisionError("the message of this send has no result to complete")
+        settlement = await self._read_back(send, setl_id, result)
+        visit = await self._visit(send, result)
+        row = None
+        if visit is not None:
+            settlement.chrg_bchno = _settle(visit, settlement)
+            row = VisitRow(
+                key=visit.key,
+                state=visit.state.value,
+                version=visit.version,
+                data=encode_visit(visit),
+            )
+        note = event.detail["note"]
+        await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
+        result.status, result.problems, result.presettlement = Status.DONE, [], None
+        result.settlements.append(settlement)
+        result.output = {"setlinfo": dict(settlement.info.values)}
+        await self._resolver.replace(send.exchange_id, result, f"confirmed as {setl_id}")
+
+    async def _read_back(self, send: SendRow, setl_id: str, result: Result) -> Settlement:
+        institution = self._resolver.institution(send)
+        call = Call(
+            infno=READ_BACK,
+            input={
+                "data": {
+                    "psn_no": send.psn_no,
+                    "setl_id": setl_id,
+                    "mdtrt_id": result.intent.visit.get("mdtrt_id"),
+                }
+            },
+            fixmedins_code=send.fixmedins_code,
+            fixmedins_name=institution.fixmedins_name,
+            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+            insuplc_admdvs=send.insuplc_admdvs,
+            opter=institution.opter,
+            opter_name=institution.opter_name,
+            opter_type=institution.opter_type,
+            psn_no=send.psn_no,
+            visit_key=send.visit_key,
+        )
+        outcome = (await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)).outcome
+        if not isinstance(outcome, Accepted):
+            raise DecisionError("the platform does not give this settlement (5203)")
+        found = rows(outcome.reply.output, "setlinfo")
+        if not found:
+            raise DecisionError("the reply to 5203 has no settlement")
+        info = _renamed(found[0])
+        if info.get("medins_setl_id") != send.msgid:
+            raise DecisionError("the settlement of this setl_id was made by another message")
+        return Settlement(
+            infno=send.infno,
+            msgid=send.msgid,
+            info=info,
+            funds=rows(outcome.reply.output, "setldetail"),
+        )
+
+    async def _visit(self, send: SendRow, result: Result) -> Visit | None:
+        """The visit as we know it; None for a transaction that was only carried."""
+        number = result.intent.visit.get("ipt_otp_no")
+        row = await self._journal.visit(f"{send.fixmedins_code}/{number}") if number else None
+        return decode_visit(row.data, row.version) if row else None
+
+
+def _renamed(info: Record) -> Record:
+    for theirs, ours in RENAMED.items():
+        if info.has(theirs) and not info.has(ours):
+            info.values[ours] = info.values[theirs]
+    return info
+
+
+def _settle(visit: Visit, settlement: Settlement) -> str:
+    """Mark what it settled; the number of the charge batch (outpatient).
+
+    Raises:
+        DecisionError: the amount does not say which open batch it is.
+    """
+    setl_id = settlement.info.get("setl_id")
+    amount = settlement.info.amount("medfee_sumamt")
+    settled: list[Batch] = visit.open_batches()
+    if visit.visit_class.value == "outpatient":
+        settled = [batch for batch in settled if batch.amount == amount]
+        if len(settled) != 1:
+            raise DecisionError(f"{len(settled)} open charge batches have the amount {amount}")
+    for batch in settled:
+        batch.setl_id = setl_id
+    visit.apply(VisitEvent.SETTLED)
+    visit.settlements.append(settlement)
+    return settled[0].chrg_bchno if visit.visit_class.value == "outpatient" else ""

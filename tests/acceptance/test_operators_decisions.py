@@ -1,0 +1,151 @@
+"""An operator decides about an unknown settlement, over HTTP, while the gateway runs."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+
+from gateway.demo import messages as m
+
+OPERATOR = "o-90b1f6a42c"
+SECTION = f"""
+[operator]
+token_sha256 = ["{hashlib.sha256(OPERATOR.encode()).hexdigest()}"]
+"""
+
+
+async def ask(
+    world: Any, method: str, path: str, body: Any = None, token: str = OPERATOR
+) -> tuple[int, Any]:
+    """A request with an operator's token."""
+    headers = {"Authorization": f"Bearer {token}"}
+    data = msgspec.json.encode(body) if body is not None else None
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, f"{world.http}/operator{path}", data=data) as response,
+    ):
+        return response.status, await response.json()
+
+
+def order(decision: str, **more: str) -> dict[str, str]:
+    """The body of a decision."""
+    return {"decision": decision, "operator": "王主任", "note": "已电话核实", **more}
+
+
+async def unknown_settlement(world: Any, fault: str) -> tuple[bytes, str]:
+    """A payment whose outcome is unknown: the message and the msgid."""
+    await world.charged("O1")
+    await world.admin.fault(fault, "2207")
+    payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+    assert (await world.tell(payment)).code == "AE"
+    status, listed = await ask(world, "GET", "/unknown")
+    assert status == 200
+    (row,) = listed["unknown"]
+    assert (row["infno"], row["kind"], row["peer"]) == ("2207", "DFT^P03", "his")
+    assert row["decisions"] == ["confirm", "nothing", "reverse"]
+    return payment, row["msgid"]
+
+
+@pytest.fixture
+async def held(open_world: Any) -> Any:
+    """A world that holds what is unknown, with an operator."""
+    return await open_world(limits=SECTION)
+
+
+async def test_a_settlement_that_the_platform_has_is_confirmed(held: Any) -> None:
+    """5203 reads it back by the setl_id that the operator found; the HIS gets its receipt."""
+    payment, msgid = await unknown_settlement(held, "drop-after")
+    (settled,) = await held.settled("O1")
+    body = order("confirm", setl_id=settled["setl_id"])
+    assert await ask(held, "POST", f"/unknown/{msgid}", body) == (200, {"unknown": None})
+    answer = await held.tell(payment)
+    assert answer.code == "AA"
+    assert answer.field("ZSL", 3) == settled["setl_id"]
+    assert (answer.field("ZSL", 7), answer.field("ZSL", 8)) == ("240.00", "116.20")
+    assert await held.states("2207") == ["confirmed"]
+    assert len(await held.settled("O1")) == 1
+    again = await held.tell(held.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert again.code == "AE", "a confirmed batch is settled and is not settled again"
+    assert (await held.gateway.journal.audit_verify()).intact
+
+
+async def test_the_settlement_of_another_message_is_not_taken(held: Any) -> None:
+    """The setl_id of another visit's settlement confirms nothing."""
+    payment, msgid = await unknown_settlement(held, "drop-before")
+    await held.charged("O2", items=(held.bottle,))
+    other = await held.tell(held.his.payment(m.ZHANG, "O2", "O", "12.60"))
+    body = order("confirm", setl_id=other.field("ZSL", 3))
+    status, said = await ask(held, "POST", f"/unknown/{msgid}", body)
+    assert status == 409
+    assert "5203" in said["error"], "the platform has no such settlement in this visit"
+    assert (await held.tell(payment)).code == "AE"
+    assert await held.states("2207") == ["unknown", "accepted"]
+
+
+async def test_an_operator_may_order_the_reversal(held: Any) -> None:
+    """2601 on order, though the policy is hold: nothing stays charged, the visit goes on."""
+    payment, msgid = await unknown_settlement(held, "drop-after")
+    assert (await ask(held, "POST", f"/unknown/{msgid}", order("reverse")))[0] == 200
+    answer = await held.tell(payment)
+    assert answer.field("ERR", 5).startswith("FSI-REVERSED")
+    assert await held.settled("O1") == []
+    anew = await held.tell(held.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert anew.code == "AA"
+    assert len(await held.settled("O1")) == 1
+
+
+async def test_a_settlement_that_never_arrived_is_ended_by_word(held: Any) -> None:
+    """The operator vouches that the platform has nothing; the visit goes on with a new message."""
+    payment, msgid = await unknown_settlement(held, "drop-before")
+    assert (await ask(held, "POST", f"/unknown/{msgid}", order("nothing")))[0] == 200
+    assert await held.states("2207") == ["manual"]
+    assert (await held.tell(payment)).field("ERR", 5).startswith("FSI-REVERSED")
+    anew = await held.tell(held.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert anew.code == "AA"
+    assert await ask(held, "GET", "/unknown") == (200, {"unknown": []})
+
+
+async def test_who_decides_and_why_is_in_the_audit(held: Any) -> None:
+    """Operator, note and decision stand in the hash chain."""
+    _, msgid = await unknown_settlement(held, "drop-before")
+    await ask(held, "POST", f"/unknown/{msgid}", order("nothing"))
+    (send,) = [send for send in await held.sends("2207") if send.msgid == msgid]
+    trail = await held.gateway.journal.audit_trail(send.exchange_id)
+    (decided,) = [row for row in trail if row.station == "decide"]
+    assert decided.detail == {
+        "msgid": msgid,
+        "how": "nothing",
+        "operator": "王主任",
+        "note": "已电话核实",
+    }
+
+
+async def test_a_peers_token_does_not_decide(held: Any) -> None:
+    """Who asks for settlements does not decide about them."""
+    status, _ = await ask(held, "GET", "/unknown", token=held.token)
+    assert status == 401
+
+
+@pytest.mark.parametrize(
+    "body", [{}, order("repeat"), {"decision": "reverse"}, order("reverse", extra="x")]
+)
+async def test_a_decision_that_is_not_complete_is_refused(held: Any, body: dict[str, str]) -> None:
+    """Who and why are required; there is no fourth decision; an unknown member is an error."""
+    _, msgid = await unknown_settlement(held, "drop-before")
+    status, _ = await ask(held, "POST", f"/unknown/{msgid}", body)
+    assert status == 400
+    assert await held.states("2207") == ["unknown"]
+
+
+async def test_what_is_not_unknown_cannot_be_decided(held: Any) -> None:
+    """A settled message, and a msgid that nobody knows."""
+    await held.charged("O1")
+    await held.tell(held.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    (send,) = await held.sends("2207")
+    for msgid in (send.msgid, "H43010000001202601010000000000"):
+        status, said = await ask(held, "POST", f"/unknown/{msgid}", order("nothing"))
+        assert (status, msgid in said["error"]) == (409, True)
