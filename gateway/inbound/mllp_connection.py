@@ -95,6 +95,8 @@ class Connection:
             return False
         if not data:
             self._events.extend(self._frames.pause())
+            if not self._events:
+                self._count_unfinished()
             return bool(self._events)
         was_inside = self._frames.in_frame
         events = self._frames.receive(data)
@@ -102,6 +104,13 @@ class Connection:
         if self._frames.in_frame and (events or not was_inside):
             self._frame_began = loop.time()
         return True
+
+    def _count_unfinished(self) -> None:
+        """The sender left in mid-frame, or after bytes that were no frame."""
+        if self._frames.in_frame:
+            self._observe(MLLPEvent.ABANDONED)
+        elif self._frames.skipped:
+            self._observe(MLLPEvent.GARBAGE)
 
     async def _take(self, event: Event) -> bool:
         """Work on an event; False when the connection has to end."""
