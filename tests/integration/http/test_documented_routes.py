@@ -75,9 +75,8 @@ def test_every_route_is_documented(routes: list[Route]) -> None:
 
 def test_only_health_metadata_and_metrics_need_no_token(routes: list[Route]) -> None:
     """Everything else is refused by default; a new open route has to be added here."""
-    without = {
-        (route.method, route.path) for route in routes if route.permission is not Permission.PEER
-    }
+    tokens = (Permission.PEER, Permission.OPERATOR)
+    without = {(route.method, route.path) for route in routes if route.permission not in tokens}
     assert without == {
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
@@ -91,3 +90,9 @@ def _spelled_out(path: str) -> list[str]:
     if "/TYPE" not in path:
         return [path]
     return [path.replace("/TYPE", f"/{name}") for name in TYPES]
+
+
+def test_only_deciding_needs_an_operator(routes: list[Route]) -> None:
+    """An operator's token opens nothing that a peer's opens, and the other way round."""
+    paths = {route.path for route in routes if route.permission is Permission.OPERATOR}
+    assert paths == {"/operator/unknown", "/operator/unknown/{msgid}"}
