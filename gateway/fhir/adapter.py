@@ -38,7 +38,7 @@ from gateway.fhir.outcome import status_of
 from gateway.fhir.paths import FHIRPaths
 from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
-from gateway.fhir.release import R4, Release
+from gateway.fhir.release import R4, RELEASES
 from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
@@ -47,11 +47,15 @@ from gateway.intents import Answer, Intent, Message, Result, Status
 from gateway.settings import PeerSettings, Settings
 from mappings.messages import MapSet
 
-MAPS = Path(__file__).parents[2] / "mappings" / "messages"
+MAPS = Path(__file__).parents[2] / "mappings" / "messages" / "fhir"
 
 
 class FHIRAdapter:
-    """Reads, understands and answers FHIR of one release (`gateway.pipeline.Adapter`)."""
+    """Reads, understands and answers FHIR (`gateway.pipeline.Adapter`).
+
+    Questions are read in their release; answers are written in the inner form and brought into
+    the release of whoever reads them (`gateway.fhir.forms`).
+    """
 
     protocol = "fhir"
 
@@ -60,25 +64,21 @@ class FHIRAdapter:
         settings: Settings,
         resources: ResourceReader,
         now: Callable[[], datetime],
-        release: Release = R4,
     ) -> None:
         """Compile the maps, the standard ones and every peer's own.
 
         Raises:
             ConfigurationError: a map is wrong; says in which file and line.
         """
-        self.release = release
         self.names = Names(settings.fhir.canonical_base)
+        self.max_depth = settings.fhir.max_depth
         self._resources = resources
         self._now = now
-        self._reader = Reader(release, settings.fhir)
+        self._readers = {one.segment: Reader(one, settings.fhir) for one in RELEASES}
         self._answers = Answers(self.names, now)
         language = FHIRPaths(self.names)
-        folder = MAPS / release.maps
         maps = {
-            peer.name: MapSet.load(
-                folder, language, overlay=_overlay(peer, release), value_maps=None
-            )
+            peer.name: MapSet.load(MAPS, language, overlay=_overlay(peer), value_maps=None)
             for peer in settings.peers
         }
         self._understanding = Understanding(maps, settings)
@@ -90,13 +90,13 @@ class FHIRAdapter:
     async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         """The message of a request.
 
-        `meta` has `interaction` (create, update, submit), `type`, for an update `id`, and `base`,
-        the base URL as the sender sees it.
+        `meta` has `interaction` (create, update, submit), `type`, for an update `id`, `base`, the
+        base URL as the sender sees it, and `release`, the path segment of the release (`r4`).
 
         Raises:
             MessageError: it cannot be read, is not served, or its key was used for other content.
         """
-        document = self._reader.read(raw, meta)
+        document = self._readers[meta.get("release", R4.segment)].read(raw, meta)
         store = self.store(peer)
         given = await store.referred([document.resource, *document.others])
         document.library.give(given)
@@ -236,9 +236,9 @@ class FHIRAdapter:
         return f"{key}/cancel"
 
 
-def _overlay(peer: PeerSettings, release: Release) -> Path | None:
+def _overlay(peer: PeerSettings) -> Path | None:
     """The peer's folder of FHIR maps, when it has one."""
-    folder = peer.map_overlay / release.maps if peer.map_overlay is not None else None
+    folder = peer.map_overlay / MAPS.name if peer.map_overlay is not None else None
     return folder if folder is not None and folder.is_dir() else None
 
 

@@ -13,7 +13,7 @@ from gateway.clock import CHINA
 from gateway.crypto.sm import sm3
 from gateway.errors import Problem
 from gateway.fhir.decode import canonical, encode
-from gateway.fhir.names import CURRENCY, Names
+from gateway.fhir.names import CURRENCY, ERROR_PLACE, Names
 from gateway.fhir.paths import scalar
 from gateway.fhir.stored import PEER
 from gateway.intents import Resource
@@ -120,6 +120,11 @@ def concept(system: str, code: str, display: str = "") -> dict[str, Any]:
     if display:
         coding["display"] = display
     return {"coding": [coding]}
+
+
+def error_place(names: Names, place: str) -> dict[str, Any]:
+    """The extension that says where an error is; R5 has an element for it."""
+    return {"url": names.extension(ERROR_PLACE), "valueString": place}
 
 
 def money(amount: Decimal) -> dict[str, Any]:

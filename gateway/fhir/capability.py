@@ -29,7 +29,7 @@ def capability_statement(
         "software": {"name": "fsi-gateway", "version": software_version},
         "implementation": {"description": "FHIR side of the gateway", "url": base},
         "fhirVersion": release.version,
-        "format": ["application/fhir+json", "json"],
+        "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "rest": [
             {
                 "mode": "server",

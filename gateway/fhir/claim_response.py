@@ -24,6 +24,7 @@ from gateway.fhir.building import (
     Exchange,
     concept,
     decimal_of,
+    error_place,
     first_stop,
     identifiers,
     money,
@@ -323,6 +324,8 @@ def _other_total(result: Result, settlements: Sequence[Settlement]) -> list[str]
 def _error(names: Names, claim: dict[str, Any], problem: Problem) -> dict[str, Any]:
     code = concept(names.code_system("fsi-gateway-error"), problem.code.value)
     error: dict[str, Any] = {"code": {**code, "text": problem.zh}}
+    if problem.place:
+        error["extension"] = [error_place(names, problem.place)]
     sequence = item_of(claim, problem.place)
     return {"itemSequence": sequence, **error} if sequence is not None else error
 

@@ -12,6 +12,7 @@ from gateway.fhir.building import (
     Exchange,
     concept,
     decimal_of,
+    error_place,
     first_stop,
     identifiers,
     money,
@@ -77,7 +78,12 @@ def _errors(names: Names, result: Result, rows: list[Record]) -> list[dict[str, 
     system = names.code_system("fsi-gateway-error")
 
     def entry(problem: Problem) -> dict[str, Any]:
-        return {"code": {**concept(system, problem.code.value), "text": problem.zh}}
+        error: dict[str, Any] = {
+            "code": {**concept(system, problem.code.value), "text": problem.zh}
+        }
+        if problem.place:
+            error["extension"] = [error_place(names, problem.place)]
+        return error
 
     found = [entry(problem) for problem in result.problems if problem.stops]
     if not rows and not found:

@@ -22,6 +22,9 @@ CERTIFICATE = "mdtrt-cert"
 ENCOUNTER = "encounter"
 """The extension by which a Claim of R4 names its encounter."""
 
+ERROR_PLACE = "error-expression"
+"""The extension with the FHIRPath of an error in an answer, for which R4 has no element."""
+
 VOUCHER = "01"
 """mdtrt_cert_type of the e-voucher: its number is a one-time token, never stored or repeated."""
 

@@ -16,8 +16,8 @@
                                         `->name` are what the Reference itself says of it)
 `%resource.created`                     from the resource, not from the node at hand
 `%patient->name`                        the Reference to its patient or subject
-`%encounter->class`                     the References to its encounter: the extension of R4, or
-                                        those of its items
+`%encounter->class`                     the References to its encounter: the extension of R4, the
+                                        element of R5, or those of its items
 `patient->name | name`                  a HumanName as one text
 ======================================  =====================================================
 
@@ -240,9 +240,9 @@ def _to_patient(nodes: list[Node]) -> list[Node]:
 
 
 def encounter_references(nodes: list[Node]) -> list[Node]:
-    """The References to the encounter of a claim: by extension (R4), then by item."""
+    """The References to the encounter of a claim: by extension (R4), element (R5), then by item."""
     resources = _to_resource(nodes)
-    stated = _choice("value")(_extension(ENCOUNTER)(resources))
+    stated = _choice("value")(_extension(ENCOUNTER)(resources)) + _child("encounter")(resources)
     return stated + _child("encounter")(_child("item")(resources))
 
 

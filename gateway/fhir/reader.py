@@ -15,9 +15,9 @@ from gateway.crypto.sm import sm3
 from gateway.errors import InvalidError, Problem, UnreadableError, UnsupportedError
 from gateway.fhir import problems
 from gateway.fhir.decode import canonical, decode
+from gateway.fhir.forms import Forms, said
 from gateway.fhir.references import Library, Node, as_list, root_node
 from gateway.fhir.release import Release
-from gateway.fhir.shapes import Shapes
 from gateway.fhir.tokens import without_token
 from gateway.settings import FHIRSettings
 
@@ -39,6 +39,8 @@ class Document(msgspec.Struct):
     fingerprint: str
     others: list[dict[str, Any]] = []
     """The other resources of the Bundle."""
+    moves: Mapping[str, str] = {}
+    """Places of the inner form that are others in the message (`gateway.fhir.forms`)."""
 
     @property
     def type_name(self) -> str:
@@ -49,13 +51,18 @@ class Document(msgspec.Struct):
         """The node of the resource."""
         return root_node(self.resource, self.place, self.library)
 
+    def said(self, place: str) -> str:
+        """A place of the inner form in the words of the message."""
+        return said(self.moves, place)
+
 
 class Reader:
     """Reads the messages of one release."""
 
     def __init__(self, release: Release, settings: FHIRSettings) -> None:
         self._settings = settings
-        self.shapes = Shapes(release.model_package)
+        self.forms = Forms(release)
+        self.shapes = self.forms.shapes
         for type_name in (*CREATED_TYPES, "Bundle", "Parameters"):
             self.shapes.of(type_name)
 
@@ -78,8 +85,10 @@ class Reader:
         found = self.shapes.check(tree, _name_of(tree))
         if found:
             raise UnreadableError(found)
-        fingerprint = sm3(canonical(without_token(_content(tree, interaction)))).hex()
-        document = self._document(tree, interaction, fingerprint)
+        inner = self.forms.inward(tree)
+        fingerprint = sm3(canonical(without_token(_content(inner.tree, interaction)))).hex()
+        document = self._document(inner.tree, interaction, fingerprint)
+        document.moves = inner.moves
         if document.type_name != wanted:
             raise UnreadableError([_wrong_root(document.place, wanted)])
         if interaction == "update" and document.resource.get("id") != meta.get("id"):

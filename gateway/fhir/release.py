@@ -1,7 +1,9 @@
-"""What differs between FHIR releases, as one record a release.
+"""The FHIR releases that are served, as one record each.
 
-Everything else in this room is written against a release record, so that R4B and R5 are further
-records with their own maps and answer shapes, and not further branches in the code.
+There is one inner form of every resource: that of R4, with what R5 has besides under its own
+names. What a sender of another release writes is brought into it when it is read, and what is
+answered is brought out of it. Everything else in this room is written against the inner form;
+`gateway.fhir.forms` and `gateway.fhir.r5` are the only modules that know of differences.
 """
 
 from __future__ import annotations
@@ -20,10 +22,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """CapabilityStatement.fhirVersion."""
     mime_version: str
     """Value of the `fhirVersion` MIME type parameter (http.html, section 3.1.0.1.11)."""
-    model_package: str
-    """Sub-package of fhir.resources whose models define the shapes."""
-    maps: str
-    """Folder of its message maps under mappings/messages."""
+    models: str
+    """Which models of fhir.resources define its shapes: `R4B` or `R5`."""
 
 
 R4 = Release(
@@ -34,8 +34,16 @@ R4 = Release(
     # fhir.resources 8 has no R4 models of its own. The resources served here have the same
     # elements in R4B (http://hl7.org/fhir/R4B/history.html: changes are in evidence and
     # medication definition resources only).
-    model_package="R4B",
-    maps="fhir",
+    models="R4B",
 )
 
-RELEASES: tuple[Release, ...] = (R4,)
+R4B = Release(name="R4B", segment="r4b", version="4.3.0", mime_version="4.3", models="R4B")
+
+R5 = Release(name="R5", segment="r5", version="5.0.0", mime_version="5.0", models="R5")
+
+RELEASES: tuple[Release, ...] = (R4, R4B, R5)
+
+BY_SEGMENT: dict[str, Release] = {release.segment: release for release in RELEASES}
+
+OTHER_RELEASES = ("dstu2", "stu3", "r6")
+"""Path segments of releases that are not served, answered by saying which are."""

@@ -45,7 +45,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
 """Type -> its search parameters beside `_id`; what the CapabilityStatement says."""
 
 COMMON = {"_id": TOKEN}
-CONTROLS = frozenset({"_format", "_pretty"})
+CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters that say how to answer and not what."""
 MAX_VALUES = 50
 """Values of one parameter, and parameters of one search, at most."""

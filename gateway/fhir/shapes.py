@@ -19,8 +19,9 @@ import importlib
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -63,12 +64,20 @@ _TASK_STATUS = frozenset(
     }
 )
 
-BINDINGS: dict[tuple[str, str], frozenset[str]] = {
-    ("Encounter", "status"): _ENCOUNTER_STATUS,
-    ("EncounterStatusHistory", "status"): _ENCOUNTER_STATUS,
-    ("Task", "status"): _TASK_STATUS,
+Bindings = Mapping[tuple[str, str], frozenset[str]]
+
+BINDINGS: dict[str, Bindings] = {
+    "R4B": {
+        ("Encounter", "status"): _ENCOUNTER_STATUS,
+        ("EncounterStatusHistory", "status"): _ENCOUNTER_STATUS,
+        ("Task", "status"): _TASK_STATUS,
+    },
+    "R5": {("Task", "status"): _TASK_STATUS},
 }
-"""Required bindings of R4 of which the models only show the beginning."""
+"""Required bindings of which the models only show the beginning."""
+
+PACKAGES = {"R4B": "fhir.resources.R4B", "R5": "fhir.resources"}
+"""Models of a release -> where fhir.resources has them."""
 
 
 _TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
@@ -103,13 +112,21 @@ class Shape(msgspec.Struct, frozen=True):
     choices: tuple[tuple[str, tuple[str, ...], bool], ...]
     """Name, the elements of which at most one may be there, whether one has to."""
     is_resource: bool
+    summary: frozenset[str] = frozenset()
+    """The elements of a summary (`_summary=true`)."""
+    order: tuple[str, ...] = ()
+    """The elements in the order of the definition, which XML has to keep."""
 
 
 class Shapes:
-    """The tables of one release, made when first needed."""
+    """The tables of one release, made when first needed.
 
-    def __init__(self, package: str) -> None:
-        self._package = f"fhir.resources.{package}"
+    `models` names the models: `R4B` (which serve R4 too) or `R5`.
+    """
+
+    def __init__(self, models: str) -> None:
+        self._package = PACKAGES[models]
+        self._bindings = BINDINGS[models]
         self._shapes: dict[str, Shape] = {}
 
     def of(self, type_name: str) -> Shape | None:
@@ -131,11 +148,15 @@ class Shapes:
                 break
         return found
 
+    def type(self, name: str) -> Shape:
+        """The table of a type that another table names."""
+        return self._shapes[name]
+
     def _add(self, model: Any) -> Shape:
         name = model.__name__
         if name in self._shapes:
             return self._shapes[name]
-        shape = _compile(model)
+        shape = _compile(model, self._bindings)
         self._shapes[name] = shape
         for field in model.model_fields.values():
             for part in _parts(field.annotation)[0]:
@@ -231,6 +252,12 @@ class Shapes:
             yield from self._object(value, self._shapes[element.type_name], place)
 
 
+@cache
+def shapes_of(models: str) -> Shapes:
+    """The tables of these models, made once a process."""
+    return Shapes(models)
+
+
 def _wrong_type(value: Any, element: Element, place: str) -> Problem:
     if isinstance(value, list | dict):
         return problems.structure(place, "应为单个值", "a single value is needed")
@@ -250,7 +277,7 @@ def _model(package: str, type_name: str) -> Any:
         return None
 
 
-def _compile(model: Any) -> Shape:
+def _compile(model: Any, bindings: Bindings) -> Shape:
     elements: dict[str, Element] = {}
     required: list[str] = []
     companions: dict[str, bool] = {}
@@ -262,7 +289,9 @@ def _compile(model: Any) -> Shape:
             companions[name] = _parts(field.annotation)[1]
         if name == "fhir_comments" or name.startswith("_"):
             continue
-        elements[name] = _element(model.__name__, name, field.annotation, extra)
+        elements[name] = _element(
+            name, field.annotation, extra, bindings.get((model.__name__, name))
+        )
         if field.is_required() or extra.get("element_required"):
             required.append(name)
         if "one_of_many" in extra:
@@ -277,16 +306,30 @@ def _compile(model: Any) -> Shape:
         companions=companions,
         choices=tuple((name, tuple(names), needed) for name, (names, needed) in choices.items()),
         is_resource=model.has_resource_base(),
+        summary=frozenset(
+            field.alias or name
+            for name, field in model.model_fields.items()
+            if (field.json_schema_extra or {}).get("summary_element_property")
+        ),
+        order=tuple(dict.fromkeys([*_in_order(model, elements), *elements])),
     )
 
 
-def _element(owner: str, name: str, annotation: Any, extra: dict[str, Any]) -> Element:
+def _in_order(model: Any, elements: Mapping[str, Element]) -> list[str]:
+    """The order that the model states; extensions come first where it leaves them out."""
+    stated = [name for name in model.elements_sequence() if name in elements]
+    first = [name for name in ("id", "extension") if name in elements and name not in stated]
+    return [*first, *stated]
+
+
+def _element(
+    name: str, annotation: Any, extra: dict[str, Any], codes: frozenset[str] | None
+) -> Element:
     parts, many = _parts(annotation)
     part = parts[0]
     if isinstance(part, type) and issubclass(part, FhirBase):
         return Element(name, many, part.get_model_klass().__name__, None, None)
     type_name = _primitive(part)
-    codes = BINDINGS.get((owner, name))
     listed = extra.get("enum_values") if type_name == "code" else None
     if codes is None and listed and "+" not in listed:
         codes = frozenset(listed)

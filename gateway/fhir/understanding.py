@@ -71,6 +71,9 @@ class Understanding:
             case _:
                 intent, found = self._task(maps, work)
         intent.place = document.place
+        if document.moves:
+            found = [problem.at(document.said(problem.place)) for problem in found]
+            _tell_places(intent, document)
         return intent, found
 
     async def find_lines(self, work: Work, store: PeerStore) -> None:
@@ -158,6 +161,20 @@ class Understanding:
             return Intent(verb=Verb.IGNORE), found
         scope = Scope(work.response, place, Library())
         return maps.understand(f"{step} Task", Node(work.response, place, scope, fixed=True), {})
+
+
+def _tell_places(intent: Intent, document: Document) -> None:
+    """Say of every value where it stood in the message, not in its inner form."""
+    for record in (
+        intent.person,
+        intent.visit,
+        intent.facility,
+        intent.settlement,
+        *intent.diagnoses,
+        *intent.charges,
+    ):
+        for code, source in record.sources.items():
+            record.sources[code] = source._replace(place=document.said(source.place))
 
 
 def _encounters(root: Node) -> list[list[Node]]:

@@ -1,55 +1,107 @@
 """Content negotiation of FHIR (https://hl7.org/fhir/R4/http.html#mime-type).
 
-Only JSON is spoken. `_format` overrides Accept; the `fhirVersion` parameter may repeat the release
-of the base path and may not contradict it (X-015 to X-020).
+JSON and XML are spoken. `_format` overrides Accept; the `fhirVersion` parameter may repeat the
+release of the base path and may not contradict it (X-015 to X-020).
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
 
 from aiohttp import web
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.inbound.http_routes import Refusal
 
-JSON_TYPES = frozenset({"application/fhir+json", "application/json", "text/json"})
+
+class Format(StrEnum):
+    """The two forms of a resource on the wire."""
+
+    JSON = "json"
+    XML = "xml"
+
+    @property
+    def media_type(self) -> str:
+        """The value of Content-Type."""
+        return f"application/fhir+{self.value}; charset=utf-8"
+
+
+TYPES: Mapping[str, Format] = {
+    "application/fhir+json": Format.JSON,
+    "application/json": Format.JSON,
+    "text/json": Format.JSON,
+    "application/fhir+xml": Format.XML,
+    "application/xml": Format.XML,
+    "text/xml": Format.XML,
+}
 ANY_TYPES = frozenset({"*/*", "application/*", "text/*"})
-FORMATS = JSON_TYPES | {"json", "application/fhir json"}
+"""Ranges for which JSON is taken."""
+FORMATS: Mapping[str, Format] = {
+    **TYPES,
+    "json": Format.JSON,
+    "application/fhir json": Format.JSON,
+    "xml": Format.XML,
+    "application/fhir xml": Format.XML,
+}
 """Values of `_format`; an unescaped `+` arrives as a blank."""
 
 
-def check_accept(request: web.Request, version: str) -> None:
-    """Refuse a client that takes nothing of what is spoken.
+def wanted_format(request: web.Request, version: str) -> Format:
+    """The form in which this client takes an answer, by `_format`, else by Accept.
 
     Raises:
-        Refusal: 406.
+        Refusal: 406, it takes nothing of what is spoken.
     """
     asked = request.query.get("_format")
     if asked is not None:
-        if asked.partition(";")[0].strip() not in FORMATS:
-            raise Refusal(406, _problem("只支持JSON格式", "Only JSON is offered"))
-        return
+        found = FORMATS.get(asked.partition(";")[0].strip().lower())
+        if found is None:
+            raise Refusal(406, _problem("只支持JSON和XML格式", "Only JSON and XML are offered"))
+        return found
+    best: tuple[float, Format] | None = None
     ranges = ", ".join(request.headers.getall("Accept", [])) or "*/*"
-    if not any(_takes(part, version) for part in ranges.split(",")):
+    for part in ranges.split(","):
+        kind, parameters = _parsed(part)
+        weight = _weight(parameters.get("q", "1"))
+        form = TYPES.get(kind) or (Format.JSON if kind in ANY_TYPES else None)
+        if form is None or not weight or parameters.get("fhirversion", version) != version:
+            continue
+        if best is None or weight > best[0]:
+            best = weight, form
+    if best is None:
         raise Refusal(
-            406, _problem("只支持本版本的JSON格式", "Only JSON of this FHIR release is offered")
+            406,
+            _problem(
+                "只支持本版本的JSON和XML格式", "Only JSON and XML of this FHIR release are offered"
+            ),
         )
+    return best[1]
 
 
-def check_content_type(request: web.Request, version: str) -> None:
-    """Refuse a body that is not JSON of this release in UTF-8.
+def content_format(request: web.Request, version: str) -> Format:
+    """The form of the body.
 
     Raises:
-        Refusal: 415.
+        Refusal: 415, it is not JSON or XML of this release in UTF-8.
     """
     kind, parameters = _parsed(request.headers.get("Content-Type", ""))
-    if kind not in JSON_TYPES:
-        raise Refusal(415, _problem("内容必须是application/fhir+json", "The body has to be JSON"))
+    found = TYPES.get(kind)
+    if found is None:
+        raise Refusal(
+            415,
+            _problem(
+                "内容必须是application/fhir+json或application/fhir+xml",
+                "The body has to be JSON or XML",
+            ),
+        )
     if parameters.get("charset", "utf-8").lower() != "utf-8":
         raise Refusal(415, _problem("字符集必须是UTF-8", "The charset has to be UTF-8"))
     if parameters.get("fhirversion", version) != version:
         raise Refusal(
             415, _problem("内容的FHIR版本与地址不符", "The fhirVersion is not that of the path")
         )
+    return found
 
 
 def preferences(request: web.Request) -> dict[str, str]:
@@ -62,13 +114,11 @@ def preferences(request: web.Request) -> dict[str, str]:
     return found
 
 
-def _takes(media_range: str, version: str) -> bool:
-    kind, parameters = _parsed(media_range)
-    return (
-        kind in JSON_TYPES | ANY_TYPES
-        and parameters.get("q", "1").strip("0.") != ""
-        and parameters.get("fhirversion", version) == version
-    )
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _parsed(text: str) -> tuple[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from gateway.errors import DuplicateError, MessageError
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.problems import other_content
-from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import (
@@ -154,11 +154,12 @@ class Port:
         self.centre = Centre()
         self.adapter = FHIRAdapter(settings, journal, clock.now)
         self.pipeline = Line(self.adapter, journal, self.centre)
-        self.mount = fhir_mount(self.pipeline, self.adapter, page_size=2, software_version="0.1.0")
+        mounts = fhir_mounts(self.pipeline, self.adapter, page_size=2, software_version="0.1.0")
+        self.mount = mounts[0]
         self.server = HTTPServer(
             settings.http,
             PeerDirectory(settings.peers),
-            [self.mount],
+            mounts,
             metrics=Metrics(),
             log=get_logger(),
         )
@@ -169,7 +170,8 @@ class Reply:
 
     def __init__(self, status: int, headers: Any, raw: bytes) -> None:
         self.status, self.headers, self.raw = status, headers, raw
-        self.body: Any = decode_own(raw) if raw else None
+        is_json = "json" in headers.get("Content-Type", "")
+        self.body: Any = decode_own(raw) if raw and is_json else None
 
 
 class Client:
@@ -177,6 +179,7 @@ class Client:
 
     def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
         self._session, self.base = session, base
+        self.host = base.partition("/fhir")[0]
 
     async def __call__(
         self,
@@ -194,7 +197,8 @@ class Client:
             body = encode(body)
         if body is not None:
             sent.setdefault("Content-Type", "application/fhir+json")
-        url = path if path.startswith("http") else f"{self.base}{path}"
+        where = self.host if path.startswith("/fhir/") else self.base
+        url = path if path.startswith("http") else f"{where}{path}"
         async with self._session.request(method, url, data=body, headers=sent) as response:
             return Reply(response.status, response.headers, await response.read())
 

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fhir.resources.R4B import get_fhir_model_class
 
-from gateway.fhir.decode import decode, decode_own
-from gateway.fhir.shapes import Shapes
+from gateway.fhir.decode import decode, decode_own, encode
+from gateway.fhir.forms import Forms
+from gateway.fhir.release import BY_SEGMENT, Release
+from gateway.fhir.shapes import shapes_of
+from gateway.fhir.xml import decode_xml, encode_xml
 
-FOLDER = Path(__file__).parents[3].parent / "shared" / "samples" / "fhir" / "R4"
-FILES = sorted(FOLDER.rglob("*.json"))
+FOLDER = Path(__file__).parents[3].parent / "shared" / "samples" / "fhir"
+FILES = [
+    pytest.param(release, path, id=f"{release.name}-{path.stem}")
+    for release in BY_SEGMENT.values()
+    for path in sorted((FOLDER / release.name).rglob("*.json"))
+]
+XML_FILES = sorted((FOLDER / "R4-xml").rglob("*.xml"))
+READABLE = {
+    "Claim",
+    "ClaimResponse",
+    "Coverage",
+    "CoverageEligibilityRequest",
+    "CoverageEligibilityResponse",
+    "Encounter",
+    "Task",
+}
 
 pytestmark = [
     pytest.mark.samples,
@@ -21,25 +39,75 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_sample_is_of_right_shape(path: Path) -> None:
+def model_of(release: Release, type_name: str) -> Any:
+    """The model of fhir.resources for a resource of this release."""
+    package = "fhir.resources.R4B" if release.models == "R4B" else "fhir.resources"
+    return importlib.import_module(package).get_fhir_model_class(type_name)
+
+
+@pytest.mark.parametrize(("release", "path"), FILES)
+def test_every_sample_is_of_right_shape(release: Release, path: Path) -> None:
     """The compiled tables refuse nothing that the models accept."""
     tree = decode(path.read_bytes(), max_depth=32)
 
-    assert Shapes("R4B").check(tree, tree["resourceType"]) == []
+    assert shapes_of(release.models).check(tree, tree["resourceType"]) == []
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-async def test_every_sample_gets_a_well_formed_answer(ask: Any, path: Path) -> None:
+@pytest.mark.parametrize(("release", "path"), FILES)
+def test_every_sample_has_an_inner_form_and_comes_out_of_it(release: Release, path: Path) -> None:
+    """What the sender wrote is read back; the tables find nothing wrong with it."""
+    tree = decode(path.read_bytes(), max_depth=32)
+    forms = Forms(release)
+    back = forms.outward(forms.inward(tree).tree)
+    again = decode(path.read_bytes(), max_depth=32)
+
+    if tree["resourceType"] in READABLE:
+        assert back is not None
+        assert forms.shapes.check(back, tree["resourceType"]) == []
+        left_out = {name for name in again if again[name] != back.get(name)}
+        assert left_out <= {"decision"}
+
+
+@pytest.mark.parametrize(("release", "path"), FILES)
+async def test_every_sample_gets_a_well_formed_answer(
+    ask: Any, release: Release, path: Path
+) -> None:
     """A resource of ours, or an OperationOutcome that says where; never an error of ours."""
     raw = await asyncio.to_thread(path.read_bytes)
     name = decode_own(raw)["resourceType"]
-    reply = await ask("POST", f"/{name}", raw)
+    reply = await ask("POST", f"/fhir/{release.segment}/{name}", raw)
 
-    get_fhir_model_class(reply.body["resourceType"]).model_validate(reply.body)
+    model_of(release, reply.body["resourceType"]).model_validate(json.loads(encode(reply.body)))
     if name in {"Claim", "CoverageEligibilityRequest"}:
         assert reply.status in {201, 422}
     else:
         assert reply.status in {404, 405}
     if reply.status == 422:
         assert all(issue["expression"] for issue in reply.body["issue"])
+
+
+@pytest.mark.parametrize("path", XML_FILES, ids=lambda path: path.stem)
+def test_every_sample_in_xml_is_the_json_it_stands_for(path: Path) -> None:
+    """XML and JSON of the same example give the same tree, and the tree gives the XML again."""
+    shapes = shapes_of("R4B")
+    tree = decode_xml(path.read_bytes(), shapes, max_depth=32)
+    twice = decode_xml(encode_xml(tree, shapes), shapes, max_depth=32)
+
+    assert shapes.check(tree, tree["resourceType"]) == []
+    assert encode(twice) == encode(tree)
+
+
+@pytest.mark.parametrize("path", XML_FILES, ids=lambda path: path.stem)
+async def test_every_sample_in_xml_gets_the_answer_of_its_json(ask: Any, path: Path) -> None:
+    """The same status and the same findings, in XML."""
+    raw = await asyncio.to_thread(path.read_bytes)
+    tree = decode_xml(raw, shapes_of("R4B"), max_depth=32)
+    name = tree["resourceType"]
+    xml = {"Content_Type": "application/fhir+xml", "Accept": "application/fhir+xml"}
+    in_xml = await ask("POST", f"/{name}", raw, **xml)
+    in_json = await ask("POST", f"/{name}", tree)
+
+    assert in_xml.status == in_json.status
+    if name in {"Claim", "CoverageEligibilityRequest"}:
+        answer = decode_xml(in_xml.raw, shapes_of("R4B"), max_depth=32)
+        assert answer == in_json.body

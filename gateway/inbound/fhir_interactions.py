@@ -1,0 +1,249 @@
+"""What can be asked of a FHIR base, apart from how it came: alone, or as the entry of a Bundle.
+
+Create, update and `$submit` go the way of every message. Read, search and the status of a queued
+answer look at what was answered before, and never ask a platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
+from gateway.fhir.adapter import FHIRAdapter
+from gateway.fhir.answers import POLL_AFTER, http_date
+from gateway.fhir.building import is_waiting
+from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.outcome import operation_outcome
+from gateway.fhir.release import Release
+from gateway.fhir.search import PARAMETERS, parse_search, searchset
+from gateway.fhir.stored import PeerStore
+from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
+from gateway.inbound.fhir_speech import Reply, Speech
+from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
+from gateway.intents import Answer, Resource
+from gateway.settings import PeerSettings
+
+ANSWERS = {
+    "Claim": "ClaimResponse",
+    "CoverageEligibilityRequest": "CoverageEligibilityResponse",
+}
+"""Type of a request -> type of the resource that answers it."""
+
+
+class Handles(Protocol):
+    """What the routes need of the pipeline."""
+
+    async def handle(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Answer:
+        """Carry a message the whole way."""
+        ...
+
+
+class Ask(msgspec.Struct, kw_only=True):
+    """Who asks, where, and how it wants its answer."""
+
+    peer: PeerSettings
+    base: str
+    """Base URL as the client sees it."""
+    pairs: list[tuple[str, str]] = []
+    """Parameters of the URL and of a form."""
+    preferences: dict[str, str] = {}
+    if_match: str | None = None
+    if_none_match: str = ""
+    if_none_exist: str | None = None
+
+
+class Interactions:
+    """The interactions of one release."""
+
+    def __init__(
+        self,
+        pipeline: Handles,
+        adapter: FHIRAdapter,
+        speech: Speech,
+        page_size: int,
+    ) -> None:
+        self.pipeline = pipeline
+        self.adapter = adapter
+        self._speech = speech
+        self._page_size = page_size
+
+    @property
+    def release(self) -> Release:
+        """The release that is spoken."""
+        return self._speech.forms.release
+
+    def store(self, ask: Ask) -> PeerStore:
+        """What the client may see."""
+        return self.adapter.store(ask.peer)
+
+    # What changes something
+
+    async def create(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
+        """POST of a resource; with If-None-Exist only where none is there."""
+        if ask.if_none_exist is not None:
+            found = await self._existing(ask, type_name, ask.if_none_exist)
+            if found is not None:
+                return found
+        return await self.carry(ask, raw, {"interaction": "create", "type": type_name})
+
+    async def update(self, ask: Ask, type_name: str, identity: str, raw: bytes) -> Reply:
+        """PUT of a resource; with If-Match only upon this version."""
+        if ask.if_match is not None:
+            found = await self.store(ask).resource(type_name, identity)
+            if found is None or etag(decode_own(found.body)) != ask.if_match.strip():
+                raise Refusal(412, problem("资源的版本已经改变", "The version has changed"))
+        meta = {"interaction": "update", "type": type_name, "id": identity}
+        return await self.carry(ask, raw, meta)
+
+    async def submit(self, ask: Ask, raw: bytes) -> Reply:
+        """Claim/$submit and CoverageEligibilityRequest/$submit come here with their type."""
+        return await self.carry(ask, raw, {"interaction": "submit", "type": "Claim"})
+
+    def meta(self, ask: Ask, meta: Mapping[str, str]) -> dict[str, str]:
+        """What the pipeline is told of a question."""
+        return {**meta, "base": ask.base, "release": self.release.segment}
+
+    async def carry(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
+        """Carry a message the whole way."""
+        answer = await self.pipeline.handle("fhir", raw, ask.peer, self.meta(ask, meta))
+        return self.worded(ask, answer)
+
+    def worded(self, ask: Ask, answer: Answer) -> Reply:
+        """The reply with an answer of the pipeline, as much of it as the client wants."""
+        body = answer.body
+        wish = ask.preferences.get("return")
+        if answer.status in {200, 201} and wish == "minimal":
+            body = b""
+        elif answer.status in {200, 201} and wish == "operationoutcome":
+            body = encode(operation_outcome(self.adapter.names, []))
+        return Reply(status=answer.status, body=body, headers=dict(answer.headers), made_here=True)
+
+    async def _existing(self, ask: Ask, type_name: str, condition: str) -> Reply | None:
+        """The only resource that fits If-None-Exist; for a request, its response."""
+        search, problems = parse_search(
+            type_name, parse_qsl(condition.lstrip("?")), page_size=2, strict=True
+        )
+        if problems or not search.tokens:
+            raise Refusal(412, problem("If-None-Exist的条件无效", "If-None-Exist is not valid"))
+        total, found = await self.store(ask).search(type_name, search.tokens, 2)
+        if total > 1:
+            raise Refusal(412, problem("有多个符合条件的资源", "Several resources fit"))
+        if not found:
+            return None
+        own = decode_own(found[0].body)
+        answer: Resource | None = found[0]
+        if type_name in ANSWERS:
+            answer = await self.store(ask).resource(ANSWERS[type_name], found[0].id)
+        version = own["meta"]["versionId"]
+        location = f"{ask.base}/{type_name}/{own['id']}/_history/{version}"
+        headers = {**validators(own), "Location": location}
+        return Reply(status=200, body=(answer or found[0]).body, headers=headers)
+
+    # What only looks
+
+    async def read(self, ask: Ask, type_name: str, identity: str, version: str = "") -> Reply:
+        """The present version of a resource.
+
+        Raises:
+            Refusal: 404 or 400.
+        """
+        subset = self.subset(ask)
+        found = await self.store(ask).resource(type_name, identity)
+        if found is None:
+            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
+        body = decode_own(found.body)
+        if version and version != body["meta"]["versionId"]:
+            raise Refusal(404, problem("没有保存这个版本", "This version is not kept"))
+        headers = validators(body)
+        if headers["ETag"] in ask.if_none_match:
+            return Reply(status=304, headers={"ETag": headers["ETag"]})
+        if subset is NO_SUBSET:
+            return Reply(status=200, body=found.body, headers=headers)
+        part = encode(self._cut(body, subset))
+        return Reply(status=200, body=part, headers=headers, formed=True)
+
+    def subset(self, ask: Ask) -> Subset:
+        """What `_summary` and `_elements` ask for.
+
+        Raises:
+            Refusal: 400, a value that is not served.
+        """
+        subset, found = parse_subset(ask.pairs)
+        if found is not None:
+            raise Refusal(400, found)
+        return subset
+
+    def _cut(self, body: dict[str, Any], subset: Subset) -> dict[str, Any]:
+        """The wanted part of a resource, in the form of this release."""
+        return subset.of(self._speech.outer(body), self._speech.forms.shapes)
+
+    async def search(self, ask: Ask, type_name: str) -> Reply:
+        """A page of what was answered."""
+        strict = ask.preferences.get("handling") == "strict"
+        subset = self.subset(ask)
+        search, problems = parse_search(
+            type_name, ask.pairs, page_size=self._page_size, strict=strict
+        )
+        if problems:
+            return self._speech.outcome(400, problems)
+        if subset.count_only:
+            search.count = 0
+        # A page of no entries asks for the total only.
+        total, found = await self.store(ask).search(
+            type_name, search.tokens, max(1, search.count), search.offset
+        )
+        bundle = searchset(ask.base, search, total, found[: search.count])
+        if subset is not NO_SUBSET:
+            for entry in bundle.get("entry", []):
+                entry["resource"] = self._cut(entry["resource"], subset)
+        return Reply(status=200, body=encode(bundle), formed=subset is not NO_SUBSET)
+
+    async def status(self, ask: Ask, type_name: str, identity: str) -> Reply:
+        """202 while the outcome behind an answer is not known, then the answer."""
+        if type_name not in PARAMETERS:
+            raise Refusal(404, UNKNOWN_PATH)
+        found = await self.store(ask).resource(type_name, identity)
+        if found is None:
+            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
+        body = decode_own(found.body)
+        if is_waiting(body):
+            waiting = self._speech.outcome(202, [_waiting()])
+            waiting.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "unknown"}
+            return waiting
+        return Reply(status=200, body=found.body, headers=validators(body))
+
+
+def validators(resource: Mapping[str, Any]) -> dict[str, str]:
+    """ETag and Last-Modified of a resource."""
+    return {"ETag": etag(resource), "Last-Modified": http_date(resource["meta"]["lastUpdated"])}
+
+
+def etag(resource: Mapping[str, Any]) -> str:
+    """The version of a resource as an entity tag."""
+    return f'W/"{resource["meta"]["versionId"]}"'
+
+
+def problem(zh: str, en: str) -> Problem:
+    """A finding of the request as a whole."""
+    return Problem(kind=ProblemKind.NOT_FOUND, code=ProblemCode.NOT_FOUND, zh=zh, en=en)
+
+
+def form_pairs(raw: bytes) -> Iterable[tuple[str, str]]:
+    """The parameters in the body of a search."""
+    return parse_qsl(raw.decode("utf-8", "replace"))
+
+
+def _waiting() -> Problem:
+    return Problem(
+        kind=ProblemKind.UNKNOWN,
+        code=ProblemCode.FSI_UNKNOWN,
+        severity=Severity.INFORMATION,
+        zh="结果尚不明确，请勿重复提交",
+        en="the outcome is not known yet: do not repeat",
+    )
