@@ -110,7 +110,7 @@ class HL7Adapter:
         facility = find_facility(document, peer, self._settings)
         kind = message.kind
         lines = None
-        if kind == "DFT^P03":
+        if kind in {"DFT^P03", "DFT^P11"}:
             lines = financial.sort_lines(
                 document,
                 peer.hl7v2.ignored_transaction_types,
@@ -120,7 +120,7 @@ class HL7Adapter:
                 raise InvalidError(lines.problems)
             document = lines.document
             kind = f"{kind} {financial.CREDIT}" if lines.credits else kind
-        elif kind == "QBP^Q22":
+        elif kind in {"QBP^Q22", "QBP^Q23"}:
             document = with_query_person(document)
         constants = {"fixmedins_code": facility.institution.fixmedins_code}
         intent, problems = self._maps[peer.name].understand(kind, document, constants)

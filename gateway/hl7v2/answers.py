@@ -1,7 +1,8 @@
 """A result as the answer to its message: ACK, RSP^K22 or RPI^I01.
 
-ADT, DFT and BAR are answered by ACK of the same event. QBP^Q22 is answered by RSP^K22 in every
-case, as QAK and QPD are required there also on failure; a person who is not found is AA with
+ADT, DFT, BAR, QCN and PIN are answered by ACK of the same event, and an ignored event of a type
+that has its own reply by that one (`REPLIES`). QBP^Q22 and Q23 are answered by RSP^K22 and K23 in
+every case, as QAK and QPD are required there also on failure; a person who is not found is AA with
 QAK-2 NF. RQI^I01 is answered by RPI^I01 on success and by ACK^I01 otherwise, because RPI has no
 ERR in any version.
 
@@ -52,6 +53,18 @@ SETTLEMENT_FIELDS = (
     "acct_mulaid_pay",
 )
 """ZSL-3 to ZSL-19."""
+
+QUERIES = {"QBP^Q22": "K22", "QBP^Q23": "K23"}
+"""Queries and the event of their response."""
+
+REPLIES = {
+    "ORM^O01": ("ORR", "O02", "ORR_O02"),
+    "OML^O21": ("ORL", "O22", "ORL_O22"),
+    "RDE^O11": ("RRE", "O12", "RRE_O12"),
+    "RDS^O13": ("RRD", "O14", "RRD_O14"),
+    **{f"SRM^S{number:02}": ("SRR", f"S{number:02}", "SRR_S01") for number in range(1, 12)},
+}
+"""Events that are never answered by a general ACK: type, event and structure of their reply."""
 
 CODES = {
     Status.DONE: "AA",
@@ -134,7 +147,7 @@ def write_answer(
     code = CODES[result.status]
     problems = problems_of(result)
     extra = _extra_segments(header, result, style.segments)
-    if kind == "QBP^Q22":
+    if kind in QUERIES:
         return _candidates(header, echoed, result, style, now)
     if kind == "RQI^I01" and code == "AA":
         insurances = [
@@ -159,10 +172,28 @@ def write_answer(
             *extra,
         ]
         return code, encode(message(lines), header.codec)
+    if header.kind in REPLIES and code == "AA":
+        return code, _empty_reply(header, style, now)
     body = acknowledgement(
         header, code, problems, style.identity, now, asks_accept=style.asks_accept, extra=extra
     )
     return code, body
+
+
+def _empty_reply(header: Header, style: Style, now: datetime) -> bytes:
+    """The reply of the event's own type that says no more than that all is well."""
+    message_type, event, structure = REPLIES[header.kind]
+    head = reply_header(
+        header,
+        message_type,
+        style.identity,
+        now,
+        code="AA",
+        event=event,
+        structure=structure,
+        asks_accept=style.asks_accept,
+    )
+    return encode(message([head, msa(header, "AA", ())]), header.codec)
 
 
 def refuse_query(
@@ -174,7 +205,7 @@ def refuse_query(
     style: Style,
     now: datetime,
 ) -> bytes:
-    """RSP^K22 for a query that was refused before it had a result."""
+    """RSP for a query that was refused before it had a result."""
     lines = [
         *_query_head(header, code, problems, style, now),
         *_query_tail(header, echoed, code, 0),
@@ -218,14 +249,15 @@ def _candidates(
 def _query_head(
     header: Header, code: str, problems: list[Problem], style: Style, now: datetime
 ) -> list[str]:
+    event = QUERIES.get(header.kind, "K22")
     head = reply_header(
         header,
         "RSP",
         style.identity,
         now,
         code=code,
-        event="K22",
-        structure="RSP_K22",
+        event=event,
+        structure=f"RSP_{event}",
         asks_accept=style.asks_accept,
     )
     return [head, msa(header, code, problems), *err(header, problems, most=1)]

@@ -18,35 +18,75 @@ VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8",
 MAX_CONTROL_ID = 199
 """Characters of MSH-10 in 2.7 and later; older versions say 20, and senders exceed it."""
 
-TYPES = frozenset({"ADT", "DFT", "BAR", "QBP", "RQI"})
+TYPES = frozenset({"ADT", "DFT", "BAR", "QBP", "QCN", "RQI", "PIN"})
 
 STRUCTURES = {
     "ADT^A01": "ADT_A01",
+    "ADT^A02": "ADT_A02",
     "ADT^A03": "ADT_A03",
     "ADT^A04": "ADT_A01",
+    "ADT^A05": "ADT_A05",
+    "ADT^A06": "ADT_A06",
     "ADT^A08": "ADT_A01",
     "ADT^A11": "ADT_A09",
+    "ADT^A13": "ADT_A01",
+    "ADT^A28": "ADT_A05",
+    "ADT^A31": "ADT_A05",
+    "ADT^A38": "ADT_A38",
+    "ADT^A40": "ADT_A39",
+    "BAR^P01": "BAR_P01",
+    "BAR^P02": "BAR_P02",
+    "BAR^P05": "BAR_P05",
+    "BAR^P06": "BAR_P06",
     "BAR^P12": "BAR_P12",
     "DFT^P03": "DFT_P03",
+    "DFT^P11": "DFT_P11",
+    "PIN^I07": "PIN_I07",
     "QBP^Q22": "QBP_Q21",
+    "QBP^Q23": "QBP_Q21",
+    "QCN^J01": "QCN_J01",
     "RQI^I01": "RQI_I01",
 }
 """MSH-9.3 of each event. The event's own name (`ADT_A04`) is widely sent and taken too."""
 
-SINCE = {"QBP^Q22": "2.4", "BAR^P12": "2.5"}
+_BEFORE_24 = {
+    "ADT^A05": "ADT_A01",
+    "ADT^A28": "ADT_A01",
+    "ADT^A31": "ADT_A01",
+    "BAR^P05": "BAR_P01",
+}
+
+SINCE = {
+    "QBP^Q22": "2.4",
+    "QBP^Q23": "2.4",
+    "QCN^J01": "2.4",
+    "DFT^P11": "2.4",
+    "BAR^P12": "2.5",
+}
 """First version that has the event."""
 
 REQUIRED = {
     "ADT": ("PID", "PV1"),
+    "ADT^A28": ("PID",),
+    "ADT^A31": ("PID",),
+    "ADT^A40": ("PID", "MRG"),
     "DFT": ("PID", "FT1"),
     "BAR": ("PID",),
     "QBP": ("QPD",),
     "RQI": ("PID",),
+    "PIN": ("PID",),
 }
-"""Segments without which a message of the type says nothing."""
+"""Segments without which a message of the event or type says nothing."""
 
 _ORDER = ("MSH", "EVN", "PID", "PV1", "FT1")
 """Segments whose first occurrences stand in this order in every served structure."""
+
+
+def structure_of(kind: str, header: Header) -> str:
+    """MSH-9.3 of an event in the version of the message; empty for events that are not served."""
+    if not header.at_least("2.4") and kind in _BEFORE_24:
+        return _BEFORE_24[kind]
+    return STRUCTURES.get(kind, "")
 
 
 def check_header(header: Header, processing_ids: Collection[str]) -> None:
@@ -131,7 +171,13 @@ def check_kind(header: Header, kind: str, served: Collection[str]) -> None:
         )
     if kind not in served or not header.at_least(SINCE.get(kind, VERSIONS[0])):
         raise _unsupported_event("MSH[1]-9[1].2")
-    own = {STRUCTURES.get(kind, ""), kind.replace("^", "_"), header.kind.replace("^", "_"), ""}
+    own = {
+        structure_of(kind, header),
+        STRUCTURES.get(kind, ""),
+        kind.replace("^", "_"),
+        header.kind.replace("^", "_"),
+        "",
+    }
     if header.structure not in own and header.kind == kind:
         raise _unsupported_event("MSH[1]-9[1].3")
 
@@ -146,9 +192,19 @@ def check_segments(document: Document, kind: str) -> list[Problem]:
             en=f"segment {name} is missing",
             place=f"{name}[1]",
         )
-        for name in REQUIRED.get(kind.partition("^")[0], ())
+        for name in REQUIRED.get(kind, REQUIRED.get(kind.partition("^")[0], ()))
         if document.first(name) is None
     ]
+    if kind == "BAR^P02" and len(document.all("PV1")) > 1:
+        problems.append(
+            Problem(
+                kind=ProblemKind.BUSINESS,
+                code=ProblemCode.NOT_SUPPORTED,
+                zh="一条消息只能清除一个账户",
+                en="one account at most can be purged by a message",
+                place="PV1[2]",
+            )
+        )
     seen = [segment.name for segment in document.segments if segment.occurrence == 1]
     present = [name for name in seen if name in _ORDER]
     for name, after in pairwise(present):

@@ -1,7 +1,8 @@
 """The demographics of a query (QPD-3) as the PID segment they speak of.
 
-QPD-3 repeats a name and a value: `@PID.3.1^4301...~@PID.3.5^NNCHN~@PID.5.1^...`. A segment made
-of them lets the maps of PID serve queries too; its places are those in QPD.
+In Q22 QPD-3 repeats a name and a value: `@PID.3.1^4301...~@PID.3.5^NNCHN~@PID.5.1^...`, in Q23 it
+is an identifier (CX). A segment made of them lets the maps of PID serve queries too; its places
+are those in QPD.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def with_query_person(document: Document) -> Document:
             fields.setdefault(field, {}).setdefault((component or 1) + offset, part)
             origins.setdefault((field, (component or 1) + offset), place)
     if not fields:
-        return document
+        return _with_identifiers(document, query)
     texts = ["PID"]
     for field in range(1, max(fields) + 1):
         components = fields.get(field, {})
@@ -47,4 +48,15 @@ def with_query_person(document: Document) -> Document:
     person = VirtualSegment(
         Segment("PID", 1, marks.field.join(texts), marks, document.codec), origins
     )
+    return Document([*document.segments, person], marks, document.codec)
+
+
+def _with_identifiers(document: Document, query: Segment) -> Document:
+    """PID-3 is QPD-3, where that holds identifiers with their type (CX.5)."""
+    if not any(query.identifiers(3)):
+        return document
+    marks = document.delimiters
+    text = marks.field.join(("PID", "", "", query.field(3)))
+    origins = {(3, part): Place("QPD", query.occurrence, 3, 1, part) for part in (1, 5)}
+    person = VirtualSegment(Segment("PID", 1, text, marks, document.codec), origins)
     return Document([*document.segments, person], marks, document.codec)

@@ -12,6 +12,7 @@ from gateway.intents import Intent, Record, Source, Verb, VisitClass
 
 _NEEDS_CLASS = frozenset({
     Verb.REGISTER, Verb.ADMIT, Verb.UNREGISTER, Verb.UNADMIT, Verb.DISCHARGE,
+    Verb.UNDISCHARGE,
 })  # fmt: skip
 
 

@@ -64,6 +64,7 @@ def _masked_identifier(raw: str, delimiters: Delimiters, types: Collection[str])
 
 def _masked_query(raws: list[str], delimiters: Delimiters, types: Collection[str]) -> list[str]:
     """Mask the identifiers of a query that names a token type anywhere in its demographics."""
+    raws = [_masked_identifier(raw, delimiters, types) for raw in raws]
     pairs = [raw.split(delimiters.component, 1) for raw in raws]
     if not any(len(pair) == 2 and _says(pair[1], delimiters, types) for pair in pairs):
         return raws
