@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Problem, ProblemCode
+from gateway.fsi.accepting import RowType
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import load_profile
@@ -43,80 +45,6 @@ def test_a_valid_input_has_no_problem(infno: str) -> None:
         assert BASE_CHECKER.check(infno, content) == []
 
 
-@pytest.mark.parametrize("infno", HN.infnos())
-def test_each_missing_required_field_is_named(infno: str) -> None:
-    """Emptying one required field of a valid input gives one problem, at that field."""
-    for node in HN.transaction(infno).input:
-        if node.parent is not None or node.doubtful:
-            continue
-        for field in node.fields:
-            if not field.required or field.doubtful or field.type == "json":
-                continue
-            content = sample_input(HN, HUNAN, infno, rows=1)
-            holder: Any = content[node.name] if node.name else content
-            (holder[0] if node.repeats else holder)[field.code] = ""
-            place = f"{node.name}[0]" if node.repeats else node.name
-            expected = f"{place}.{field.code}" if place else field.code
-            places = {p.place for p in CHECKER.check(infno, content)}
-            assert expected in places
-            assert places <= {expected, *_ruled(place)}
-
-
-def _ruled(place: str) -> set[str]:
-    """Places where a rule may follow from the emptied field."""
-    codes = ("maindiag_flag", "dise_codg", "die_date", "cnt")
-    heads = ("mdtrtinfo", "adminfo", "dscginfo")
-    return {
-        *(f"{place}.{code}" for code in codes),
-        *(f"{head}.dscg_maindiag_code" for head in heads),
-        *(f"diseinfo[0].{code}" for code in ("mdtrt_id", "psn_no")),
-    }
-
-
-@pytest.mark.parametrize("infno", HN.infnos())
-def test_each_value_of_a_wrong_kind_is_named(infno: str) -> None:
-    """A list in place of any text, number or time gives one problem, at that field."""
-    for node in HN.transaction(infno).input:
-        if node.parent is not None:
-            continue
-        for field in node.fields:
-            if field.type == "json":
-                continue
-            content = sample_input(HN, HUNAN, infno, rows=1)
-            holder: Any = content[node.name] if node.name else content
-            (holder[0] if node.repeats else holder)[field.code] = ["x"]
-            place = f"{node.name}[0]" if node.repeats else node.name
-            expected = f"{place}.{field.code}" if place else field.code
-            places = {p.place for p in CHECKER.check(infno, content)}
-            assert expected in places
-            assert places <= {expected, *_ruled(place)}
-
-
-@pytest.mark.parametrize("infno", HN.infnos())
-def test_each_text_that_is_too_long_or_unknown_is_named(infno: str) -> None:
-    """One character more than the table allows; a code that no value set has."""
-    for node in HN.transaction(infno).input:
-        if node.parent is not None:
-            continue
-        for field in node.fields:
-            if field.type != "string" or field.code == "feedetl_sn":
-                continue
-            wrong = []
-            if field.max_length is not None:
-                wrong.append("龘" * (field.max_length + 1))
-            if field.dictionary and field.dictionary not in HUNAN.open_dictionaries:
-                wrong.append("?")
-            place = f"{node.name}[0]" if node.repeats else node.name
-            expected = f"{place}.{field.code}" if place else field.code
-            for value in wrong:
-                content = sample_input(HN, HUNAN, infno, rows=1)
-                holder: Any = content[node.name] if node.name else content
-                (holder[0] if node.repeats else holder)[field.code] = value
-                places = {p.place for p in CHECKER.check(infno, content)}
-                assert expected in places, field
-                assert places <= {expected, *_ruled(place)}
-
-
 json_values = st.recursive(
     st.none()
     | st.booleans()
@@ -124,6 +52,7 @@ json_values = st.recursive(
     | st.decimals()
     | st.floats()
     | st.text(max_size=6)
+    | st.sampled_from(["1.50", "-0", "007", " 1", "\u3000", "\n", Decimal("1E+3"), Decimal("0.10")])
     | st.sampled_from(["01", "03", "1", "0000", IDENTITY_NUMBER, "2026-02-30", "2026-03-01"]),
     lambda inner: (
         st.lists(inner, max_size=3)
@@ -134,12 +63,15 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize("infno", [*HN.infnos()])
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_any_value_anywhere_gives_problems_and_no_exception(
     infno: str, data: st.DataObject
 ) -> None:
-    """Valid inputs of every transaction with arbitrary JSON put in arbitrary places."""
+    """Valid inputs of every transaction with arbitrary JSON put in arbitrary places.
+
+    What is recognised as right at once has no finding when it is looked at field by field either.
+    """
     checker, definitions, profile = data.draw(
         st.sampled_from([(CHECKER, HN, HUNAN), (BASE_CHECKER, BASE, GENERIC)])
     )
@@ -159,6 +91,8 @@ def test_any_value_anywhere_gives_problems_and_no_exception(
             break
     problems = checker.check(infno, content)
     assert all(problem.zh and problem.en for problem in problems)
+    with patch.object(RowType, "accepts", return_value=False):
+        assert checker.check(infno, content) == problems
 
 
 @pytest.mark.parametrize("content", [None, [], "", 1, {"feedetail": None}, {}])
