@@ -35,8 +35,9 @@ from gateway.fsi.channel import Channel
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.files.archive import FileError
 from gateway.fsi.files.catalogue import Catalogues, Manifest, Updated, catalogue_infnos
-from gateway.fsi.files.line import ChannelLine, Line
+from gateway.fsi.files.line import ChannelLine, Line, Serials
 from gateway.fsi.files.rows import Kept
+from gateway.fsi.files.transfer import PATIENCE
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.transport import HTTPTransport
 from gateway.intents import NotSent, Rejected, Unknown
@@ -215,7 +216,9 @@ async def _line(settings: Settings, institution: InstitutionSettings) -> AsyncIt
     journal = await _journal(settings)
     try:
         opened = Channel(channel, load_profile(channel.profile), transport, clock)
-        yield ChannelLine(institution, opened, clock, sessions=_Sessions(journal))
+        kept = settings.journal.path.parent / f"{institution.fixmedins_code}.file-serials"
+        serials = Serials(clock, kept)
+        yield ChannelLine(institution, opened, clock, sessions=_Sessions(journal), serials=serials)
     finally:
         await transport.close()
         if journal is not None:
@@ -267,7 +270,7 @@ class _Lines:
 
     def tell(self, infno: str, result: Result) -> None:
         """Say how an update ended."""
-        say(f"{infno}\t{_sentence(result)}")
+        say(f"{infno}  {_sentence(result)}")
         for short in result.short if isinstance(result, Updated) else ():
             complain(
                 f"{infno}: line {short.line} has {short.found} columns instead of {short.expected}"
@@ -341,7 +344,7 @@ def _watching(*, silent: bool) -> Iterator[_Lines]:
 
 async def _updated(held: Catalogues, line: Line, infno: str, bar: _Bar | None) -> Result:
     try:
-        return await held.update(line, infno, watcher=bar)
+        return await held.update(line, infno, watcher=bar, patience=PATIENCE)
     except FileError as error:
         return Unknown(str(error))
 

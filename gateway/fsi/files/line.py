@@ -6,9 +6,11 @@ repeated is: a download, a query, an upload (which then exists twice under two n
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.clock import CHINA, Clock
@@ -19,6 +21,9 @@ from gateway.fsi.signin import SessionStore, SignIn
 from gateway.fsi.transport import Reply, StreamedReply
 from gateway.intents import Call, NotSent, Outcome, Rejected
 from gateway.settings import InstitutionSettings
+
+_SECOND = "%Y%m%d%H%M%S"
+_RECORD = 40
 
 
 class Line(Protocol):
@@ -53,44 +58,71 @@ class Serials:
     """Numbers for message ids, counted down from the top of each second.
 
     A gateway that runs beside for the same institution counts up from 0 in its journal: the two
-    meet only at 10,000 messages in a second.
+    meet only at 10,000 messages in a second. With a `path`, a small file there keeps the last
+    number, so that processes one after another and beside one another never share one.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self._clock = clock
-        self._second = ""
-        self._left = SERIALS
+        self._path = path
+        self._last = ("", SERIALS)
 
     def next(self) -> tuple[datetime, int]:
         """A moment and a number that were not given out together before.
 
         Raises:
-            NotSentError: the numbers of this second are used up.
+            NotSentError: the numbers of this second are used up, or the file cannot be written.
         """
-        now = self._clock.now()
-        second = f"{now.astimezone(CHINA):%Y%m%d%H%M%S}"
-        if second != self._second:
-            self._second, self._left = second, SERIALS
-        if not self._left:
+        if self._path is None:
+            self._last = self._after(self._last)
+        else:
+            try:
+                self._last = self._shared(self._path)
+            except OSError as error:
+                raise NotSentError(f"the message numbers cannot be kept: {error}") from error
+        second, serial = self._last
+        return datetime.strptime(second, _SECOND).replace(tzinfo=CHINA), serial
+
+    def _after(self, last: tuple[str, int]) -> tuple[str, int]:
+        """The number after the last one; a clock that went back does not bring seconds back."""
+        now = f"{self._clock.now().astimezone(CHINA):{_SECOND}}"
+        second, left = last if last[0] >= now else (now, SERIALS)
+        if not left:
             raise NotSentError("the message numbers of this second are used up", retry_after=1)
-        self._left -= 1
-        return now, self._left
+        return second, left - 1
+
+    def _shared(self, path: Path) -> tuple[str, int]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            taken = self._after(_recorded(file.read(_RECORD)) or self._last)
+            file.truncate(0)
+            file.write(f"{taken[0]} {taken[1]}")
+            return taken
 
 
-class MemorySessions:
-    """Sign-in numbers of one process; `known` holds some that were found elsewhere."""
+def _recorded(text: str) -> tuple[str, int] | None:
+    """The second and number of a record, None when it is none."""
+    second, _, left = text.partition(" ")
+    try:
+        moment = datetime.strptime(second, _SECOND).replace(tzinfo=CHINA)
+    except ValueError:
+        return None
+    whole = f"{moment:{_SECOND}}" == second and left.isascii() and left.isdigit()
+    return (second, min(int(left), SERIALS)) if whole else None
 
-    def __init__(self, known: Mapping[str, str] | None = None) -> None:
-        self._numbers = dict(known or {})
+
+class NoSessions:
+    """No sign-in number is known from elsewhere; those of this process are kept by `SignIn`."""
 
     async def session_get(self, key: str) -> str | None:
-        """The number of a key."""
-        return self._numbers.get(key)
+        """There is none."""
+        del key
+        return None
 
     async def session_put(self, key: str, value: str, expires: datetime) -> None:
-        """Keep a number while the process lives."""
-        del expires
-        self._numbers[key] = value
+        """Nothing is kept."""
 
 
 class ChannelLine:
@@ -109,7 +141,7 @@ class ChannelLine:
         self._channel = channel
         self._serials = serials or Serials(clock)
         self._sign_in = SignIn(
-            transact=self._send_unsigned, store=sessions or MemorySessions(), clock=clock
+            transact=self._send_unsigned, store=sessions or NoSessions(), clock=clock
         )
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from conformance.platform.config import PlatformConfig, load_config
 from conformance.platform.demo import ACCOUNTS, HOSPITAL, HOSPITAL_NAME, write_demo
@@ -64,10 +65,15 @@ def platform_config(demo_folder: Path) -> PlatformConfig:
     return config
 
 
+def _drop(_logger: object, _method: str, _event: Any) -> Any:
+    raise structlog.DropEvent
+
+
 @pytest.fixture
 async def platform(platform_config: PlatformConfig, clock: Clock) -> AsyncIterator[Platform]:
-    """Both centres, listening."""
-    running = Platform(platform_config, clock=clock)
+    """Both centres, listening and silent."""
+    log = structlog.wrap_logger(None, processors=[_drop])
+    running = Platform(platform_config, clock=clock, log=log)
     await running.start()
     yield running
     await running.close()
