@@ -262,7 +262,7 @@ class World:
 
     def event(self, event: str, person: m.Person, number: str, setting: str, *more: str) -> bytes:
         """An ADT message of any event."""
-        structure = {"A08": "ADT_A01", "A11": "ADT_A09", "A13": "ADT_A01"}[event]
+        structure = {"A08": "ADT_A01", "A11": "ADT_A09", "A24": "ADT_A24"}[event]
         head = f"ADT^{event}^{structure}"
         return self.his.message(
             head, "EVN||20260301090000", *self.person(person, number, setting), *more

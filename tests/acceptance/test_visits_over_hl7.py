@@ -65,7 +65,7 @@ class TestOutpatient:
 
     async def test_an_event_that_is_not_served_is_rejected(self, world: Any) -> None:
         """V-005: a known type with an event that is not served is AR 201; nothing is sent."""
-        answer = await world.tell(world.event("A13", m.ZHANG, "O1", "O"))
+        answer = await world.tell(world.event("A24", m.ZHANG, "O1", "O"))
         assert (answer.code, answer.field("ERR", 3).partition("^")[0]) == ("AR", "201")
         assert await world.requests() == []
 
