@@ -155,22 +155,20 @@ class EmbeddedServer:
             time.sleep(0.05)
 
     def halt(self) -> None:
-        """Stop the server at once, as a crash of its machine would; `start` starts it again."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)  # no checkpoint, recovery at the next start
-        self._process.wait(STOP_SECONDS)
-        self._process = None
+        """Stop the server at once, as a crash of it would; `start` recovers what was committed."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGQUIT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGINT)  # connections are closed, none is waited for
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        self.halt()
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

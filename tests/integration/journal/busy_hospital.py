@@ -1,7 +1,7 @@
 """A process that writes to a journal with many writers until it is killed or the disk is full.
 
-Run by the crash tests: `python busy_hospital.py JOURNAL LIFE WRITERS [MAX_FILE_BYTES]`; `LIFE`
-makes the names of one run different from those of another. It prints one line for every write,
+Run by the crash tests: `python busy_hospital.py JOURNAL LIFE WRITERS [MAX_FILE_BYTES]`; `JOURNAL`
+is a file or a DSN; `LIFE` makes the names of one run different from those of another. It prints one line for every write,
 after the write returned: what was acknowledged must be found later. When a write fails it prints
 `failed`, tries once more, prints `refused` with the reason, and ends.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from gateway.errors import JournalError
 from gateway.intents import Accepted, Answer, Message, Reply
 from gateway.journal import AuditEvent, Journal, Send, SQLiteJournal, VisitRow
+from gateway.journal.postgres import PostgresJournal
 
 NOW = "2026-03-02 12:00:00"
 
@@ -61,7 +62,11 @@ async def write(journal: Journal, life: str, writer: int) -> None:
 
 async def main(path: str, life: str, writers: str, limit: str = "") -> None:
     """Write until something ends it."""
-    journal = await SQLiteJournal.open(Path(path))
+    journal: Journal
+    if path.startswith("postgresql:"):
+        journal = await PostgresJournal.open(path)
+    else:
+        journal = await SQLiteJournal.open(Path(path))
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
     try:

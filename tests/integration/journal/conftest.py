@@ -1,11 +1,13 @@
 """The suite of the journal: every test that asks for `open_journal` holds for every store.
 
-A further implementation adds its name to `STORES` and its way of opening to `open_journal`.
+A further implementation adds its name to `STORES` and its way of opening to `Store`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -75,22 +77,60 @@ async def dsn(postgres: EmbeddedServer) -> str:
     return await empty_schema(postgres)
 
 
+class Store:
+    """Where a journal is: a file, or a schema of a server.
+
+    `place` is how a process of its own is told of it.
+    """
+
+    def __init__(self, place: str, clock: HandClock) -> None:
+        self.place, self._clock = place, clock
+
+    async def open(self, **options: Any) -> Any:
+        """The journal as a new process opens it."""
+        if self.place.startswith("postgresql:"):
+            return await PostgresJournal.open(self.place, clock=self._clock, **options)
+        return await SQLiteJournal.open(Path(self.place), clock=self._clock, **options)
+
+    async def execute(self, script: str) -> None:
+        """What somebody with a shell of the database does."""
+        if self.place.startswith("postgresql:"):
+            connection = await asyncpg.connect(self.place)
+            await connection.execute(script)
+            await connection.close()
+        else:
+            with contextlib.closing(sqlite3.connect(self.place)) as shell:
+                shell.executescript(script)
+
+    async def let_leases_expire(self) -> None:
+        """As when every process that has the journal open went silent long ago."""
+        if self.place.startswith("postgresql:"):
+            await self.execute("UPDATE instances SET expires_at = '2000-01-01'")
+
+
 @pytest_asyncio.fixture(params=STORES)
-async def open_journal(
-    request: pytest.FixtureRequest, path: Path, clock: HandClock
-) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+async def store(request: pytest.FixtureRequest, path: Path, clock: HandClock) -> Store:
+    """An empty place for a journal."""
+    if request.param == "sqlite":
+        return Store(str(path), clock)
+    return Store(await empty_schema(request.getfixturevalue("postgres")), clock)
+
+
+@pytest.fixture
+def shared(dsn: str, clock: HandClock) -> Store:
+    """An empty place for a journal that several processes may have open."""
+    return Store(dsn, clock)
+
+
+@pytest_asyncio.fixture
+async def open_journal(store: Store) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
     """Opens the journal as a new process would; the one opened before is closed first."""
     opened: list[Journal] = []
-    in_postgres = request.param == "postgres"
-    dsn = await empty_schema(request.getfixturevalue("postgres")) if in_postgres else ""
 
     async def open_() -> Journal:
         for journal in opened:
             await journal.close()
-        if dsn:
-            opened.append(await PostgresJournal.open(dsn, clock=clock))
-        else:
-            opened.append(await SQLiteJournal.open(path, clock=clock))
+        opened.append(await store.open())
         return opened[-1]
 
     yield open_

@@ -7,20 +7,21 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.intents import Answer
-from gateway.journal import SQLiteJournal
+from gateway.journal import Journal, SQLiteJournal
 
 HOSPITAL = Path(__file__).with_name("busy_hospital.py")
 WRITERS = "64"
 
 
-def killed_after(path: Path, lines: int, life: str = "A") -> list[list[str]]:
+def killed_after(place: str, lines: int, life: str = "A") -> list[list[str]]:
     """Let the hospital write until it has acknowledged so many writes, then kill -9; its words."""
     with subprocess.Popen(  # noqa: S603 - our own interpreter and script
-        [sys.executable, str(HOSPITAL), str(path), life, WRITERS], stdout=subprocess.PIPE
+        [sys.executable, str(HOSPITAL), place, life, WRITERS], stdout=subprocess.PIPE
     ) as hospital:
         assert hospital.stdout is not None
         said = [hospital.stdout.readline() for _ in range(lines)]
@@ -30,7 +31,7 @@ def killed_after(path: Path, lines: int, life: str = "A") -> list[list[str]]:
     return [line.decode().split() for line in said]
 
 
-async def acknowledged_is_there(journal: SQLiteJournal, said: list[list[str]]) -> None:
+async def acknowledged_is_there(journal: Journal, said: list[list[str]]) -> None:
     """Every acknowledged write is found with its content, and the audit with it."""
     acts: dict[str, list[list[str]]] = defaultdict(list)
     for act, *words in said:
@@ -53,11 +54,12 @@ async def acknowledged_is_there(journal: SQLiteJournal, said: list[list[str]]) -
 
 @pytest.mark.parametrize("lines", [1, 100, 1500])
 async def test_every_acknowledged_write_survives_kill_9_among_64_writers(
-    path: Path, lines: int
+    store: Any, lines: int
 ) -> None:
     """The file opens again, the chain is whole, and each visit stands as its send does."""
-    said = killed_after(path, lines)
-    async with await SQLiteJournal.open(path) as journal:
+    said = killed_after(store.place, lines)
+    await store.let_leases_expire()
+    async with await store.open() as journal:
         await acknowledged_is_there(journal, said)
         report = await journal.audit_verify()
         assert report.intact
@@ -66,27 +68,47 @@ async def test_every_acknowledged_write_survives_kill_9_among_64_writers(
             assert (visit is not None) == (row.state == "accepted")
 
 
-async def test_a_send_cut_off_by_a_crash_is_unknown_and_holds_its_visit(path: Path) -> None:
+async def test_a_send_cut_off_by_a_crash_is_unknown_and_holds_its_visit(store: Any) -> None:
     """Start-up finds each of them once; the crash lost none and decided none."""
-    killed_after(path, 500)
-    async with await SQLiteJournal.open(path) as journal:
+    killed_after(store.place, 500)
+    await store.let_leases_expire()
+    async with await store.open() as journal:
         cut = await journal.sends(state="sending")
         assert [row.msgid for row in await journal.recover()] == [row.msgid for row in cut]
         assert await journal.sends(state="sending") == []
         assert (await journal.audit_verify()).intact
 
 
-async def test_a_journal_survives_crash_after_crash(path: Path) -> None:
+async def test_a_journal_survives_crash_after_crash(store: Any) -> None:
     """Three lives, one chain: each continues what the one before left."""
     rows = 0
     for life in "ABC":
-        said = killed_after(path, 300, life)
-        async with await SQLiteJournal.open(path) as journal:
+        said = killed_after(store.place, 300, life)
+        async with await store.open() as journal:
             await acknowledged_is_there(journal, said)
             report = await journal.audit_verify()
         assert report.intact
         assert report.rows > rows
         rows = report.rows
+
+
+async def test_a_process_killed_beside_another_one_disturbs_nothing_of_it(shared: Any) -> None:
+    """Two hospitals on one database: one dies in the middle, the other writes on, in one chain."""
+    command = [sys.executable, str(HOSPITAL), shared.place, "L", "16"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as living:  # noqa: ASYNC220, S603 - our own interpreter; nothing else to do meanwhile
+        assert living.stdout is not None
+        lived = [living.stdout.readline()]
+        died = killed_after(shared.place, 500, "D")
+        lived += [living.stdout.readline() for _ in range(500)]
+        living.kill()
+        lived += living.stdout.readlines()
+    await shared.let_leases_expire()
+    async with await shared.open() as journal:
+        await acknowledged_is_there(journal, died)
+        await acknowledged_is_there(journal, [line.decode().split() for line in lived])
+        assert (await journal.audit_verify()).intact
+        await journal.recover()
+        assert await journal.sends(state="sending") == []
 
 
 async def test_a_full_disk_fails_the_writes_refuses_more_and_loses_nothing(path: Path) -> None:
