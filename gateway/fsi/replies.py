@@ -22,6 +22,15 @@ from gateway.intents import Reply
 LIST_OUTPUT = "output"
 """Name under which the rows stand when the output itself is a list (5204)."""
 
+SPELLINGS = {
+    "psn_cash_pay": ("pdn_cash_pay",),
+    "exp_content": ("expContent",),
+    "dld_end_time": ("dld_endtime",),
+    "dld_endtime": ("dld_end_time",),
+}
+"""Other spellings that are met in more transactions than the definitions name (rules, statement
+9.23 and section 21)."""
+
 _ENVELOPE = frozenset({"infcode", "inf_refmsgid", "err_msg", "warn_msg", "output"})
 
 
@@ -143,7 +152,8 @@ def _row(row: dict[str, Any], node: Node, nodes: tuple[Node, ...]) -> dict[str, 
     result = dict(row)
     for field in node.fields:
         if field.code not in result:
-            spelling = next((alias for alias in field.aliases if alias in result), None)
+            others = (*field.aliases, *SPELLINGS.get(field.code, ()))
+            spelling = next((other for other in others if other in result), None)
             if spelling is None:
                 continue
             result[field.code] = result.pop(spelling)

@@ -35,12 +35,22 @@ class ErrorPattern(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pattern: str
     means: Literal[
         "sign-in-expired",
+        "token-expired",
         "person-not-found",
+        "not-insured",
+        "insurance-suspended",
+        "not-filed",
         "visit-not-found",
+        "settlement-not-found",
+        "line-not-found",
         "already-settled",
+        "already-cancelled",
         "duplicate-line",
         "duplicate-msgid",
-        "not-filed",
+        "item-not-covered",
+        "physician-not-registered",
+        "balance-too-low",
+        "busy",
     ]
 
 

@@ -116,18 +116,56 @@ def test_a_missing_file_is_refused() -> None:
         load_profile("nowhere/at-all.toml")
 
 
-@pytest.mark.parametrize(
-    ("text", "means"),
-    [
-        ("交易签到流水号已失效,请重新签到", "sign-in-expired"),
-        ("本地查询错误:该参保人的基本信息为空null", "person-not-found"),
-        ("该就诊已结算，不能再次结算", "already-settled"),
-        ("费用明细流水号重复", "duplicate-line"),
-        ("参保人未办理异地就医备案", "not-filed"),
-        ("费用明细1：开单医师编码未在医保医师库中备案", ""),
-        ("余额不足", ""),
-    ],
-)
+REFUSALS = [
+    ("交易签到流水号已失效,请重新签到", "sign-in-expired"),
+    ("操作员未签到", "sign-in-expired"),
+    ("电子凭证令牌已过期", "token-expired"),
+    ("ecToken无效", "token-expired"),
+    ("本地查询错误:该参保人的基本信息为空null", "person-not-found"),
+    ("未查询到人员信息", "person-not-found"),
+    ("该人员当前未参保", "not-insured"),
+    ("未查询到有效的参保信息", "not-insured"),
+    ("该参保人已暂停参保", "insurance-suspended"),
+    ("人员参保状态异常", "insurance-suspended"),
+    ("参保人未办理异地就医备案", "not-filed"),
+    ("未查询到该就诊信息", "visit-not-found"),
+    ("就诊ID不存在", "visit-not-found"),
+    ("未查询到结算信息", "settlement-not-found"),
+    ("结算ID不存在", "settlement-not-found"),
+    ("费用明细不存在", "line-not-found"),
+    ("该就诊已结算，不能再次结算", "already-settled"),
+    ("该结算已撤销", "already-cancelled"),
+    ("报文已冲正，请勿重复冲正", "already-cancelled"),
+    ("费用明细流水号重复", "duplicate-line"),
+    ("发送方报文ID重复", "duplicate-msgid"),
+    ("医疗目录编码XJ01CAA040A001010405611不存在", "item-not-covered"),
+    ("费用明细1：开单医师编码未在医保医师库中备案", "physician-not-registered"),
+    ("个人账户余额不足", "balance-too-low"),
+    ("系统繁忙，请稍后再试", "busy"),
+    ("总控校验不通过", ""),
+    ("", ""),
+]
+
+
+@pytest.mark.parametrize(("text", "means"), REFUSALS)
 def test_refusals_are_recognised_by_their_text(text: str, means: str) -> None:
-    """Platforms refuse in free text; what no pattern knows has no class."""
+    """Platforms refuse in free text; what no pattern knows has no class and stays as it is."""
     assert load_profile("hunan").classify(text) == means
+
+
+def test_every_class_of_refusals_has_a_text() -> None:
+    """A class that nothing means would be unproven."""
+    patterns = load_profile("generic").error_patterns
+    assert {means for _, means in REFUSALS} - {""} == {entry.means for entry in patterns}
+
+
+def test_a_region_has_refusals_of_its_own(tmp_path: Path) -> None:
+    """Its list replaces the common one; a text that it does not know is not classified."""
+    path = tmp_path / "city.toml"
+    path.write_text(
+        "extends = 'generic'\n[[error_patterns]]\npattern = '^E1001'\nmeans = 'busy'\n",
+        encoding="utf-8",
+    )
+    profile = load_profile(str(path))
+    assert profile.classify("E1001: 排队中") == "busy"
+    assert profile.classify("系统繁忙，请稍后再试") == ""

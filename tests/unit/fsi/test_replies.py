@@ -170,3 +170,11 @@ def test_any_reply_is_read_or_unknown(infcode: Any, output: Any) -> None:
         return
     assert isinstance(reply.output.get("setlinfo", {}), dict)
     assert isinstance(reply.output.get("setldetail", []), list)
+
+
+def test_a_spelling_of_one_transaction_is_read_in_others() -> None:
+    """The slip pdn_cash_pay in 2305, and the end of a download spelt both ways."""
+    output = _read("2305", {"setlinfo": {"pdn_cash_pay": "3.10"}})
+    assert output["setlinfo"] == {"psn_cash_pay": Decimal("3.10")}
+    output = _read("1301", {"file_qury_no": "1", "dld_endtime": "2026-03-01 00:00:00"})
+    assert output == {"file_qury_no": "1", "dld_end_time": "2026-03-01 00:00:00"}
