@@ -58,6 +58,9 @@ InstitutionOption = Annotated[
     str, typer.Option("--institution", help="Whose catalogues; the first one if left out.")
 ]
 
+SHOWN_COLUMNS = 3
+"""Columns of a row in a list, beside its key and version."""
+
 Result = Updated | Rejected | NotSent | Unknown
 
 
@@ -162,13 +165,19 @@ def show(
             show_table((columns[0], row.columns[0]), list(_named(columns, row))[1:])
             say()
     else:
-        names = [at for at, column in enumerate(columns) if column.endswith("名称")][:2]
+        names = _telling(columns, found)
         show_table(
             (columns[0], *(columns[at] for at in names), "version"),
             [(row.columns[0], *(row.columns[at] for at in names), row.version) for row in found],
         )
     if not found:
         stop(Exit.PROBLEMS, "nothing found" if not json else "")
+
+
+def _telling(columns: tuple[str, ...], found: list[Kept]) -> list[int]:
+    """The first columns that hold codes or names in these rows, beside the key."""
+    named = (at for at, column in enumerate(columns) if at and column.endswith(("代码", "名称")))
+    return [at for at in named if any(row.columns[at] for row in found)][:SHOWN_COLUMNS]
 
 
 def _named(columns: tuple[str, ...], row: Kept) -> Iterator[tuple[str, str]]:

@@ -130,12 +130,10 @@ async def test_the_first_rows_are_shown_without_a_code(run: Run) -> None:
     await run("download", "1307")
     code, out, _ = await run("show", "1307", "--limit", "3")
     assert code == 0
-    assert [line.split("\t")[0] for line in out.splitlines()] == [
-        "西医疾病诊断ID",
-        "D000001",
-        "D000002",
-        "D000003",
-    ]
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert [row[0] for row in rows] == ["西医疾病诊断ID", "D000001", "D000002", "D000003"]
+    assert rows[0][1:3] == ["诊断代码", "诊断名称"]
+    assert rows[2][1:3] == ["I10.x00x002", "高血压"]
 
 
 async def test_a_terminal_sees_a_bar(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
