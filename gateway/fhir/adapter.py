@@ -38,7 +38,7 @@ from gateway.fhir.outcome import status_of
 from gateway.fhir.paths import FHIRPaths
 from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
-from gateway.fhir.release import R4, RELEASES
+from gateway.fhir.release import R4, R5, RELEASES
 from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
@@ -91,12 +91,13 @@ class FHIRAdapter:
         """The message of a request.
 
         `meta` has `interaction` (create, update, submit), `type`, for an update `id`, `base`, the
-        base URL as the sender sees it, and `release`, the path segment of the release (`r4`).
+        base URL as the sender sees it, `release`, the path segment of the release (`r4`), and
+        `wait`, which is `async` where the sender will ask for the answer later.
 
         Raises:
             MessageError: it cannot be read, is not served, or its key was used for other content.
         """
-        document = self._readers[meta.get("release", R4.segment)].read(raw, meta)
+        document = self._document(raw, meta)
         store = self.store(peer)
         given = await store.referred([document.resource, *document.others])
         document.library.give(given)
@@ -108,6 +109,7 @@ class FHIRAdapter:
             base=meta.get("base", ""),
             peer=peer.name,
             received=instant(self._now()),
+            waits=meta.get("wait") == "async",
             content=document.fingerprint,
             resource=encode(without_certificate(document.resource)).decode(),
         )
@@ -169,13 +171,31 @@ class FHIRAdapter:
         return self._answers.outcome(500, [_internal(error)], Status.UNKNOWN)
 
     def owns(self, context: Mapping[str, Any]) -> bool:
-        """Never: the client waits on its connection and comes again."""
-        del context
-        return False
+        """True for a question that was asked with `respond-async`.
+
+        Any other client waits on its connection and comes again. An update says by its URL that
+        it is one, which is not kept: its client has to ask again.
+        """
+        return bool(context.get("waits")) and context.get("interaction") != "update"
 
     def redact(self, raw: bytes) -> bytes:
         """The bytes without an e-voucher number."""
         return redact(raw)
+
+    def _document(self, raw: bytes, meta: Mapping[str, str]) -> Document:
+        """Read in the stated release; without one, in the first whose shape fits.
+
+        A message that has the shape of R4 means in R5 what it means in R4.
+        """
+        if "release" in meta:
+            return self._readers[meta["release"]].read(raw, meta)
+        try:
+            return self._readers[R4.segment].read(raw, meta)
+        except UnreadableError as error:
+            try:
+                return self._readers[R5.segment].read(raw, meta)
+            except MessageError:
+                raise error from None
 
     async def _encounter(
         self, work: Work, exchange: Exchange, store: PeerStore, key: str, place: str

@@ -36,6 +36,8 @@ class Exchange(msgspec.Struct, kw_only=True):
     content: str
     """Fingerprint of the question."""
     resource: str
+    waits: bool = False
+    """The sender was told that we have the question, and asks for the answer later."""
     version: int = 1
     """Encounter: which version of it this makes."""
     step: str = ""

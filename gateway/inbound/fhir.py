@@ -98,6 +98,12 @@ class _Server:
                 self._status,
                 "202 while the outcome behind an answer is not known, then 200 and the answer.",
             ),
+            self._route(
+                "DELETE",
+                f"/{STATUS_PATH}/{{type}}/{{id}}",
+                self._give_up,
+                "Ask no more for this answer.",
+            ),
             self._route("POST", "/Claim/$submit", self._submit, "Carry out a Claim or a Bundle."),
         ]
         for name in sorted(PARAMETERS):
@@ -224,6 +230,10 @@ class _Server:
     async def _status(self, request: web.Request, ask: Ask) -> Reply:
         info = request.match_info
         return await self._do.status(ask, info["type"], info["id"])
+
+    async def _give_up(self, request: web.Request, ask: Ask) -> Reply:
+        info = request.match_info
+        return await self._do.give_up(ask, info["type"], info["id"])
 
 
 def _refusing(adapter: FHIRAdapter, segment: str) -> Mount:

@@ -14,17 +14,19 @@ import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.fhir.adapter import FHIRAdapter
-from gateway.fhir.answers import POLL_AFTER, http_date
+from gateway.fhir.answers import POLL_AFTER, STATUS_PATH, http_date
 from gateway.fhir.building import is_waiting
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.outcome import operation_outcome
-from gateway.fhir.release import Release
+from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
+from gateway.inbound.fhir_jobs import Jobs
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
 from gateway.intents import Answer, Resource
+from gateway.pipeline import Received
 from gateway.settings import PeerSettings
 
 ANSWERS = {
@@ -41,6 +43,16 @@ class Handles(Protocol):
         self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
     ) -> Answer:
         """Carry a message the whole way."""
+        ...
+
+    async def accept(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Received:
+        """Read a message and make it durable."""
+        ...
+
+    async def work(self, received: Received) -> Answer:
+        """Carry an accepted message out."""
         ...
 
 
@@ -72,6 +84,7 @@ class Interactions:
         self.adapter = adapter
         self._speech = speech
         self._page_size = page_size
+        self._jobs = Jobs()
 
     @property
     def release(self) -> Release:
@@ -111,8 +124,28 @@ class Interactions:
 
     async def carry(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
         """Carry a message the whole way."""
+        if "respond-async" in ask.preferences:
+            return await self._later(ask, raw, meta)
         answer = await self.pipeline.handle("fhir", raw, ask.peer, self.meta(ask, meta))
         return self.worded(ask, answer)
+
+    async def _later(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
+        """202 as soon as the message is durable; what is refused or was answered, at once."""
+        told = {**self.meta(ask, meta), "wait": "async"}
+        received = await self.pipeline.accept("fhir", raw, ask.peer, told)
+        if received.answer is not None or received.message is None:
+            return self.worded(ask, received.answer or await self.pipeline.work(received))
+        context = received.message.context
+        type_name = ANSWERS.get(context["type"], context["type"])
+        name = f"{ask.peer.name}|{type_name}/{context['id']}"
+        self._jobs.begin(name, self.pipeline.work(received))
+        waiting = self._speech.outcome(202, [_working()])
+        waiting.headers |= {
+            "Content-Location": f"{ask.base}/{STATUS_PATH}/{type_name}/{context['id']}",
+            "Preference-Applied": "respond-async",
+            "Retry-After": str(POLL_AFTER),
+        }
+        return waiting
 
     def worded(self, ask: Ask, answer: Answer) -> Reply:
         """The reply with an answer of the pipeline, as much of it as the client wants."""
@@ -206,8 +239,14 @@ class Interactions:
 
     async def status(self, ask: Ask, type_name: str, identity: str) -> Reply:
         """202 while the outcome behind an answer is not known, then the answer."""
-        if type_name not in PARAMETERS:
-            raise Refusal(404, UNKNOWN_PATH)
+        name = self._job(ask, type_name, identity)
+        if self._jobs.is_running(name):
+            working = self._speech.outcome(202, [_working()])
+            working.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "working"}
+            return working
+        refused = self._jobs.answer(name)
+        if refused is not None and refused.status >= 400:
+            return self.worded(ask, refused)
         found = await self.store(ask).resource(type_name, identity)
         if found is None:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
@@ -216,7 +255,26 @@ class Interactions:
             waiting = self._speech.outcome(202, [_waiting()])
             waiting.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "unknown"}
             return waiting
-        return Reply(status=200, body=found.body, headers=validators(body))
+        headers = validators(body)
+        if self.release is R5:
+            return Reply(status=200, body=encode(_batch_of(body, headers)), headers=headers)
+        return Reply(status=200, body=found.body, headers=headers)
+
+    async def give_up(self, ask: Ask, type_name: str, identity: str) -> Reply:
+        """DELETE of a status: nothing more is shown of it; what was sent goes on (X-033, X-034)."""
+        name = self._job(ask, type_name, identity)
+        running = self._jobs.is_running(name)
+        if not running and await self.store(ask).resource(type_name, identity) is None:
+            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
+        self._jobs.give_up(name)
+        return self._speech.outcome(202, [])
+
+    def _job(self, ask: Ask, type_name: str, identity: str) -> str:
+        """The name of a job that may be asked for."""
+        name = f"{ask.peer.name}|{type_name}/{identity}"
+        if type_name not in PARAMETERS or self._jobs.is_given_up(name):
+            raise Refusal(404, UNKNOWN_PATH)
+        return name
 
 
 def validators(resource: Mapping[str, Any]) -> dict[str, str]:
@@ -237,6 +295,28 @@ def problem(zh: str, en: str) -> Problem:
 def form_pairs(raw: bytes) -> Iterable[tuple[str, str]]:
     """The parameters in the body of a search."""
     return parse_qsl(raw.decode("utf-8", "replace"))
+
+
+def _batch_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """The result of an asynchronous question as R5 has it: a batch-response of one entry."""
+    response = {
+        "status": "200",
+        "etag": headers["ETag"],
+        "lastModified": body["meta"]["lastUpdated"],
+    }
+    return {
+        "resourceType": "Bundle",
+        "type": "batch-response",
+        "entry": [{"resource": body, "response": response}],
+    }
+
+
+def _working() -> Problem:
+    return msgspec.structs.replace(
+        _waiting(),
+        zh="已受理，正在处理，请稍后查询",
+        en="accepted and being worked on: ask at Content-Location",
+    )
 
 
 def _waiting() -> Problem:

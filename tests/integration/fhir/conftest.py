@@ -33,6 +33,7 @@ from gateway.intents import (
     Verb,
 )
 from gateway.journal import SQLiteJournal
+from gateway.pipeline import Received
 from gateway.settings import PeerSettings, Settings
 from gateway.telemetry import Metrics, get_logger
 
@@ -56,9 +57,12 @@ class Centre:
     def __init__(self) -> None:
         self.carried: list[Intent] = []
         self.status = Status.DONE
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     async def conduct(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
         self.carried.append(intent)
+        await self.gate.wait()
         number = f"MSG-{len(self.carried)}"
         result = Result(
             status=self.status,
@@ -106,6 +110,12 @@ class Line:
     async def handle(
         self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
     ) -> Answer:
+        return await self.work(await self.accept(protocol, raw, peer, meta))
+
+    async def accept(
+        self, protocol: str, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]
+    ) -> Received:
+        received = Received(protocol=protocol, peer=peer)
         try:
             message = await self._adapter.read(raw, peer, meta)
             kept = self._adapter.redact(raw)
@@ -113,14 +123,21 @@ class Line:
             if begun.kind == "conflict":
                 raise DuplicateError([other_content("")])
         except MessageError as error:
-            return self._adapter.refuse(raw, meta, error)
-        if begun.answer is not None:
-            return begun.answer
-        if begun.exchange_id not in self._running:
-            self._running[begun.exchange_id] = asyncio.create_task(
-                self._work(begun.exchange_id, message, peer)
+            received.answer = self._adapter.refuse(raw, meta, error)
+            return received
+        received.exchange_id, received.message = begun.exchange_id, message
+        received.answer = begun.answer
+        return received
+
+    async def work(self, received: Received) -> Answer:
+        if received.answer is not None:
+            return received.answer
+        if received.exchange_id not in self._running:
+            assert received.message is not None
+            self._running[received.exchange_id] = asyncio.create_task(
+                self._work(received.exchange_id, received.message, received.peer)
             )
-        return await self._running[begun.exchange_id]
+        return await self._running[received.exchange_id]
 
     async def _work(self, exchange_id: str, message: Message, peer: PeerSettings) -> Answer:
         intent, problems = await self._adapter.understand(message, peer)
