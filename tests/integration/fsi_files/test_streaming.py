@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from gateway.errors import NotSentError, UnknownOutcomeError
-from gateway.fsi.transport import PIECE_BYTES, HTTPTransport
+from gateway.fsi.transport import PIECE_BYTES, HTTPTransport, StreamedReply
 
 Serve = Callable[[Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[str]]
 
@@ -96,11 +96,15 @@ async def test_a_body_that_stops_coming_is_unknown(transport: HTTPTransport, ser
         return response
 
     url = await serve(half)
-    came = []
+    came: list[bytes] = []
+
+    async def collect(reply: StreamedReply) -> None:
+        async for piece in reply.pieces():
+            came.append(piece)  # noqa: PERF401 - what came before the break is looked at
+
     async with transport.stream(url, {}, b"{}", connect_timeout=1.0, timeout=0.2) as reply:
         with pytest.raises(UnknownOutcomeError):
-            async for piece in reply.pieces():
-                came.append(piece)  # noqa: PERF401 - what came before the break is looked at
+            await collect(reply)
     assert came == [b"12345"]
 
 
