@@ -257,7 +257,7 @@ class Pipeline:
         """
         events = [_answered(exchange_id, result)]
         try:
-            if result.status is Status.NOT_SENT:
+            if result.status is Status.NOT_SENT or _only_waits(result):
                 await self._journal.release_exchange(exchange_id, events=events)
             else:
                 await self._journal.finish_exchange(exchange_id, answer, result, events=events)
@@ -369,6 +369,12 @@ def _answered(exchange_id: str, result: Result) -> AuditEvent:
         "problems": " ".join(dict.fromkeys(problem.code.value for problem in result.problems)),
     }
     return AuditEvent(exchange_id, "answer", {k: v for k, v in detail.items() if v})
+
+
+def _only_waits(result: Result) -> bool:
+    """Nothing was done because another step of the visit is not known yet: it may come again."""
+    stopping = {problem.code for problem in result.problems if problem.stops}
+    return not result.calls and stopping == {ProblemCode.VISIT_HELD}
 
 
 def _conflict(message: Message) -> Problem:

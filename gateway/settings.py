@@ -431,6 +431,8 @@ def _resolve_paths(settings: Settings, folder: Path) -> Settings:
         for name, value in model:
             if isinstance(value, Path):
                 updates[name] = base / value if name != "data_dir" else base
+            elif name == "profile" and isinstance(value, str) and value.endswith(".toml"):
+                updates[name] = str(base / value)
             elif isinstance(value, BaseModel):
                 updates[name] = resolved(value)
             elif isinstance(value, list):

@@ -26,6 +26,9 @@ def screen() -> Console:
     return Console(highlight=False, soft_wrap=True)
 
 
+_encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
+
+
 def say(text: str = "") -> None:
     """One line on standard output, as it is."""
     screen().print(text, markup=False)
@@ -45,7 +48,7 @@ def stop(code: Exit, text: str = "") -> NoReturn:
 
 def show_json(content: Any) -> None:
     """One JSON document; exact amounts stay exact."""
-    encoded = msgspec.json.encode(content, enc_hook=str)
+    encoded = _encode(content)
     typer.echo(msgspec.json.format(encoded, indent=2).decode())
 
 

@@ -79,7 +79,8 @@ class PeerDirectory:
         """The peer that speaks as MSH-3, or as `MSH-3|MSH-4` (which goes first), from here.
 
         Without an entry for the application, the only peer without `applications` is meant, if
-        there is exactly one that may connect from the address.
+        there is exactly one that may connect from the address. A peer that proves itself by a
+        token speaks over HTTP and is not taken for somebody else, unless it is the only peer.
         """
         peer = self._applications.get(f"{application}|{facility}") or self._applications.get(
             application
@@ -88,7 +89,9 @@ class PeerDirectory:
             open_peers = [
                 other
                 for other in self._peers
-                if not other.applications and (not address or self.may_connect(other, address))
+                if not other.applications
+                and (not other.token_sha256 or len(self._peers) == 1)
+                and (not address or self.may_connect(other, address))
             ]
             peer = open_peers[0] if len(open_peers) == 1 else None
         if peer is None or (address and not self.may_connect(peer, address)):

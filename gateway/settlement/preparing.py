@@ -26,6 +26,7 @@ from gateway.settings import InstitutionSettings
 from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
 from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
+from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
 from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler
 from gateway.settlement.plans import PLANS, plan
@@ -63,6 +64,9 @@ LATER_CHARACTERS = len('"":"",') + 30
 LINE_CHARACTERS = 1_200
 """More than the characters of a line beside its own values: member names, ids, department and
 physician of the visit. Few lines fit in any case and are not measured one by one."""
+
+NOTHING = ProblemCode.CHARGE_UNKNOWN
+"""That there is nothing to settle is no news where lines were found wrong."""
 
 Stations = Callable[..., AbstractContextManager[StationLine]]
 """Opens a passage of a station by its name."""
@@ -137,7 +141,8 @@ class Preparer:
     ) -> None:
         """Number and batch the lines, expand the steps, and check what they will send."""
         self._complete(intent, visit, now)
-        _summarise_diagnoses(intent, visit)
+        summarise(intent, visit)
+        withdraw_missing(intent, visit)
         uploads: list[list[Record]] = []
         if visit is not None and intent.verb is Verb.REFUND:
             prepared.problems += credited_batches(intent, visit)[1]
@@ -148,7 +153,8 @@ class Preparer:
             prepared.problems += found
         prepared.steps = self._expand(marks, intent, visit, uploads)
         if visit is not None:
-            prepared.problems += money_problems(intent, visit, prepared.steps, uploads)
+            found = money_problems(intent, visit, prepared.steps, uploads)
+            prepared.problems += [p for p in found if not prepared.stops or p.code is not NOTHING]
         if not prepared.stops:
             prepared.problems += self._preflight(prepared, intent, visit)
 
@@ -256,7 +262,7 @@ class Preparer:
         starred = [mark[:-1] for mark in marks if mark.endswith("*")]
         for mark in marks:
             infno = mark.rstrip("?%+*")
-            if mark.endswith("?") and not _changed(intent, visit):
+            if mark.endswith("?") and not changed(intent, visit):
                 continue
             if mark.endswith("%") and not intent.check_entitlement:
                 continue
@@ -338,38 +344,6 @@ def _impossible(intent: Intent, state: VisitState) -> Problem:
         zh=f"就诊当前状态（{state}）不允许此操作（{intent.verb}）",
         en=f"the visit is {state}: {intent.verb} is not possible",
     )
-
-
-def _summarise_diagnoses(intent: Intent, visit: Visit | None) -> None:
-    """Numbers, exactly one main diagnosis (matrix 1.4), and its name and code for the visit."""
-    for index, diagnosis in enumerate(intent.diagnoses, 1):
-        if not diagnosis.has("diag_srt_no"):
-            diagnosis.values["diag_srt_no"] = str(index)
-    if intent.diagnoses:
-        mains = [d for d in intent.diagnoses if d.get("maindiag_flag") == "1"]
-        main = mains or [d for d in intent.diagnoses if d.get("inout") == "F"] or intent.diagnoses
-        for diagnosis in intent.diagnoses:
-            diagnosis.values["maindiag_flag"] = "1" if diagnosis is main[0] else "0"
-        chosen = main[0]
-    elif visit is not None and visit.diagnoses:
-        chosen = next(
-            (d for d in visit.diagnoses if d.get("maindiag_flag") == "1"), visit.diagnoses[0]
-        )
-    else:
-        return
-    intent.visit.set("main_diag_code", chosen.get("diag_code"), chosen.sources.get("diag_code"))
-    intent.visit.set("main_diag_name", chosen.get("diag_name"), chosen.sources.get("diag_code"))
-
-
-def _changed(intent: Intent, visit: Visit | None) -> bool:
-    """True when the message's diagnoses differ from those the platform has."""
-    if not intent.diagnoses:
-        return False
-    return visit is None or _keys(intent.diagnoses) != _keys(visit.diagnoses)
-
-
-def _keys(diagnoses: Sequence[Record]) -> list[tuple[str, str, str]]:
-    return [(d.get("diag_code"), d.get("diag_srt_no"), d.get("maindiag_flag")) for d in diagnoses]
 
 
 def _carried_problems(problems: Iterable[Problem]) -> list[Problem]:

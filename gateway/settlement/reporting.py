@@ -85,9 +85,9 @@ def unknown(infno: str, msgid: str, intent: Intent, _outcome: Unknown | None = N
         kind=ProblemKind.UNKNOWN,
         code=ProblemCode.FSI_UNKNOWN,
         place=intent.place,
-        zh=f"交易{infno}结果未知，请勿重复提交；网关正在核实，请以原消息号查询",
-        en=f"the outcome of transaction {infno} is not known: do not repeat it; the gateway is "
-        "resolving it, ask with the same control id",
+        zh=f"交易{infno}结果未知，请勿重复提交；核实后以原消息号可查询最终结果",
+        en=f"the outcome of transaction {infno} is not known: do not repeat it; once it is "
+        "resolved, the same control id gets the final answer",
         remedy_zh="以相同消息号重新发送可查询最终结果，不会重复结算",
         remedy_en="sending the same message again asks for the final outcome and settles nothing",
         detail=f"{infno} {msgid}",
@@ -130,4 +130,16 @@ def vouched(infno: str, msgid: str, intent: Intent) -> Problem:
         zh=f"经核实，交易{infno}在平台未发生，可用新的消息号重新办理",
         en=f"transaction {infno} was found not to have happened; start again with a new control id",
         detail=f"{infno} {msgid}",
+    )
+
+
+def token_gone(intent: Intent) -> Problem:
+    """The e-voucher token of a message that is taken up again was not kept."""
+    return Problem(
+        kind=ProblemKind.REQUIRED,
+        code=ProblemCode.TOKEN_GONE,
+        field="mdtrt_cert_no",
+        place=intent.person.place("mdtrt_cert_no") or intent.place,
+        zh="医保电子凭证令牌只能使用一次且不保存，请重新出示凭证后以新的消息号发送",
+        en="an e-voucher token is used once and not kept: present it again in a new message",
     )

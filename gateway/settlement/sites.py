@@ -9,6 +9,7 @@ from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
 from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
+from gateway.settlement.reporting import token_gone
 from gateway.settlement.visits import Visit
 
 SETTING_OF = {
@@ -58,9 +59,12 @@ class Sites:
         """The preparer for a message; completes what the settings say about it.
 
         Raises:
-            InvalidError: not one of the peer's institutions, or too many charge lines.
+            InvalidError: not one of the peer's institutions, too many charge lines, or a token
+                that was masked when the message was stored.
         """
         site = self.of(intent.facility, peer)
+        if intent.person.get("mdtrt_cert_type") == "01" and _is_masked(intent.person):
+            raise InvalidError([token_gone(intent)])
         if intent.verb is Verb.CHARGE and intent.presettle_after:
             intent.verb = Verb.PRESETTLE
         if intent.verb is Verb.REGISTER and intent.visit_class is VisitClass.INPATIENT:
@@ -79,6 +83,10 @@ class Sites:
             defaults=Record(dict(peer.defaults)),
             stations=self._stations,
         )
+
+
+def _is_masked(person: Record) -> bool:
+    return bool(token := person.get("mdtrt_cert_no")) and not token.strip("*")
 
 
 def visit_number(intent: Intent) -> str:

@@ -96,6 +96,7 @@ class Recorder:
         self.gate = asyncio.Event()
         self.gate.set()
         self.status = Status.DONE
+        self.problems: list[Problem] = []
         self.error: Exception | None = None
         self.journal: SQLiteJournal | None = None
 
@@ -110,7 +111,7 @@ class Recorder:
                     Send("m1", exchange_id, "2207", visit_key="v", money=True)
                 )
             raise self.error
-        return Result(status=self.status, intent=intent)
+        return Result(status=self.status, intent=intent, problems=list(self.problems))
 
 
 class Quiet:
@@ -245,6 +246,19 @@ async def test_a_message_that_was_not_sent_may_come_again(
     conductor.status = Status.NOT_SENT
     assert await handle(pipeline, "1 a") == "not-sent 1"
     conductor.status = Status.DONE
+    assert await handle(pipeline, "1 a") == "done 1"
+    assert conductor.seen == ["a", "a"]
+
+
+async def test_a_message_that_only_had_to_wait_may_come_again(
+    pipeline: Pipeline, conductor: Recorder
+) -> None:
+    """VISIT-HELD is no final answer: once the other outcome is known the same key is tried anew."""
+    conductor.status = Status.INVALID
+    held = problem(ProblemCode.VISIT_HELD)
+    conductor.problems = [held]
+    assert await handle(pipeline, "1 a") == "invalid 1"
+    conductor.status, conductor.problems = Status.DONE, []
     assert await handle(pipeline, "1 a") == "done 1"
     assert conductor.seen == ["a", "a"]
 

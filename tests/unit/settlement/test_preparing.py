@@ -9,9 +9,11 @@ from decimal import Decimal
 import pytest
 
 from gateway.clock import CHINA
-from gateway.errors import ProblemCode
+from gateway.errors import InvalidError, ProblemCode
 from gateway.intents import Intent, Record, Verb, VisitClass
-from gateway.settlement.preparing import Prepared, Preparer
+from gateway.settings import PeerSettings
+from gateway.settlement.preparing import Prepared, Preparer, Site
+from gateway.settlement.sites import Sites
 from gateway.settlement.visits import Batch, Line, Visit, VisitState
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=CHINA)
@@ -195,6 +197,31 @@ def test_the_same_diagnoses_again_are_not_sent(preparer: Preparer, outpatient: I
         coded=True,
     )
     assert steps(preparer.prepare(again, known, NOW)) == []
+
+
+def test_a_diagnosis_that_is_missing_from_the_new_list_is_withdrawn(
+    preparer: Preparer, outpatient: Intent, record: Callable[..., Record]
+) -> None:
+    """Matrix 1.4: it is sent again with vali_flag 0 and never is the main one."""
+    outpatient.verb, outpatient.charges = Verb.UPDATE, []
+    known = visit(VisitState.REGISTERED)
+    known.diagnoses = [record(diag_code="I10.x00x002", diag_name="高血压", maindiag_flag="1")]
+    prepared = preparer.prepare(outpatient, known, NOW)
+    rows = preparer.fill(prepared.steps[0], outpatient, known).input["diseinfo"]
+    assert [(row["diag_code"], row["vali_flag"], row["diag_srt_no"]) for row in rows] == [
+        ("J06.900", "1", Decimal(1)),
+        ("I10.x00x002", "0", Decimal(2)),
+    ]
+
+
+def test_a_masked_token_of_a_stored_message_is_not_sent(site: Site, outpatient: Intent) -> None:
+    """An e-voucher token is never kept: a message taken up again has to be sent anew."""
+    outpatient.person.values.update(mdtrt_cert_type="01", mdtrt_cert_no="*" * 28)
+    sites = Sites({"H43010000001": site}, tolerance=Decimal("0.01"), max_charge_lines=10)
+    peer = PeerSettings(name="his", institutions=["H43010000001"])
+    with pytest.raises(InvalidError) as caught:
+        sites.preparer(outpatient, peer)
+    assert caught.value.problems[0].code is ProblemCode.TOKEN_GONE
 
 
 @pytest.mark.parametrize(
