@@ -55,6 +55,8 @@ _TEXTS = {
     "refdType": "ALL",
     "inv_data_type": "4",
     "upType": "0",
+    "hilist_lv": "01",
+    **dict.fromkeys(("fixmedins_refd_setl_flag", "refd_setl_flag", "refdset_flag"), "0"),
     **dict.fromkeys(("vent_used_dura", "scs_cutd_sum_dura"), "1/13/24"),
     **dict.fromkeys(("pwcry_bfadm_coma_dura", "pwcry_afadm_coma_dura"), "0/1/30"),
     **dict.fromkeys(("mul_nwb_bir_wt", "mul_nwb_adm_wt"), "2510,2640"),

@@ -136,6 +136,32 @@ RULES = (
         only=frozenset({"3704"}),
     ),
     Rule(
+        name="audit-list-level",
+        text="`hilist_lv` of an audited order is 01, 02 or 03 for class A, B or C.",
+        source=("16.2",),
+        check=formed(("hilist_lv",), "0[123]", "应为01、02或03", "should be 01, 02 or 03"),
+        needs=frozenset({"hilist_lv"}),
+        only=frozenset({"3101", "3102"}),
+    ),
+    Rule(
+        name="refund-flags",
+        text="`fixmedins_refd_setl_flag` and `refd_setl_flag` are 0 or 1.",
+        source=("15.3",),
+        check=formed(
+            ("fixmedins_refd_setl_flag", "refd_setl_flag"), "[01]", "应为0或1", "should be 0 or 1"
+        ),
+        needs=frozenset({"fixmedins_refd_setl_flag"}),
+        only=frozenset({"3201", "3202"}),
+    ),
+    Rule(
+        name="counted-refunds",
+        text="`refdset_flag` is 1 to count negative settlements, 0 not to.",
+        source=("17.10",),
+        check=formed(("refdset_flag",), "[01]", "应为0或1", "should be 0 or 1"),
+        needs=frozenset({"refdset_flag"}),
+        only=frozenset({"4105"}),
+    ),
+    Rule(
         name="stock-kind",
         text="`inv_data_type` is 1 stock-taking, 2 change, 3 purchase or 4 sale.",
         source=("16.12",),

@@ -138,7 +138,7 @@ RULES = (
     Rule(
         name="chronic-visit-disease",
         text="A chronic or special disease visit (`med_type` 14) carries its `dise_codg`.",
-        source=("12.7",),
+        source=("9.7", "12.7"),
         check=required_when("dise_codg", {"med_type": ["14"]}, _CHRONIC_ZH, "med_type is 14"),
         needs=frozenset({"med_type", "dise_codg"}),
         only=frozenset({"2203", "2203A"}),

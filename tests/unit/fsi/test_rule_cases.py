@@ -120,6 +120,9 @@ CASES = [
         for infno in ("3702", "3703")
     ),
     Case("appeal-files", "3704", {"FsiAttFileUploadDTO.input.fsiAppealFileDTOList": [{"name": "a", "bytes": [1]}] * 6}, "FsiAttFileUploadDTO.input.fsiAppealFileDTOList", {"FsiAttFileUploadDTO.input.fsiAppealFileDTOList": [{"name": "a", "bytes": [1]}] * 5}),
+    Case("audit-list-level", "3101", {"data.patient_dtos[0].fsi_encounter_dtos[0].fsi_order_dtos[1].hilist_lv": "1"}, "data.patient_dtos[0].fsi_encounter_dtos[0].fsi_order_dtos[1].hilist_lv"),
+    Case("refund-flags", "3201", {"data.fixmedins_refd_setl_flag": "2"}, "data.fixmedins_refd_setl_flag", {"data.fixmedins_refd_setl_flag": "1"}),
+    Case("counted-refunds", "4105", {"data.refdset_flag": "2"}, "data.refdset_flag"),
     Case("stock-kind", "3507", {"data.inv_data_type": "5"}, "data.inv_data_type"),
     Case("upload-kind", "4261", {"upType": "2"}, "upType"),
     *(
