@@ -36,7 +36,9 @@ TOKEN_KEYS = frozenset({"ecToken", "authNo", "payAuthNo"})
 
 CERT_TYPE = "mdtrt_cert_type"
 CERT_NUMBER = "mdtrt_cert_no"
-TOKEN_TYPE = "01"  # noqa: S105 - the dictionary value of the e-voucher, not a secret
+LASTING_TYPES = frozenset({"02", "03"})
+"""mdtrt_cert_type of identity card and social-security card. Under any other, or none, the number
+may be the one-time token of an e-voucher (01)."""
 
 _GB_NAMES = frozenset({"gb18030", "gbk", "gb2312", "cp936", "x-gbk"})
 _UTF8_NAMES = frozenset({"", "utf-8", "utf8"})
@@ -229,7 +231,7 @@ def without_tokens(value: Any) -> tuple[Any, bool]:
         return [item for item, _ in items], any(found for _, found in items)
     if not isinstance(value, dict):
         return value, False
-    by_token = text_of(value.get(CERT_TYPE)).zfill(2) == TOKEN_TYPE
+    by_token = text_of(value.get(CERT_TYPE)).zfill(2) not in LASTING_TYPES
     copy: dict[str, Any] = {}
     found = False
     for key, inner in value.items():

@@ -1,9 +1,10 @@
 """How answers, results and replies are stored.
 
 A result is stored without the sources of its values, which may identify a patient and serve only
-`gateway explain`, and without the e-voucher token: where a result states the credential type "01"
-(mdtrt_cert_type, electronic voucher), every mdtrt_cert_no in it is blanked. Amounts are stored as
-JSON numbers with all their digits and read as `Decimal`, so nothing passes through a float.
+`gateway explain`, and without the e-voucher token: where a result states a number under a
+credential type (mdtrt_cert_type) that is not known to last, every mdtrt_cert_no in it is blanked.
+Amounts are stored as JSON numbers with all their digits and read as `Decimal`, so nothing passes
+through a float.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import msgspec
 
 from gateway.intents import Answer, Record, Reply, Resource, Result
 
-_TOKEN_TYPE = "01"  # noqa: S105 - a code of the dictionary mdtrt_cert_type, not a secret
+_LASTING_TYPES = frozenset({"02", "03"})
+"""mdtrt_cert_type of identity card and social-security card; any other may be an e-voucher."""
 _TYPE_CODE, _NUMBER_CODE = "mdtrt_cert_type", "mdtrt_cert_no"
 
 T = TypeVar("T")
@@ -86,9 +88,9 @@ def without_secrets(value: T) -> T:
 
 def _states_token(value: Any) -> bool:
     if isinstance(value, dict):
-        stated = value.get(_TYPE_CODE)
-        # A carried input may spell the code as a number.
-        if isinstance(stated, str | int) and str(stated).zfill(2) == _TOKEN_TYPE:
+        # A carried input may spell the code as a number, or leave it out.
+        stated = str(value.get(_TYPE_CODE) or "").zfill(2)
+        if value.get(_NUMBER_CODE) and stated not in _LASTING_TYPES:
             return True
         return any(_states_token(inner) for inner in value.values())
     if isinstance(value, list | tuple):

@@ -215,13 +215,16 @@ def visit_key(fixmedins_code: str, number: str) -> str:
     return f"{fixmedins_code}/{number}"
 
 
+LASTING_CERTIFICATES = frozenset({"02", "03"})
+"""Identity card and social-security card; any other number may be a one-time token."""
+
 _TOKEN_FIELDS = ("mdtrt_cert_no", "card_sn")
 
 
 def encode_visit(visit: Visit) -> bytes:
     """The visit for the journal: without sources and without an e-voucher token."""
     person = visit.person.without_sources()
-    if person.get("mdtrt_cert_type") == "01":
+    if person.get("mdtrt_cert_type") not in LASTING_CERTIFICATES:
         for code in _TOKEN_FIELDS:
             person.values.pop(code, None)
     return msgspec.json.encode(

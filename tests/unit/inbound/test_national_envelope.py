@@ -159,6 +159,13 @@ def test_a_token_is_masked_in_every_spelling(raw: bytes) -> None:
     assert TOKEN.encode() not in redacted(raw.replace(b"%s", TOKEN.encode()))
 
 
+@pytest.mark.parametrize("stated", [b"", b'"mdtrt_cert_type":"",', b'"mdtrt_cert_type":"09",'])
+def test_a_number_without_a_known_type_may_be_a_token_and_is_masked(stated: bytes) -> None:
+    """F-033: only an identity card (02) and an insurance card (03) are known to last."""
+    raw = b'{"input":{"data":{' + stated + b'"mdtrt_cert_no":"TOKEN-CANARY"}}}'
+    assert b"TOKEN-CANARY" not in redacted(raw)
+
+
 def test_a_body_without_token_is_kept_byte_by_byte() -> None:
     """What can be kept is kept as evidence."""
     raw = b'{ "input":{"data" :{"mdtrt_cert_type":"02","mdtrt_cert_no":"43019919800101001X"}}}'

@@ -48,11 +48,18 @@ def test_the_token_of_a_person_is_blanked() -> None:
     assert one.intent.person.get("mdtrt_cert_no") == TOKEN
 
 
-@pytest.mark.parametrize("other", ["02", "03", "10", ""])
-def test_the_number_of_another_credential_is_kept(other: str) -> None:
+@pytest.mark.parametrize("lasting", ["02", "03"])
+def test_the_number_of_a_card_is_kept(lasting: str) -> None:
     """An identity card or insurance card number is no secret of one visit."""
-    one = result(person=Record({"mdtrt_cert_type": other, "mdtrt_cert_no": "N"}))
+    one = result(person=Record({"mdtrt_cert_type": lasting, "mdtrt_cert_no": "N"}))
     assert kept(one).intent.person.get("mdtrt_cert_no") == "N"
+
+
+@pytest.mark.parametrize("other", ["1", "10", ""])
+def test_a_number_that_may_be_a_token_is_not_kept(other: str) -> None:
+    """F-033: without a type that is known to last, the number may be an e-voucher's."""
+    one = result(person=Record({"mdtrt_cert_type": other, "mdtrt_cert_no": TOKEN}))
+    assert kept(one).intent.person.get("mdtrt_cert_no") == ""
 
 
 @pytest.mark.parametrize("spelling", ["01", "1", 1])
