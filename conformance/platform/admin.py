@@ -8,6 +8,9 @@ Every request carries `Authorization: Bearer <admin_token>`. JSON in, JSON out::
     GET    /admin/requests                   rows; ?region= ?infno= ?msgid=
     GET    /admin/ledger                     a row a region: settlements it treated and funded
     GET    /admin/accounts                   rows of psn_no, insutype, insuplc_admdvs, balc
+    GET    /admin/files                      names and sizes of files that wait for 9102; ?owner=
+    GET    /admin/documents                  inputs that were kept; ?region= ?infno= ?msgid=
+    GET    /admin/confirmations              clearing lines that were confirmed; ?region= ?period=
     GET    /admin/faults                     faults that wait
     POST   /admin/faults                     one fault (see `faults`); answers it with its id
     DELETE /admin/faults                     forget the faults
@@ -54,6 +57,18 @@ _LISTS = {
             "FROM requests"
         ),
         ("region", "infno", "msgid"),
+    ),
+    "files": (
+        ("SELECT file_qury_no, region, owner, filename, until, length(content) AS size FROM files"),
+        ("region", "owner"),
+    ),
+    "documents": (
+        ("SELECT msgid, region, infno, fixmedins_code, input FROM documents"),
+        ("region", "infno", "msgid"),
+    ),
+    "confirmations": (
+        ("SELECT setl_id, region, fixmedins_code, period, transid, cnfm_flag FROM confirmations"),
+        ("region", "period"),
     ),
     "accounts": (
         ("SELECT psn_no, insutype, insuplc_admdvs, balc FROM insurances"),

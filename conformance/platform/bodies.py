@@ -7,6 +7,7 @@ request that asks for the rest of a file gets status 206 with that rest.
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -17,13 +18,18 @@ _RANGE = re.compile(r"bytes=(\d{1,15})-\Z", re.ASCII)
 
 
 async def answered(
-    request: web.Request, centre: Centre, reply: Reply, fault: FaultKind | None = None
+    request: web.Request,
+    centre: Centre,
+    reply: Reply,
+    fault: FaultKind | None = None,
+    *,
+    stall: Callable[[], Awaitable[None]] | None = None,
 ) -> web.StreamResponse:
-    """Send the reply, spoilt as the fault says."""
+    """Send the reply, spoilt as the fault says; `stall` is waited for in the middle."""
     if reply.file is None:
         body = centre.encode(reply, forged=fault is FaultKind.WRONG_SIGNATURE)
         response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
-        return await _sent(request, response, body, fault)
+        return await _sent(request, response, body, fault, stall)
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     content = reply.file
     asked = _RANGE.match(request.headers.get("Range", "")) if centre.config.ranges else None
@@ -34,11 +40,15 @@ async def answered(
         response.set_status(206)
         response.headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         content = content[start:]
-    return await _sent(request, response, content, fault)
+    return await _sent(request, response, content, fault, stall)
 
 
 async def _sent(
-    request: web.Request, response: web.StreamResponse, body: bytes, fault: FaultKind | None
+    request: web.Request,
+    response: web.StreamResponse,
+    body: bytes,
+    fault: FaultKind | None,
+    stall: Callable[[], Awaitable[None]] | None,
 ) -> web.StreamResponse:
     half = len(body) // 2
     if fault in (FaultKind.GARBLED, FaultKind.TRUNCATED):
@@ -52,6 +62,10 @@ async def _sent(
         if request.transport is not None:
             request.transport.close()
         return response
+    if stall is not None:
+        await response.write(body[:half])
+        await stall()
+        body = body[half:]
     await response.write(body)
     await response.write_eof()
     return response

@@ -13,6 +13,7 @@ The kinds, and where they strike::
     http-500-after    work, then answer HTTP 500
     garbled           work, then answer half of a JSON text
     interrupted       work, then send half of the reply or file and close the connection
+    stalled           work, send half of the reply or file, wait `seconds`, then send the rest
     truncated         work, then answer with half of the reply or file, in form
     corrupt           work, then answer with the middle of the reply or file changed
     wrong-signature   work, then answer with a signature over something else
@@ -45,6 +46,7 @@ class FaultKind(StrEnum):
     HTTP_500_AFTER = "http-500-after"
     GARBLED = "garbled"
     INTERRUPTED = "interrupted"
+    STALLED = "stalled"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
     WRONG_SIGNATURE = "wrong-signature"

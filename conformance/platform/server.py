@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import structlog
@@ -156,7 +157,8 @@ class Platform:
             return web.Response(status=499)
         if reply is None or kind is FaultKind.HTTP_500_AFTER:
             return web.Response(status=500, text="Internal Server Error")
-        return await bodies.answered(request, centre, reply, kind)
+        stall = partial(self._sleep, fault.seconds) if kind is FaultKind.STALLED else None
+        return await bodies.answered(request, centre, reply, kind, stall=stall)
 
     def _arrive_late(self, centre: Centre, body: bytes, name: str, seconds: float) -> None:
         async def arrive() -> None:

@@ -313,7 +313,7 @@ class _Download:
                 if written > MAX_FILE_BYTES:
                     self._start_again()
                     return Unknown("the file is too large")
-                await asyncio.to_thread(file.write, first)
+                await asyncio.to_thread(_append, file, first)
                 if self._watcher is not None:
                     self._watcher.received(len(first))
                 first = await anext(pieces, b"")
@@ -324,6 +324,12 @@ class _Download:
         if isinstance(outcome, Accepted):
             return Unknown("an accepted reply without a file")
         return outcome
+
+
+def _append(file: IO[bytes], piece: bytes) -> None:
+    """Write a piece through, so that a process that is killed leaves it behind."""
+    file.write(piece)
+    file.flush()
 
 
 def _first_byte(headers: Mapping[str, str]) -> int | None:

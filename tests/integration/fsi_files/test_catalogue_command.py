@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -14,6 +15,8 @@ from conformance.platform.faults import Fault, FaultKind
 from conformance.platform.server import Platform
 from gateway.cli import catalogues, main
 from gateway.fsi.files.transfer import Patience
+from gateway.journal import SQLiteJournal
+from gateway.settings import load_settings
 
 CONFIG = """
 [journal]
@@ -144,6 +147,63 @@ async def test_a_terminal_sees_a_bar(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert code == 0
     assert "1301  v0002: 9 rows, 9 new" in out
     assert "\x1b[" in out
+
+
+async def test_a_killed_download_is_taken_up_by_the_next_run(
+    run: Run, platform: Platform, tmp_path: Path
+) -> None:
+    """Half of a file is on the disk when the process dies; the offer is not asked for again."""
+    stalled = Fault(kind=FaultKind.STALLED, infno="9102", seconds=60.0)
+    platform.faults.add(stalled)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", "catalogue", "download", "1305"),
+        *("--config", str(tmp_path / "gateway.toml")),
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    folder = tmp_path / "catalogues/H43010000001/1305"
+    while not _bytes_of_part(folder):  # noqa: ASYNC110 - the other process sets no event here
+        await asyncio.sleep(0.01)
+    process.kill()
+    await process.wait()
+    assert _bytes_of_part(folder) > 0
+    assert await run("download", "1305") == (0, "1305  v0002: 53 rows, 53 new\n", "")
+    rows = platform.centres["430100"]._tables.store.all(
+        "SELECT infno FROM requests WHERE infno IN ('1305', '9102') ORDER BY rowid"
+    )
+    # Asked and half fetched; fetched; asked again, and nothing newer came.
+    assert [row["infno"] for row in rows] == ["1305", "9102", "9102", "1305", "9102"]
+
+
+def _bytes_of_part(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob(".*.part"))
+
+
+async def test_the_sign_in_of_a_running_gateway_is_used(
+    run: Run, platform: Platform, tmp_path: Path
+) -> None:
+    """Its number stands in the journal: this command does not sign in a second time."""
+    now = datetime.now(timezone(timedelta(hours=8)))
+    platform.centres["430100"]._tables.store.insert(
+        "sign_ins",
+        {
+            "sign_no": "430100S1",
+            "region": "430100",
+            "fixmedins_code": "H43010000001",
+            "opter_no": "001",
+            "sign_time": f"{now:%Y-%m-%d %H:%M:%S}",
+            "state": "open",
+        },
+    )
+    settings = load_settings(tmp_path / "gateway.toml")
+    opter = settings.institutions[0].opter
+    journal = await SQLiteJournal.open(tmp_path / "journal.db")
+    await journal.session_put(f"H43010000001/{opter}", "430100S1", now + timedelta(hours=1))
+    assert (await run("download", "1301"))[0] == 0
+    await journal.close()
+    signed_in = platform.centres["430100"]._tables.store.all(
+        "SELECT 1 FROM requests WHERE infno = '9001'"
+    )
+    assert signed_in == []
 
 
 async def test_failures_end_with_their_codes(run: Run, platform: Platform) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -238,6 +239,20 @@ async def test_nobody_there_is_not_sent(
     assert isinstance(await upload(hospital, b"PK", "a.zip"), NotSent)
 
 
+async def test_downloads_count_for_the_pause_of_the_channel(
+    hospital: Any, tmp_path: Path, zipped: Any, patience: Any
+) -> None:
+    """Five connections refused in a row: the sixth is not tried, nor is an upload."""
+    file = await hospital.stored(zipped())
+    await hospital.platform._runner.cleanup()
+    for _ in range(2):
+        await download(hospital, file, tmp_path / "t.zip", patience=patience)
+    assert hospital._channel.breaker_open
+    sent = await upload(hospital, b"PK", "a.zip")
+    assert isinstance(sent, NotSent)
+    assert sent.reason.startswith("channel 430100 is paused")
+
+
 async def test_an_upload_without_a_reply_is_unknown(hospital: Any, zipped: Any) -> None:
     """The platform has the file, and its number is lost."""
     hospital.fault("drop-after", "9101")
@@ -254,3 +269,28 @@ async def test_a_file_that_is_no_longer_kept_is_refused(
     got = await download(hospital, file, tmp_path / "t.zip")
     assert isinstance(got, Rejected)
     assert got.reply.err_msg == "文件已超过下载截止日期"
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_whatever_happens_on_the_way_the_target_is_the_old_file_or_the_new_one(
+    hospital: Any, tmp_path: Path, zipped: Any, patience: Any, seed: int
+) -> None:
+    """A random row of faults, with or without ranges, over several runs; then none."""
+    chance = random.Random(seed)  # noqa: S311 - a seed that can be given again
+    hospital.platform.centres["430100"].config.ranges = chance.random() < 0.5
+    content, target = zipped(chance.randbytes(chance.randrange(1, 60_000))), tmp_path / "t.zip"
+    target.write_bytes(b"the old one")
+    file = await hospital.stored(content)
+    kinds = ["interrupted", "truncated", "corrupt", "drop-before", "http-500-after", "garbled"]
+    for _ in range(chance.randrange(1, 5)):
+        for kind in chance.choices(kinds, k=chance.randrange(1, 6)):
+            hospital.fault(kind)
+        got = await download(hospital, file, target, patience=patience)
+        hospital.platform.faults.clear()
+        expected = content if isinstance(got, Downloaded) else b"the old one"
+        assert target.read_bytes() == expected
+        if isinstance(got, Downloaded):
+            target.write_bytes(b"the old one")
+    got = await download(hospital, file, target, patience=patience)
+    assert isinstance(got, Downloaded)
+    assert (target.read_bytes() == content, others(tmp_path)) == (True, [])

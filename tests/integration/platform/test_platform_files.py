@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import zipfile
@@ -87,6 +88,28 @@ async def test_a_file_is_spoilt_on_demand(changsha: Any) -> None:
     await changsha.fault("interrupted", "9102")
     with pytest.raises(aiohttp.ClientPayloadError):
         await fetch(changsha, file)
+
+
+async def test_a_file_stalls_on_demand(changsha: Any, gate: Any) -> None:
+    """Half of it, then nothing until the seconds are over, then the rest."""
+    file = await upload(changsha)
+    await changsha.fault("stalled", "9102", seconds=30.0)
+    fetching = asyncio.create_task(fetch(changsha, file))
+    await gate.reached.wait()
+    assert (gate.asked, fetching.done()) == ([30.0], False)
+    gate.opened.set()
+    assert await fetching == (200, CONTENT)
+
+
+async def test_an_operator_of_the_platform_sees_what_waits_and_what_was_kept(
+    changsha: Any,
+) -> None:
+    """Files by name and size, inputs as they came."""
+    file = await upload(changsha)
+    (shown,) = await changsha.admin("GET", "files?owner=H43010000001")
+    assert (shown["file_qury_no"], shown["size"]) == (file["file_qury_no"], len(CONTENT))
+    assert await changsha.admin("GET", "documents") == []
+    assert await changsha.admin("GET", "confirmations?period=202603") == []
 
 
 async def test_a_file_is_given_to_its_owner_until_its_last_day(
