@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
+from gateway.journal.archive import Sink, Source
 from gateway.journal.records import (
     AuditEvent,
     AuditReport,
@@ -26,9 +27,10 @@ class Journal(Protocol):
     A write is durable when it returns; `events` reach the audit in the same database transaction.
     Waiting for a write may be cancelled; the write itself is not withdrawn by that.
 
-    Every method raises `JournalError` when the store fails. After a failed commit every further
-    write is refused until the journal was opened anew. A write that is refused for its content
-    (`StateError`) changes nothing and appends no event.
+    Every method raises `JournalError` when the store fails. After a commit of which it is not
+    known whether it took effect, every further write is refused until the journal was opened
+    anew. A write that is refused for its content (`StateError`) changes nothing and appends no
+    event.
     """
 
     async def begin_exchange(
@@ -240,6 +242,31 @@ class Journal(Protocol):
 
     async def stats(self) -> Stats:
         """Counts for operators."""
+        ...
+
+    async def dump(self, sink: Sink, before: str = "") -> None:
+        """Give the whole journal, as it is at one moment, to a file.
+
+        With `before` (`yyyy-MM-dd`) only the exchanges that arrived before that day, have their
+        final answer and no send whose outcome is still to come, with their sends.
+        """
+        ...
+
+    async def load(self, source: Source) -> None:
+        """Store a whole journal from a file; the audit continues it.
+
+        Raises:
+            StateError: this journal is not empty.
+        """
+        ...
+
+    async def trim(self, exchange_ids: Sequence[str], *, events: Sequence[AuditEvent] = ()) -> None:
+        """Remove the message bytes, the results and the platform's replies of exchanges.
+
+        For what is over and kept elsewhere; an exchange without a final answer is left as it is.
+        Keys, fingerprints, answers, sends, visits, serials and the audit always stay: the same
+        message again gets the same answer for ever.
+        """
         ...
 
     async def close(self) -> None:

@@ -18,7 +18,8 @@ from typing import Any, Final, Self, TypeVar
 from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
-from gateway.journal import audit, database, exchanges, sends
+from gateway.journal import audit, database, dump, exchanges, sends
+from gateway.journal.archive import Sink, Source
 from gateway.journal.migrations import load_migrations
 from gateway.journal.protocol import Journal
 from gateway.journal.queries import SQL
@@ -323,6 +324,18 @@ class SQLiteJournal(Journal):
     async def stats(self) -> Stats:
         """See `Journal.stats`."""
         return await self._readers.run(_stats)
+
+    async def dump(self, sink: Sink, before: str = "") -> None:
+        """See `Journal.dump`."""
+        await self._readers.run(lambda db: dump.write_rows(db, sink.put, before))
+
+    async def load(self, source: Source) -> None:
+        """See `Journal.load`."""
+        await self._write(lambda db, _: dump.load_rows(db, source.whole()))
+
+    async def trim(self, exchange_ids: Sequence[str], *, events: Sequence[AuditEvent] = ()) -> None:
+        """See `Journal.trim`."""
+        await self._write(lambda db, _: dump.trim(db, exchange_ids), events)
 
     async def close(self) -> None:
         """See `Journal.close`."""

@@ -121,6 +121,8 @@ class Batch:
     sessions: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     resources: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     tokens: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
+    trimmed: list[tuple[str]] = field(default_factory=list)
+    """Exchanges that lose what is large."""
     events: list[tuple[str, AuditEvent]] = field(default_factory=list)
     lease: float = 0.0
     """Seconds from now until which the licence is to last; 0 leaves it."""
@@ -235,6 +237,9 @@ class Batch:
             ("delete_resources", list(self.resources)),
             ("insert_resources", [(*key, *rest) for key, rest in self.resources.items()]),
             ("insert_tokens", [(*key, *one) for key, all_ in self.tokens.items() for one in all_]),
+            ("trim_messages", self.trimmed),
+            ("trim_answers", self.trimmed),
+            ("trim_replies", self.trimmed),
         ):
             if rows:
                 await db.execute(POSTGRES[query], *_columns(rows))

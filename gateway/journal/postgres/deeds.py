@@ -13,6 +13,7 @@ import msgspec
 from gateway.errors import NotSentError, StateError
 from gateway.intents import Answer, Message, Outcome, Resource, Result
 from gateway.journal import storage
+from gateway.journal.archive import resource_tokens
 from gateway.journal.postgres.batch import Batch, KnownExchange, NewSend, check_text
 from gateway.journal.records import AuditEvent, Begun, Send, SendRow, VisitRow
 from gateway.journal.sends import RECOVERED, REVERSAL, what_became
@@ -97,10 +98,9 @@ def answer(
 
 
 def _tokens(resource: Resource) -> list[tuple[str, str]]:
-    named = {**resource.search, "_id": [resource.id]}
-    tokens = [(name, token) for name, those in named.items() for token in those]
+    tokens = resource_tokens(resource)
     check_text(resource.type, resource.id, *(text for pair in tokens for text in pair))
-    return list(dict.fromkeys(tokens))
+    return tokens
 
 
 def release(batch: Batch, exchange_id: str) -> None:

@@ -8,7 +8,8 @@ write decides is in `deeds`. Who owns what, and what happens to the work of a de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -18,8 +19,9 @@ import asyncpg
 from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError, UnknownOutcomeError
 from gateway.intents import Answer, Message, Outcome, Result
+from gateway.journal.archive import Sink, Source
 from gateway.journal.migrations import load_migrations
-from gateway.journal.postgres import deeds, server
+from gateway.journal.postgres import deeds, dump, server
 from gateway.journal.postgres.batch import Batch, Needs, check_text
 from gateway.journal.postgres.leases import LEASE_SECONDS, Keeper
 from gateway.journal.postgres.reader import Readers
@@ -53,11 +55,13 @@ class PostgresJournal(Views):
     def __init__(
         self,
         readers: Readers,
+        connect: Callable[[Mapping[str, str]], Awaitable[asyncpg.Connection]],
         clock: Clock,
         new_id: Callable[[], str],
         instance: str,
     ) -> None:
         super().__init__(readers)
+        self._connect = connect
         self._clock, self._new_id = clock, new_id
         self._writer: Writer | None = None
         self._keeper: Keeper | None = None
@@ -89,7 +93,8 @@ class PostgresJournal(Views):
         clock = clock or SystemClock()
         migrations = load_migrations("postgres")
         now, instance = china_time(clock.now()), new_id()
-        connection = await server.connect(dsn, server.LONG)
+        connect = functools.partial(server.connect, dsn)
+        connection = await connect(server.LONG)
         try:
             if read_only:
                 await server.inspect(connection, migrations)
@@ -108,17 +113,15 @@ class PostgresJournal(Views):
                 server_settings=dict(server.READING),
                 reset=_as_it_is,
             )
-        journal = cls(Readers(pool), clock, new_id, instance)
+        journal = cls(Readers(pool), connect, clock, new_id, instance)
         if not read_only:
-            journal._start(dsn, len(migrations), lease)
+            journal._start(len(migrations), lease)
         return journal
 
-    def _start(self, dsn: str, schema: int, lease: float) -> None:
-        async def connect() -> asyncpg.Connection:
-            return await server.connect(dsn, server.WRITING)
-
+    def _start(self, schema: int, lease: float) -> None:
         self._lease = lease
-        self._writer = Writer(connect, self.instance, schema)
+        writing = functools.partial(self._connect, server.WRITING)
+        self._writer = Writer(writing, self.instance, schema)
         self._keeper = Keeper(self._renew, lease)
 
     async def __aenter__(self) -> Self:
@@ -310,6 +313,31 @@ class PostgresJournal(Views):
         await self._write(
             Needs(), lambda batch, _: deeds.put_session(batch, key, value, until), events
         )
+
+    async def dump(self, sink: Sink, before: str = "") -> None:
+        """See `Journal.dump`."""
+        connection = await self._connect(server.LONG)
+        try:
+            with server.explained():
+                await dump.write_rows(connection, sink.put, before)
+        finally:
+            connection.terminate()
+
+    async def load(self, source: Source) -> None:
+        """See `Journal.load`."""
+        if self._writer is None:
+            raise JournalError("the journal is open for reading only")
+        connection = await self._connect(server.LONG)
+        try:
+            with server.explained():
+                await dump.load_rows(connection, source.whole())
+        finally:
+            connection.terminate()
+
+    async def trim(self, exchange_ids: Sequence[str], *, events: Sequence[AuditEvent] = ()) -> None:
+        """See `Journal.trim`."""
+        rows = [(exchange_id,) for exchange_id in exchange_ids]
+        await self._write(Needs(), lambda batch, _: batch.trimmed.extend(rows), events)
 
     async def close(self) -> None:
         """See `Journal.close`."""

@@ -108,12 +108,28 @@ class Store:
             await self.execute("UPDATE instances SET expires_at = '2000-01-01'")
 
 
+@pytest.fixture
+def make_store(
+    request: pytest.FixtureRequest, clock: HandClock
+) -> Callable[[str, Path], Awaitable[Store]]:
+    """Makes an empty place for a journal, by the name of the kind of store."""
+
+    async def make(name: str, path: Path) -> Store:
+        if name == "sqlite":
+            return Store(str(path), clock)
+        return Store(await empty_schema(request.getfixturevalue("postgres")), clock)
+
+    return make
+
+
 @pytest_asyncio.fixture(params=STORES)
-async def store(request: pytest.FixtureRequest, path: Path, clock: HandClock) -> Store:
+async def store(
+    request: pytest.FixtureRequest,
+    path: Path,
+    make_store: Callable[[str, Path], Awaitable[Store]],
+) -> Store:
     """An empty place for a journal."""
-    if request.param == "sqlite":
-        return Store(str(path), clock)
-    return Store(await empty_schema(request.getfixturevalue("postgres")), clock)
+    return await make_store(request.param, path)
 
 
 @pytest.fixture

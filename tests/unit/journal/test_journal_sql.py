@@ -11,6 +11,7 @@ import pytest
 
 import gateway.journal
 from gateway.errors import ConfigurationError
+from gateway.journal.archive import TABLES
 from gateway.journal.migrations import Migration, load_migrations, migrate
 from gateway.journal.queries import Query, load_queries, parse_queries
 
@@ -52,6 +53,10 @@ def test_every_query_is_used(name: str) -> None:
     """A query that no code names is dead."""
     folder = Path(gateway.journal.__file__).parent
     code = "".join(file.read_text("utf-8") for file in folder.glob("*.py"))
+    verb, _, table = name.partition("_")
+    if verb in ("export", "archive", "import"):  # named after the kind of row
+        assert table in TABLES.values()
+        return
     assert f'"{name}"' in code
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import gateway.journal
+from gateway.journal.archive import TABLES
 from gateway.journal.migrations import load_migrations
 from gateway.journal.queries import load_queries
 
@@ -17,6 +18,10 @@ FOLDER = Path(gateway.journal.__file__).parent
 def test_every_query_is_used(name: str) -> None:
     """A query that no code names is dead."""
     code = "".join(file.read_text("utf-8") for file in (FOLDER / "postgres").glob("*.py"))
+    verb, _, table = name.partition("_")
+    if verb in ("export", "archive", "import"):  # named after the kind of row
+        assert table in TABLES.values()
+        return
     assert f'"{name}"' in code
 
 

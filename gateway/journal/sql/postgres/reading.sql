@@ -99,8 +99,8 @@ WHERE type = $1 ORDER BY changed DESC LIMIT $2 OFFSET $3;
 SELECT count(*) FROM resources WHERE type = $1;
 
 -- name: find_resources
--- Resources of the type $1 that have, for each of $4 parameters, one of the wanted tokens (arrays $2
--- of parameters and $3 of tokens); last changed first, $5 at most, from $6 on.
+-- Resources of the type $1 that have, for each of $4 parameters, one of the wanted tokens (arrays
+-- $2 of parameters and $3 of tokens); last changed first, $5 at most, from $6 on.
 SELECT r.type, r.id, r.body, r.search FROM resources AS r
 WHERE r.changed IN (
     SELECT t.changed FROM unnest($2::text[], $3::text[]) AS w (name, token)
