@@ -67,12 +67,7 @@ def _envelope(known: Definitions, here: Profile) -> Iterator[Difference]:
 
 
 def _transactions(known: Definitions, own: Definitions) -> Iterator[Difference]:
-    for infno in sorted({*known.infnos(), *own.infnos()}):
-        if infno not in own or infno not in known:
-            there = "" if infno not in known else known.transaction(infno).name
-            here = "" if infno not in own else own.transaction(infno).name
-            yield Difference("transaction", infno, there, here)
-            continue
+    for infno in own.infnos():
         base, other = known.transaction(infno), own.transaction(infno)
         if base.cancels != other.cancels:
             yield Difference(
