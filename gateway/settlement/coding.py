@@ -61,19 +61,19 @@ class Coder:
 
         The date of service is that of the line, the diagnosis or the visit, else `today`.
         """
-        problems: list[Problem] = []
+        run = _Run(self._tables)
         visit_date = _date(intent.visit.get("begntime")) or today
-        self._people_and_places(intent.visit, visit_date, problems)
+        run.people_and_places(intent.visit, visit_date)
         for diagnosis in intent.diagnoses:
             on = _date(diagnosis.get("diag_time")) or visit_date
-            self._people_and_places(diagnosis, on, problems)
-            self._translate(diagnosis, "diagnosis", ("diag_code", "diag_name"), on, problems)
+            run.people_and_places(diagnosis, on)
+            run.translate(diagnosis, "diagnosis", ("diag_code", "diag_name"), on)
         for charge in intent.charges:
             on = _date(charge.get("fee_ocur_time")) or visit_date
-            self._people_and_places(charge, on, problems)
+            run.people_and_places(charge, on)
             if not charge.has("med_list_codg") and charge.has("medins_list_codg"):
-                self._item(charge, on, problems)
-        return problems
+                run.item(charge, on)
+        return run.problems
 
     def code_carried(self, rows: list[object], today: date) -> list[tuple[int, Problem]]:
         """Give `med_list_codg` to the rows of a national feedetail node that have none."""
@@ -85,53 +85,66 @@ class Coder:
             if not isinstance(local, str) or not local:
                 continue
             record = Record({"medins_list_codg": local})
-            problems: list[Problem] = []
-            self._item(record, _date(str(row.get("fee_ocur_time") or "")) or today, problems)
-            found += [(index, problem) for problem in problems]
+            run = _Run(self._tables)
+            run.item(record, _date(str(row.get("fee_ocur_time") or "")) or today)
+            found += [(index, problem) for problem in run.problems]
             if record.has("med_list_codg"):
                 row["med_list_codg"] = record.get("med_list_codg")
         return found
 
-    def _people_and_places(self, record: Record, on: date, problems: list[Problem]) -> None:
-        for fields in PHYSICIANS.items():
-            self._translate(record, "physician", fields, on, problems)
-        for fields in DEPARTMENTS.items():
-            self._translate(record, "department", fields, on, problems)
 
-    def _item(self, charge: Record, on: date, problems: list[Problem]) -> None:
+class _Run:
+    """The translations of one message; its lines share departments and physicians."""
+
+    def __init__(self, tables: CodeTables) -> None:
+        self._tables = tables
+        self._known: dict[tuple[str, str, date], Translation] = {}
+        self.problems: list[Problem] = []
+
+    def people_and_places(self, record: Record, on: date) -> None:
+        """Translate every physician and department of a record."""
+        for fields in PHYSICIANS.items():
+            if fields[0] in record.values:
+                self.translate(record, "physician", fields, on)
+        for fields in DEPARTMENTS.items():
+            if fields[0] in record.values:
+                self.translate(record, "department", fields, on)
+
+    def item(self, charge: Record, on: date) -> None:
+        """Give a charge line the national code of its item."""
         local = charge.get("medins_list_codg")
         try:
             found = self._tables.translate(
                 "item", local, on=on, name=charge.get("medins_list_name")
             )
         except Unmapped as error:
-            problems.append(_unmapped("item", "medins_list_codg", charge, error))
+            self.problems.append(_unmapped("item", "medins_list_codg", charge, error))
             return
         charge.set("med_list_codg", found.code, charge.sources.get("medins_list_codg"))
 
-    def _translate(
-        self,
-        record: Record,
-        kind: str,
-        fields: tuple[str, str],
-        on: date,
-        problems: list[Problem],
-    ) -> None:
+    def translate(self, record: Record, kind: str, fields: tuple[str, str], on: date) -> None:
+        """Replace one code and its name."""
         code, name = fields
-        if not record.has(code):
+        local = record.get(code)
+        if not local:
             return
-        try:
-            found = self._tables.translate(
-                kind,
-                record.get(code),
-                on=on,
-                name=record.get(name) if name else "",
-                system=record.get("diag_system") if kind == "diagnosis" else "",
-            )
-        except Unmapped as error:
-            if not (kind == "physician" and physician.is_valid(record.get(code))):
-                problems.append(_unmapped(kind, code, record, error))
-            return
+        found = self._known.get((kind, local, on))
+        if found is None:
+            is_diagnosis = kind == "diagnosis"
+            try:
+                found = self._tables.translate(
+                    kind,
+                    local,
+                    on=on,
+                    name=record.get(name) if name else "",
+                    system=record.get("diag_system") if is_diagnosis else "",
+                )
+            except Unmapped as error:
+                if not (kind == "physician" and physician.is_valid(local)):
+                    self.problems.append(_unmapped(kind, code, record, error))
+                return
+            if not is_diagnosis:  # whose translation depends on its system and name too
+                self._known[kind, local, on] = found
         record.values[code] = found.code
         if name and found.name:
             record.set(name, found.name, record.sources.get(name) or record.sources.get(code))
