@@ -10,6 +10,7 @@ import typer
 from gateway.cli import (
     catalogues,
     explaining,
+    journals,
     keys,
     lookups,
     playing,
@@ -65,6 +66,7 @@ app.command("sandbox")(playing.sandbox)
 app.command("demo")(playing.demo)
 app.add_typer(records.exchanges, name="exchanges")
 app.add_typer(records.audit, name="audit")
+app.add_typer(journals.journal, name="journal")
 app.add_typer(unknown.unknown, name="unknown")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
