@@ -124,7 +124,7 @@ class Call:
         """A repeating node of the input; a single object counts as one row."""
         content = self.input.get(name)
         if isinstance(content, dict):
-            return [content]
+            return [content] if content else []
         return list(content or [])
 
     def said(self, code: str) -> str:
@@ -277,6 +277,11 @@ def age_on(brdy: str, day: date) -> int:
     """Full years of age."""
     born = date.fromisoformat(brdy)
     return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
+def whole(value: Any) -> int:
+    """A number of the input without decimals; an absent one is zero."""
+    return int(amount(value))
 
 
 def amount(value: Any) -> Decimal:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from conformance.platform.call import Call, Refusal
+from conformance.platform.call import Call, Refusal, whole
 from conformance.platform.tables import DATA, CatalogueRow, read_rows
 from conformance.platform.textfiles import packed
 from conformance.platform.transactions.files import PUBLIC, put
@@ -89,7 +89,7 @@ def _page(call: Call, rows: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
     Beside the rows stand the counts that deployed centres give.
     """
     data = call.node("data")
-    number, size = int(data["page_num"]), int(data["page_size"])
+    number, size = whole(data["page_num"]), whole(data["page_size"])
     if number < 1 or not 1 <= size <= MAX_PAGE:
         raise Refusal(f"页码应从1开始，每页1至{MAX_PAGE}行")
     asked = {
@@ -97,7 +97,7 @@ def _page(call: Call, rows: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
         for code, value in data.items()
         if code not in ("page_num", "page_size", "updt_time", "query_date") and value
     }
-    since = data["updt_time"][:10]
+    since = (data.get("updt_time") or "")[:10]
     found = [
         row
         for row in rows

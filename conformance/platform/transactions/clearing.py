@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from conformance.platform.call import Call, Refusal, amount
+from conformance.platform.call import Call, Refusal, amount, whole
 from conformance.platform.places import IN_PROVINCE, distance
 from conformance.platform.store import Row
 
@@ -64,7 +64,7 @@ def _line(call: Call, row: Row, at: int) -> dict[str, Any]:
 def extract(call: Call) -> dict[str, Any]:
     """3260: 100 lines from `startrow`, counted from 1; 0 means the first as well."""
     data = call.node("data")
-    start = max(1, int(data["startrow"]))
+    start = max(1, whole(data["startrow"]))
     lines = list(_lines(call, data).values())
     shown = lines[start - 1 : start - 1 + PAGE]
     return {"data": [call.shape("data", line) for line in shown]}
@@ -73,7 +73,7 @@ def extract(call: Call) -> dict[str, Any]:
 def confirm(call: Call) -> dict[str, Any]:
     """3261: every line must be one of the month, with its amounts, and not confirmed before."""
     data, details = call.node("data"), call.rows("detail")
-    if int(data["totalrow"]) != len(details):
+    if amount(data["totalrow"]) != len(details):
         raise Refusal("总行数与明细行数不一致")
     lines = _lines(call, data)
     for detail in details:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from conformance.platform.call import STAMP, Call, Refusal, amount
+from conformance.platform.call import STAMP, Call, Refusal, amount, whole
 from conformance.platform.store import Row
 from conformance.platform.textfiles import packed, unpacked
 from conformance.platform.transactions.files import content_of, put
@@ -82,7 +82,7 @@ def totals(call: Call) -> dict[str, Any]:
         for code in AMOUNTS
         if (ours := _sum(row[code] for row in rows)) != (theirs := amount(data[code]))
     ]
-    count = int(data["fixmedins_setl_cnt"])
+    count = whole(data["fixmedins_setl_cnt"])
     if count != len(rows):
         differences.append(f"结算笔数中心{len(rows)}，机构{count}")
     values = {
@@ -130,7 +130,7 @@ def _check_totals(data: Mapping[str, Any], sent: list[dict[str, str]]) -> None:
         _sum(line[code] for line in sent) == amount(data[code])
         for code in ("medfee_sumamt", "fund_pay_sumamt")
     )
-    if not same or int(data["fixmedins_setl_cnt"]) != len(sent):
+    if not same or whole(data["fixmedins_setl_cnt"]) != len(sent):
         raise Refusal("明细文件与汇总金额或笔数不一致")
 
 

@@ -250,7 +250,7 @@ async def many_from_elsewhere(hospital: Any, platform: Platform, count: int) -> 
         )
 
 
-async def pages(hospital: Any, start: int) -> list[dict[str, Any]]:
+async def pages(hospital: Any, start: int | Decimal) -> list[dict[str, Any]]:
     """The rows of a 3260."""
     output = await hospital.call("3260", {"data": {**MONTH, "startrow": start}})
     rows = output["data"]
@@ -269,6 +269,7 @@ async def test_clearing_lines_come_by_pages_of_a_hundred(changsha: Any, platform
     assert first["setl_sn"].startswith("A430200260302")
     assert len({row["setl_sn"] for rows in found for row in rows}) == 250
     assert await pages(changsha, 0) == found[0]
+    assert await pages(changsha, Decimal("1.0")) == found[0]
     other = await changsha.call("3260", {"data": {**MONTH, "trt_month": "04", "startrow": 1}})
     assert other["data"] == []
 
