@@ -26,14 +26,16 @@ from gateway.errors import (
 from gateway.hl7v2 import acks, answers, events, financial, refine
 from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
+from gateway.hl7v2.definitions import load_definitions
 from gateway.hl7v2.facility import find_facility
 from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
 from gateway.hl7v2.paths import HL7Language
 from gateway.hl7v2.query import with_query_person
 from gateway.hl7v2.reader import Document, read_document
 from gateway.hl7v2.tokens import TOKEN_TYPE, mask_tokens
+from gateway.hl7v2.validation import as_warnings, validate
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
-from gateway.settings import HL7Dialect, PeerSettings, ReplyMode, Settings
+from gateway.settings import HL7Dialect, PeerSettings, ReplyMode, Settings, Validation
 from mappings.messages import MapSet
 
 MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
@@ -57,6 +59,8 @@ class HL7Adapter:
         self._identity = acks.Identity(settings.application, settings.facility)
         self._dialects = {peer.name: peer.hl7v2 for peer in settings.peers}
         self._maps = {peer.name: _compiled(peer, maps) for peer in settings.peers}
+        if any(peer.hl7v2.validation is not Validation.OFF for peer in settings.peers):
+            load_definitions()
         self._token_types = frozenset(
             {TOKEN_TYPE}.union(*(_token_types(peer.hl7v2) for peer in settings.peers))
         )
@@ -107,6 +111,7 @@ class HL7Adapter:
         structure = events.check_segments(document, message.kind)
         if structure:
             raise InvalidError(structure)
+        findings = _validated(document, message, peer.hl7v2.validation)
         facility = find_facility(document, peer, self._settings)
         kind = message.kind
         lines = None
@@ -136,7 +141,7 @@ class HL7Adapter:
             intent.verb = Verb.IGNORE
         if intent.verb is Verb.IGNORE:
             return intent, []
-        return intent, [*problems, *_refined(intent, document, problems)]
+        return intent, [*findings, *problems, *_refined(intent, document, problems)]
 
     def answer(self, message_kind: str, context: dict[str, Any], result: Result) -> Answer:
         """A result as the answer in the sender's mode and version.
@@ -288,6 +293,23 @@ def _token_types(dialect: HL7Dialect) -> set[str]:
 def _echoed(masked: str, dialect: HL7Dialect) -> dict[str, list[str]]:
     document = read_document(masked, line_feeds=dialect.accept_line_feeds)
     return {name: [it.text for it in document.all(name)] for name in _ECHOED if document.all(name)}
+
+
+def _validated(document: Document, message: Message, level: Validation) -> list[Problem]:
+    """What breaks the tables of the version, as strictly as the peer is taken.
+
+    Raises:
+        InvalidError: the message breaks them and the peer is taken strictly.
+    """
+    if level is Validation.OFF:
+        return []
+    header = msgspec.convert(message.context["header"], Header)
+    findings = validate(document, events.structure_of(message.kind, header), header.version)
+    if level is Validation.WARN:
+        return as_warnings(findings)
+    if any(finding.stops for finding in findings):
+        raise InvalidError(findings)
+    return findings
 
 
 def _choose_financial(intent: Intent, lines: financial.Lines, peer: PeerSettings) -> None:

@@ -299,7 +299,7 @@ def _insurance(header: Header, number: int, row: Record, person: Record) -> str:
     values: dict[int, Field] = {
         1: str(number),
         2: components(row.get("insutype")),
-        3: components(row.get("insuplc_admdvs")),
+        3: components(row.get("insuplc_admdvs"), "", "", "", "XX"),
         12: _day(row.get("psn_insu_date")),
         13: _day(row.get("paus_insu_date")),
         15: row.get("insutype"),

@@ -134,7 +134,7 @@ async def test_a_found_person_is_told_in_a_query_response(make_raw: Make, answer
         "PID|1||4301^^^^MB||张伟示||19800101|M",
     ]
     fields = lines[5].split("|")
-    assert fields[:4] == ["IN1", "1", "310", "430100"]
+    assert fields[:4] == ["IN1", "1", "310", "430100^^^^XX"]
     assert (fields[12], fields[15], fields[36], fields[45], fields[49]) == (
         "20200101",
         "310",

@@ -10,10 +10,13 @@ import pytest
 
 from gateway.errors import InvalidError, ProblemCode, UnsupportedError
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.hl7v2.events import SINCE
 from gateway.hl7v2.query import with_query_person
 from gateway.hl7v2.reader import read_document
 from gateway.hl7v2.tokens import mask_tokens
+from gateway.hl7v2.validation import validate
 from gateway.intents import Intent, Record, Result, Status, Verb
+from gateway.settings import Settings
 
 PID = "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M"
 EVN = "EVN||202603010901"
@@ -100,6 +103,41 @@ async def test_events_do_not_exist_before_2_4(
     """V-017: 200 or 201 from the version tables."""
     with pytest.raises(UnsupportedError):
         await understand(make_raw(event, EVN, PID, OUT, FT1, "QPD|x", m12="2.3.1"))
+
+
+VALIDATED = [("ADT^A04", [EVN, PID, OUT]), ("DFT^P03", [EVN, PID, OUT, FT1]),
+             ("QBP^Q22", ["QPD|Q22^x|T1|@PID.3.1^43~@PID.3.5^NNCHN", "RCP|I"]),
+             ("RQI^I01", ["PRD|RP|陈^医生", PID])]  # fmt: skip
+
+
+@pytest.mark.parametrize("version", ["2.4", "2.5", "2.6", "2.8.2"])
+@pytest.mark.parametrize("status", [Status.DONE, Status.REJECTED, Status.UNKNOWN])
+async def test_answers_fit_the_tables_of_their_version(
+    make_raw: Make,
+    make_settings: Callable[..., Settings],
+    make_adapter: Callable[..., HL7Adapter],
+    *,
+    version: str,
+    status: Status,
+) -> None:
+    """A-027, A-028, R-003, R-021, V-009: structure, required fields and tables of hl7apy."""
+    adapter, peer = make_adapter(), make_settings().peers[0]
+    rows = [(event, segments) for event, segments, _, _ in ROWS]
+    for event, segments in [*rows, *VALIDATED]:
+        name = event[:7]
+        if version < SINCE.get(name, "2.3"):
+            continue
+        message = await adapter.read(make_raw(name, *segments, m12=version), peer, {})
+        person = Record({"psn_no": "4301", "psn_name": "张伟示", "gend": "1"})
+        result = Result(
+            status=status,
+            intent=Intent(verb=Verb.IGNORE, person=person),
+            insurances=[Record({"insutype": "310", "insuplc_admdvs": "430100"})],
+        )
+        body = adapter.answer(message.kind, message.context, result).body
+        document = read_document(body.decode())
+        found = validate(document, document.segments[0].get(9, 3), version)
+        assert [(it.place, it.en) for it in found if it.stops] == [], (event, body)
 
 
 async def test_an_overlay_gives_an_ignored_event_a_verb(

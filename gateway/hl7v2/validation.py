@@ -1,0 +1,249 @@
+"""A message against the tables of its version: structure, cardinality, types, table values.
+
+Rules, in the order in which a message is looked at:
+
+1. Segments of the structure have to stand in its order (100), required ones have to be there, and
+   none more often than it may. A segment that the structure does not have is ignored, Z segments
+   among them (chapter 2, 2.6.1).
+2. A required field or component has to be there (101). A field that repeats too often is a
+   warning, for its first repetition is used. Fields and components beyond the known ones are
+   ignored.
+3. A value has to fit its data type (102). HL7 null fits any.
+4. A value of an HL7 table (type ID) has to be in it (103), of a user table (type IS) it is a
+   warning. `OPEN_TABLES` are not looked at.
+
+The findings are problems with places. Nothing of a value is repeated in them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
+from gateway.hl7v2.definitions import (
+    ANY_SEGMENT,
+    UNBOUNDED,
+    Definitions,
+    Element,
+    FieldRule,
+    Leaf,
+    Value,
+    definitions_of,
+)
+from gateway.hl7v2.reader import NULL, Document, Segment
+
+MAX_FINDINGS = 100
+"""Findings in a message; what follows is not looked at."""
+
+OPEN_TABLES = frozenset({
+    "HL70003", "HL70076", "HL70354", "HL70104", "HL70211",
+    "HL70203", "HL70396", "HL70399", "HL70363",
+})  # fmt: skip
+"""Tables of MSH that are checked elsewhere, and tables that sites extend: identifier types (CX.5,
+where peers have aliases), coding systems, countries, assigning authorities."""
+
+_HOUR = r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?)?"
+_OFFSET = r"(?:[+-][0-9]{4})?"
+_MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12][0-9]|3[01])"
+_TIME = re.compile(rf"[0-9]{{4}}(?:{_MONTH}(?:{_DAY}(?:{_HOUR})?)?)?{_OFFSET}")
+
+_TYPES: dict[str, re.Pattern[str]] = {
+    "NM": re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"),
+    "SI": re.compile(r"[0-9]{1,4}"),
+    "DT": re.compile(rf"[0-9]{{4}}(?:{_MONTH}(?:{_DAY})?)?"),
+    "TM": re.compile(_HOUR + _OFFSET),
+    "DTM": _TIME,
+    "TS": _TIME,
+}
+"""Base types that not every text fits, and the texts that do."""
+
+
+class _Full(Exception):  # noqa: N818 - ends the search, no fault
+    """The limit of findings is reached."""
+
+
+def validate(document: Document, structure: str, version: str) -> list[Problem]:
+    """What breaks the tables of the version, in the order of the message; errors and warnings.
+
+    A structure that the version does not have leaves the order of segments unchecked.
+    """
+    check = _Check(document, definitions_of(version))
+    with contextlib.suppress(_Full):
+        check.run(structure)
+    return check.problems
+
+
+class _Check:
+    """One message."""
+
+    def __init__(self, document: Document, definitions: Definitions) -> None:
+        self.problems: list[Problem] = []
+        self._definitions = definitions
+        self._document = document
+        self._segments: list[Segment] = []
+        self._at = 0
+
+    def run(self, structure: str) -> None:
+        """All rules."""
+        element = self._definitions.structure(structure)
+        if element is not None:
+            self._structure(element)
+        for segment in self._document.segments:
+            fields = segment.fields
+            for rule in self._definitions.segment(segment.name) or ():
+                if rule.least or (rule.number < len(fields) and fields[rule.number]):
+                    self._field(segment, rule)
+
+    def _structure(self, element: Element) -> None:
+        known = _names(element)
+        if ANY_SEGMENT in known:
+            return
+        self._segments = [it for it in self._document.segments if it.name in known]
+        self._at = 0
+        missing: list[str] = []
+        self._group(element, missing)
+        left = self._segments[self._at :]
+        moved = {segment.name for segment in left}
+        missing = [name for name in missing if name not in moved]
+        for name in missing:
+            self._add(
+                f"{name}[1]", ProblemKind.STRUCTURE, ProblemCode.FIELD_REQUIRED,
+                f"缺少 {name} 段", f"segment {name} is missing",
+            )  # fmt: skip
+        # where a segment is missing, what comes behind it has no place because of that
+        for segment in left[: not missing]:
+            self._add(
+                f"{segment.name}[{segment.occurrence}]",
+                ProblemKind.STRUCTURE,
+                ProblemCode.READ_SYNTAX,
+                f"{segment.name} 段的位置或次数不对",
+                f"segment {segment.name} is out of order or comes too often",
+            )
+
+    def _group(self, group: Element, missing: list[str]) -> None:
+        """Take the segments of one occurrence of a group."""
+        taken = False
+        for child in group.children:
+            count = 0
+            while (
+                self._at < len(self._segments)
+                and self._segments[self._at].name in child.starts
+                and (child.most == UNBOUNDED or count < child.most)
+            ):
+                before = self._at
+                if child.children:
+                    self._group(child, missing)
+                else:
+                    self._at += 1
+                count += 1
+                if self._at == before:
+                    break
+            taken = taken or count > 0
+            if group.choice and taken:
+                return
+            if count < child.least and not group.choice:
+                missing.extend(sorted(child.starts)[:1] if child.children else [child.name])
+
+    def _field(self, segment: Segment, rule: FieldRule) -> None:
+        raw = segment.field(rule.number)
+        if not raw:
+            if rule.least:
+                self._add(
+                    _place(segment, rule.number), ProblemKind.REQUIRED,
+                    ProblemCode.FIELD_REQUIRED, "必填字段缺失", "required field is missing",
+                )  # fmt: skip
+            return
+        if segment.name == "MSH" and rule.number <= 2:
+            return
+        repetitions = segment.repetitions(rule.number)
+        if rule.most not in {UNBOUNDED, 0} and len(repetitions) > rule.most:
+            self._add(
+                _place(segment, rule.number), ProblemKind.STRUCTURE, ProblemCode.NODE_COUNT,
+                "字段重复次数过多，只取前面的", "the field repeats too often; the first are used",
+                severity=Severity.WARNING,
+            )  # fmt: skip
+            repetitions = repetitions[: rule.most]
+        for number, repetition in enumerate(repetitions, start=1):
+            if repetition and repetition != NULL:
+                place = f"{_place(segment, rule.number)}[{number}]"
+                self._value(segment, repetition, rule.value, place, 0)
+
+    def _value(self, segment: Segment, raw: str, value: Value, place: str, depth: int) -> None:
+        marks = segment.delimiters
+        mark = (marks.component, marks.subcomponent, "")[depth]
+        if isinstance(value, Leaf):
+            self._leaf(segment, raw.partition(mark)[0] if mark else raw, value, place)
+            return
+        parts = raw.split(mark) if mark else [raw]
+        for number, (required, part) in enumerate(value.parts, start=1):
+            text = parts[number - 1] if number <= len(parts) else ""
+            inner = f"{place}.{number}"
+            if text and text != NULL:
+                self._value(segment, text, part, inner, min(depth + 1, 2))
+            elif required and not text:
+                self._add(
+                    inner, ProblemKind.REQUIRED, ProblemCode.FIELD_REQUIRED,
+                    "必填组件缺失", "required component is missing",
+                )  # fmt: skip
+
+    def _leaf(self, segment: Segment, raw: str, leaf: Leaf, place: str) -> None:
+        if not raw or raw == NULL:
+            return
+        pattern = _TYPES.get(leaf.type)
+        if pattern is not None and not pattern.fullmatch(raw.strip()):
+            self._add(
+                place, ProblemKind.TYPE, ProblemCode.FIELD_TYPE,
+                f"取值不符合数据类型 {leaf.type}", f"not a value of data type {leaf.type}",
+            )  # fmt: skip
+        elif leaf.values is not None and leaf.table not in OPEN_TABLES:
+            text = segment.data(raw).strip()
+            if text not in leaf.values:
+                table = leaf.table.removeprefix("HL7")
+                severity = Severity.ERROR if leaf.type == "ID" else Severity.WARNING
+                self._add(
+                    place, ProblemKind.VALUE, ProblemCode.FIELD_VALUE,
+                    f"取值不在表 {table} 中", f"not a value of table {table}", severity=severity,
+                )  # fmt: skip
+
+    def _add(
+        self,
+        place: str,
+        kind: ProblemKind,
+        code: ProblemCode,
+        zh: str,
+        en: str,
+        *,
+        severity: Severity = Severity.ERROR,
+    ) -> None:
+        self.problems.append(
+            Problem(kind=kind, code=code, zh=zh, en=en, place=place, severity=severity)
+        )
+        if len(self.problems) >= MAX_FINDINGS:
+            raise _Full
+
+
+def as_warnings(problems: list[Problem]) -> list[Problem]:
+    """The findings as warnings, so that none of them stops the message."""
+    return [msgspec.structs.replace(it, severity=Severity.WARNING) for it in problems]
+
+
+def _names(element: Element) -> frozenset[str]:
+    if not element.children:
+        return frozenset({element.name})
+    return frozenset(_walk(element))
+
+
+def _walk(element: Element) -> Iterator[str]:
+    for child in element.children:
+        if child.children:
+            yield from _walk(child)
+        else:
+            yield child.name
+
+
+def _place(segment: Segment, field: int) -> str:
+    return f"{segment.name}[{segment.occurrence}]-{field}"
