@@ -40,6 +40,7 @@ from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
 from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader
+from gateway.fhir.terminology import Books
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
 from gateway.fhir.visits import CANCELLED_STATUSES
@@ -72,8 +73,9 @@ class FHIRAdapter:
         """
         self.names = Names(settings.fhir.canonical_base)
         self.max_depth = settings.fhir.max_depth
+        self.books = Books(settings)
         self._resources = resources
-        self._now = now
+        self.now = now
         self._readers = {one.segment: Reader(one, settings.fhir) for one in RELEASES}
         self._answers = Answers(self.names, now)
         language = FHIRPaths(self.names)
@@ -108,7 +110,7 @@ class FHIRAdapter:
             id="",
             base=meta.get("base", ""),
             peer=peer.name,
-            received=instant(self._now()),
+            received=instant(self.now()),
             waits=meta.get("wait") == "async",
             content=document.fingerprint,
             resource=encode(without_certificate(document.resource)).decode(),

@@ -32,11 +32,11 @@ from gateway.fhir.building import (
 )
 from gateway.fhir.claim_response import claim_response, reversal_response
 from gateway.fhir.decode import decode_own, encode
-from gateway.fhir.eligibility_response import eligibility_response
+from gateway.fhir.eligibility_response import coverages, eligibility_response
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.references import as_list
-from gateway.fhir.stored import BASE, CONTENT, LINE, VISIT, tokens_of
+from gateway.fhir.stored import BASE, CONTENT, LINE, VISIT, tokens_of, tokens_of_codes
 from gateway.fhir.visit_answers import encounter_echo, task_answer
 from gateway.intents import Answer, Resource, Result, Status
 
@@ -136,9 +136,21 @@ class Answers:
             self._keep(exchange, own, {}, "status"),
             self._keep(exchange, stamped(response, instant(self._now())), {}, "status", "outcome"),
         ]
+        resources += [
+            self._coverage(exchange, one) for one in coverages(self._names, exchange, response)
+        ]
         # An eligibility check may simply be asked again: its answer is never waited for.
         answer = self._made(exchange, result, own, resources, resources[1], waits=False)
         return msgspec.structs.replace(answer, final=True)
+
+    def _coverage(self, exchange: Exchange, coverage: dict[str, Any]) -> Resource:
+        """A snapshot of what the platform said; `meta.lastUpdated` says when."""
+        search = {
+            "type": tokens_of_codes(coverage["type"]),
+            "beneficiary": reference_tokens(coverage["beneficiary"]),
+            "patient": reference_tokens(coverage["beneficiary"]),
+        }
+        return self._keep(exchange, stamped(coverage, instant(self._now())), search, "status")
 
     def _encounter(self, exchange: Exchange, encounter: dict[str, Any], result: Result) -> Answer:
         echo = encounter_echo(self._names, exchange, encounter, result)

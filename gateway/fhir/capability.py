@@ -9,7 +9,14 @@ from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import Release
 from gateway.fhir.search import COMMON, PARAMETERS
 
-SUBMIT = "http://hl7.org/fhir/OperationDefinition/Claim-submit"
+DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
+VALIDATE = f"{DEFINITIONS}/Resource-validate"
+INQUIRE = "http://hl7.org/fhir/us/davinci-pas/OperationDefinition/Claim-inquiry"
+OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Claim": (("submit", f"{DEFINITIONS}/Claim-submit"), ("inquire", INQUIRE)),
+    "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
+}
+"""Type -> its operations beside $validate."""
 DATE = "2026-11-22"
 """When this statement last changed."""
 
@@ -41,7 +48,12 @@ def capability_statement(
                     "cors": False,
                     "description": "Bearer token of a configured peer.",
                 },
-                "resource": [_resource(type_name) for type_name in sorted(PARAMETERS)],
+                "interaction": [{"code": "batch"}, {"code": "transaction"}],
+                "resource": [
+                    *(_resource(type_name) for type_name in sorted(PARAMETERS)),
+                    _looked_up("CodeSystem", "lookup"),
+                    _looked_up("ConceptMap", "translate"),
+                ],
             }
         ],
     }
@@ -67,6 +79,12 @@ def _resource(type_name: str) -> dict[str, Any]:
             for name, kind in sorted((COMMON | PARAMETERS[type_name]).items())
         ],
     }
-    if type_name == "Claim":
-        resource["operation"] = [{"name": "submit", "definition": SUBMIT}]
+    operations = [("validate", VALIDATE), *OPERATIONS.get(type_name, ())]
+    resource["operation"] = [{"name": name, "definition": url} for name, url in operations]
     return resource
+
+
+def _looked_up(type_name: str, operation: str) -> dict[str, Any]:
+    """A type that only has an operation."""
+    url = f"{DEFINITIONS}/{type_name}-{operation}"
+    return {"type": type_name, "operation": [{"name": operation, "definition": url}]}

@@ -15,11 +15,13 @@ from gateway.fhir.building import (
     error_place,
     first_stop,
     identifiers,
+    identity,
     money,
     outward,
     patient_reference,
 )
 from gateway.fhir.names import Names
+from gateway.fhir.references import as_list
 from gateway.intents import Record, Result, Status
 
 ACTIVE = frozenset({"1", ""})
@@ -55,12 +57,31 @@ def eligibility_response(
         "disposition": _disposition(result, rows),
         "insurer": outward(request.get("insurer"), "医疗保障经办机构"),
         "insurance": [
-            _insurance(names, row, index, result.entitlements)
+            _insurance(names, row, index, _items(names, request, result))
             for index, row in enumerate(rows, start=1)
         ],
         "error": _errors(names, result, rows),
     }
     return {name: value for name, value in response.items() if value}
+
+
+def coverages(names: Names, exchange: Exchange, response: dict[str, Any]) -> list[dict[str, Any]]:
+    """The Coverages of an answer as resources of their own, to be read and searched later.
+
+    The same person, insurance and region give the same id again: what was answered last counts.
+    """
+    found = []
+    for coverage in as_list(response.get("contained")):
+        number = coverage.get("subscriberId", "")
+        if not number:
+            continue
+        kind = coverage["type"]["coding"][0]["code"]
+        region = coverage["payor"][0].get("identifier", {}).get("value", "")
+        own = identity(exchange.peer, "Coverage", number, kind, region)
+        found.append(
+            {**coverage, "id": own, "identifier": identifiers(names, [("psn-no", number)])}
+        )
+    return found
 
 
 def _disposition(result: Result, rows: list[Record]) -> str:
@@ -114,7 +135,18 @@ def _coverage(names: Names, patient: dict[str, Any], row: Record, index: int) ->
     return {name: value for name, value in coverage.items() if value}
 
 
-def _insurance(names: Names, row: Record, index: int, entitlements: list[Record]) -> dict[str, Any]:
+def _items(names: Names, request: dict[str, Any], result: Result) -> list[dict[str, Any]]:
+    """The benefits; asked for what has to be authorised, those that are not enjoyed as they are."""
+    found = [_benefit(names, row) for row in result.entitlements]
+    if "auth-requirements" in as_list(request.get("purpose")):
+        for item in found:
+            item["authorizationRequired"] = bool(item["excluded"])
+    return found
+
+
+def _insurance(
+    names: Names, row: Record, index: int, benefits: list[dict[str, Any]]
+) -> dict[str, Any]:
     period = _period(row.get("psn_insu_date"), row.get("paus_insu_date"))
     item: dict[str, Any] = {
         "category": concept(names.code_system("insutype"), row.get("insutype") or "unknown")
@@ -131,7 +163,7 @@ def _insurance(names: Names, row: Record, index: int, entitlements: list[Record]
         "coverage": {"reference": f"#coverage-{index}"},
         "inforce": row.get("psn_insu_stas") in ACTIVE,
         "benefitPeriod": period,
-        "item": [item, *(_benefit(names, benefit) for benefit in entitlements)],
+        "item": [item, *benefits],
     }
     return {name: value for name, value in insurance.items() if value not in ({}, [])}
 

@@ -31,6 +31,13 @@ PARAMETERS: dict[str, dict[str, str]] = {
         "status": TOKEN,
         "use": TOKEN,
     },
+    "Coverage": {
+        "beneficiary": REFERENCE,
+        "identifier": TOKEN,
+        "patient": REFERENCE,
+        "status": TOKEN,
+        "type": TOKEN,
+    },
     "CoverageEligibilityRequest": {"identifier": TOKEN, "patient": REFERENCE, "status": TOKEN},
     "CoverageEligibilityResponse": {
         "identifier": TOKEN,

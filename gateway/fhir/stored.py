@@ -21,6 +21,7 @@ KEPT_TYPES = frozenset(
     {
         "Claim",
         "ClaimResponse",
+        "Coverage",
         "CoverageEligibilityRequest",
         "CoverageEligibilityResponse",
         "Encounter",
@@ -103,3 +104,8 @@ def tokens_of(identifiers: Iterable[Any]) -> list[str]:
         if system:
             tokens.append(f"{system}|")
     return tokens
+
+
+def tokens_of_codes(concept: Mapping[str, Any]) -> list[str]:
+    """The search tokens of a CodeableConcept: its codes."""
+    return [str(coding["code"]) for coding in concept.get("coding", []) if "code" in coding]

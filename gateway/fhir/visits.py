@@ -11,6 +11,8 @@ from gateway.intents import Intent
 
 INPATIENT_CLASSES = frozenset({"IMP", "ACUTE", "NONAC"})
 OPEN_STATUSES = frozenset({"arrived", "triaged", "in-progress", "onleave"})
+ENTITLING = frozenset({"benefits", "auth-requirements"})
+"""Purposes for which the platform is asked for the benefits (2001)."""
 CANCELLED_STATUSES = frozenset({"cancelled", "entered-in-error"})
 
 
@@ -53,19 +55,11 @@ def _out_of_order() -> Problem:
 
 def eligibility_step(request: dict[str, Any]) -> tuple[str, list[Problem]]:
     """The map for a CoverageEligibilityRequest from its purposes."""
-    purposes = as_list(request.get("purpose"))
-    found = [
-        problems.not_supported(
-            f"CoverageEligibilityRequest.purpose[{index}]",
-            "不支持查询是否需要事前审批",
-            "auth-requirements is not served",
-        )
-        for index, purpose in enumerate(purposes)
-        if purpose == "auth-requirements"
-    ]
+    purposes = set(as_list(request.get("purpose")))
+    found: list[Problem] = []
     if request.get("status") != "active":
         found.append(inactive("CoverageEligibilityRequest.status"))
-    return ("benefits" if "benefits" in purposes else "validation"), found
+    return ("benefits" if purposes & ENTITLING else "validation"), found
 
 
 def inactive(place: str) -> Problem:

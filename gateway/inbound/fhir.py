@@ -14,7 +14,9 @@ from gateway.fhir.forms import Forms
 from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import OTHER_RELEASES, R4, RELEASES, Release
 from gateway.fhir.search import PARAMETERS
+from gateway.inbound.fhir_bundles import Bundles
 from gateway.inbound.fhir_interactions import (
+    SUBMITTED,
     Ask,
     Handles,
     Interactions,
@@ -27,6 +29,7 @@ from gateway.inbound.fhir_negotiation import (
     preferences,
     wanted_format,
 )
+from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import (
     PEER,
@@ -84,6 +87,9 @@ class _Server:
     def __init__(self, interactions: Interactions, speech: Speech, software_version: str) -> None:
         self._do = interactions
         self._speech = speech
+        adapter = interactions.adapter
+        self._operations = Operations(interactions, speech, adapter.books, adapter.now)
+        self._bundles = Bundles(interactions, speech)
         self._release = speech.forms.release
         self._software_version = software_version
         self._prefix = f"/fhir/{self._release.segment}"
@@ -104,8 +110,21 @@ class _Server:
                 self._give_up,
                 "Ask no more for this answer.",
             ),
-            self._route("POST", "/Claim/$submit", self._submit, "Carry out a Claim or a Bundle."),
+            self._route("POST", "", self._bundle, "Carry out a batch or transaction."),
+            self._route("POST", "/Claim/$inquire", self._inquire, "What was answered to a Claim."),
+            self._route("POST", "/{type}/$validate", self._validate, "Check, and send nothing."),
         ]
+        routes += [
+            self._route("POST", f"/{name}/$submit", self._submit(name), "Carry out a request.")
+            for name in SUBMITTED
+        ]
+        for path, work in (
+            ("/ConceptMap/$translate", self._translate),
+            ("/CodeSystem/$lookup", self._lookup),
+        ):
+            routes += [
+                self._route(method, path, work, "Look a code up.") for method in ("GET", "POST")
+            ]
         for name in sorted(PARAMETERS):
             read, search = self._read(name), self._search(name)
             routes += [
@@ -185,8 +204,14 @@ class _Server:
 
     # What changes something
 
-    async def _submit(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._do.submit(ask, await self._body(request))
+    async def _bundle(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._bundles.take(ask, await self._body(request))
+
+    def _submit(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await self._do.submit(ask, type_name, await self._body(request))
+
+        return work
 
     def _create(self, type_name: str) -> Work:
         async def work(request: web.Request, ask: Ask) -> Reply:
@@ -202,6 +227,21 @@ class _Server:
         return work
 
     # What only looks
+
+    async def _validate(self, request: web.Request, ask: Ask) -> Reply:
+        body = await self._body(request)
+        return await self._operations.validate(ask, request.match_info["type"], body)
+
+    async def _inquire(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._operations.inquire(ask, await self._body(request))
+
+    async def _translate(self, request: web.Request, ask: Ask) -> Reply:
+        body = await self._body(request) if request.method == "POST" else b""
+        return await self._operations.translate(ask, body)
+
+    async def _lookup(self, request: web.Request, ask: Ask) -> Reply:
+        body = await self._body(request) if request.method == "POST" else b""
+        return await self._operations.lookup(ask, body)
 
     async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
         del request

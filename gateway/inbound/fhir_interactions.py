@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
+from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind, Severity
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.answers import POLL_AFTER, STATUS_PATH, http_date
 from gateway.fhir.building import is_waiting
@@ -34,6 +34,8 @@ ANSWERS = {
     "CoverageEligibilityRequest": "CoverageEligibilityResponse",
 }
 """Type of a request -> type of the resource that answers it."""
+SUBMITTED = tuple(ANSWERS)
+"""Types with a $submit."""
 
 
 class Handles(Protocol):
@@ -114,9 +116,28 @@ class Interactions:
         meta = {"interaction": "update", "type": type_name, "id": identity}
         return await self.carry(ask, raw, meta)
 
-    async def submit(self, ask: Ask, raw: bytes) -> Reply:
-        """Claim/$submit and CoverageEligibilityRequest/$submit come here with their type."""
-        return await self.carry(ask, raw, {"interaction": "submit", "type": "Claim"})
+    async def submit(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
+        """$submit of a request, or of a Bundle that begins with one."""
+        return await self.carry(ask, raw, {"interaction": "submit", "type": type_name})
+
+    async def check(self, ask: Ask, type_name: str, raw: bytes) -> list[Problem]:
+        """What a create of this resource would be refused for before anything is sent.
+
+        Raises:
+            MessageError: it cannot be read.
+        """
+        meta = self.meta(ask, {"interaction": "create", "type": type_name})
+        message = await self.adapter.read(raw, ask.peer, meta)
+        return (await self.adapter.understand(message, ask.peer))[1]
+
+    async def identity(self, ask: Ask, type_name: str, raw: bytes) -> str:
+        """The id that a create of this resource would give it; empty when it cannot be read."""
+        meta = self.meta(ask, {"interaction": "create", "type": type_name})
+        try:
+            message = await self.adapter.read(raw, ask.peer, meta)
+        except MessageError:
+            return ""
+        return str(message.context["id"])
 
     def meta(self, ask: Ask, meta: Mapping[str, str]) -> dict[str, str]:
         """What the pipeline is told of a question."""

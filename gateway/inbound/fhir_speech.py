@@ -99,8 +99,9 @@ class Speech:
         return encode(decode_xml(raw, self.forms.shapes, max_depth=self._max_depth))
 
     def refused(self, error: MessageError) -> Reply:
-        """The reply to a body that cannot be read."""
-        return self.outcome(400, error.problems)
+        """The reply to a body that cannot be read, or asks for what there is not."""
+        gone = error.problems[0].kind is ProblemKind.NOT_FOUND
+        return self.outcome(404 if gone else 400, error.problems)
 
 
 def _formless() -> Problem:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+import mappings.codes
 from gateway.clock import CHINA
 from gateway.errors import DuplicateError, MessageError
 from gateway.fhir.adapter import FHIRAdapter
@@ -38,6 +39,7 @@ from gateway.settings import PeerSettings, Settings
 from gateway.telemetry import Metrics, get_logger
 
 TOKENS = {"his": "t-7f3a9b2c4d5e6f708192", "other": "t-0011223344556677"}
+TABLES = Path(mappings.codes.__file__).parent / "data" / "demo-hospital"
 BASE = "https://fsi-gateway.example/fhir"
 
 
@@ -225,6 +227,7 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
     """The port, started."""
     settings = Settings.model_validate(
         {
+            "codes": {"directories": [TABLES]},
             "http": {"port": 0, "max_body_bytes": 1_000_000},
             "institutions": [
                 {

@@ -114,10 +114,14 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
 
     assert (reply.status, statement["fhirVersion"]) == (200, "4.0.1")
     for resource in statement["rest"][0]["resource"]:
-        for interaction in resource["interaction"]:
+        for operation in resource["operation"]:
+            path = f"/{resource['type']}/${operation['name']}"
+            generic = f"/{{type}}/${operation['name']}"
+            assert {("POST", path), ("POST", generic)} & routes
+        for interaction in resource.get("interaction", []):
             method, tail = needed[interaction["code"]]
             assert (method, f"/{resource['type']}{tail}") in routes
-        for parameter in resource["searchParam"]:
+        for parameter in resource.get("searchParam", []):
             found = await ask(
                 "GET",
                 f"/{resource['type']}?{parameter['name']}=x",

@@ -23,6 +23,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
 TYPES = (
     "Claim",
     "ClaimResponse",
+    "Coverage",
     "CoverageEligibilityRequest",
     "CoverageEligibilityResponse",
     "Encounter",

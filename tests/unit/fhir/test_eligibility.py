@@ -60,13 +60,22 @@ async def test_the_purpose_says_what_is_asked(
     assert (intent.verb, problems) == (verb, [])
 
 
-async def test_auth_requirements_are_not_served(ask: Any, make_request: Any) -> None:
-    """Nothing is answered that cannot be known."""
-    request = make_request(purpose=["validation", "auth-requirements"])
+async def test_what_has_to_be_authorised_is_what_is_not_enjoyed_as_it_is(
+    ask: Any, adapter: Any, settled: Any, make_request: Any, body: Any
+) -> None:
+    """X-045: of each benefit of 2001 it is said whether it needs a filing first."""
+    message, intent, problems = await ask(make_request(purpose=["auth-requirements"]), "create")
+    rows = [
+        Record({"fund_pay_type": "310100", "trt_enjymnt_flag": "1"}),
+        Record({"fund_pay_type": "310200", "trt_enjymnt_flag": "0", "trt_chk_rslt": "未备案"}),
+    ]
+    result = settled(intent, insurances=[Record({"insutype": "310"})], entitlements=rows)
+    answer = adapter.answer(message.kind, message.context, result)
+    items = body(answer)["insurance"][0]["item"]
 
-    _, _, problems = await ask(request, "create")
-
-    assert [p.place for p in problems] == ["CoverageEligibilityRequest.purpose[1]"]
+    assert (intent.verb, problems) == (Verb.ENTITLE, [])
+    assert "authorizationRequired" not in items[0]
+    assert [one["authorizationRequired"] for one in items[1:]] == [False, True]
 
 
 async def test_a_row_of_the_platform_is_a_coverage_in_force(answered: Any) -> None:

@@ -1,0 +1,109 @@
+"""Operations that only look: $validate, $inquire, $translate, $lookup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from gateway.errors import MessageError
+from gateway.fhir.decode import decode, decode_own, encode
+from gateway.fhir.outcome import operation_outcome
+from gateway.fhir.reader import CREATED_TYPES
+from gateway.fhir.references import as_list
+from gateway.fhir.stored import tokens_of
+from gateway.fhir.terminology import Books, lookup, parse_wanted, translate
+from gateway.fhir.validation import check_by_model
+from gateway.inbound.fhir_interactions import Ask, Interactions, problem
+from gateway.inbound.fhir_speech import Reply, Speech, reply
+from gateway.inbound.http_routes import Refusal
+
+MAX_ANSWERS = 20
+"""ClaimResponses of an inquiry at most, newest first."""
+
+
+class Operations:
+    """The operations of one release that send nothing to a platform."""
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        speech: Speech,
+        books: Books,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._do = interactions
+        self._speech = speech
+        self._books = books
+        self._now = now
+
+    async def validate(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
+        """$validate: 200 and what would be refused; nothing is sent or stored (X-056, X-057)."""
+        shapes = self._speech.forms.shapes
+        if shapes.of(type_name) is None:
+            raise Refusal(404, problem("没有这种资源类型", "There is no such resource type"))
+        try:
+            tree = resource_of(decode(raw, max_depth=self._do.adapter.max_depth))
+            found = shapes.check(tree, type_name)
+            if tree.get("resourceType") != type_name:
+                found = [
+                    problem("资源类型与地址不符", "The resource is not of the type of the URL")
+                ]
+            if not found:
+                found = check_by_model(tree, self._do.release)
+            if not found and type_name in CREATED_TYPES:
+                found = await self._do.check(ask, type_name, encode(tree))
+        except MessageError as error:
+            found = list(error.problems)
+        return reply(200, operation_outcome(self._speech.names, found))
+
+    async def inquire(self, ask: Ask, raw: bytes) -> Reply:
+        """Claim/$inquire: what was answered to the claims with an identifier of this Claim."""
+        tree = resource_of(decode(raw, max_depth=self._do.adapter.max_depth))
+        if tree.get("resourceType") != "Claim":
+            raise Refusal(400, problem("此处应为Claim资源", "A Claim is expected here"))
+        store = self._do.store(ask)
+        tokens = [token for token in tokens_of(as_list(tree.get("identifier"))) if "|" in token]
+        tokens = [token for token in tokens if not token.endswith("|")]
+        _, claims = (
+            await store.search("Claim", {"identifier": tokens}, MAX_ANSWERS) if tokens else (0, [])
+        )
+        entries = []
+        for claim in claims:
+            found = await store.resource("ClaimResponse", claim.id)
+            if found is not None:
+                url = f"{ask.base}/ClaimResponse/{found.id}"
+                entries.append({"fullUrl": url, "resource": decode_own(found.body)})
+        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "collection"}
+        return reply(200, bundle | ({"entry": entries} if entries else {}))
+
+    async def translate(self, ask: Ask, raw: bytes) -> Reply:
+        """ConceptMap/$translate by the tables of the institution."""
+        wanted = parse_wanted(ask.pairs, self._parameters(raw), self._now().date())
+        book = await self._books.of(ask.peer)
+        return reply(200, translate(book, self._speech.names, self._do.release, wanted))
+
+    async def lookup(self, ask: Ask, raw: bytes) -> Reply:
+        """CodeSystem/$lookup in the national lists that are loaded."""
+        wanted = parse_wanted(ask.pairs, self._parameters(raw), self._now().date())
+        book = await self._books.of(ask.peer)
+        return reply(200, lookup(book, self._speech.names, wanted))
+
+    def _parameters(self, raw: bytes) -> dict[str, Any] | None:
+        if not raw:
+            return None
+        tree = decode(raw, max_depth=self._do.adapter.max_depth)
+        found = self._speech.forms.shapes.check(tree, "Parameters")
+        if found or tree.get("resourceType") != "Parameters":
+            raise MessageError(found or [problem("此处应为Parameters", "Parameters are expected")])
+        return tree
+
+
+def resource_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """The resource that is meant: of Parameters, the one named `resource`; another, itself."""
+    rows = as_list(tree.get("parameter")) if tree.get("resourceType") == "Parameters" else []
+    for row in rows:
+        if isinstance(row, dict) and row.get("name") == "resource" and "resource" in row:
+            inner = row["resource"]
+            return inner if isinstance(inner, dict) else {}
+    return tree
