@@ -109,6 +109,9 @@ def explained() -> Iterator[None]:
         asyncpg.InsufficientPrivilegeError,
     ) as error:
         raise ConfigurationError(f"{STORE}: the server refuses us: {error}") from error
+    except asyncpg.ClientConfigurationError as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{STORE}: the DSN cannot be used: {reason}") from error
     except ValueError as error:
         # Its text may quote the DSN.
         raise ConfigurationError(f"{STORE}: the DSN cannot be understood") from error
@@ -168,6 +171,9 @@ async def _check_server(connection: asyncpg.Connection, *, writing: bool) -> boo
     """Whether there is a journal on a server that may hold one."""
     try:
         sm3_hex(b"")
+    except asyncpg.ClientConfigurationError as error:
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(f"{STORE}: the DSN cannot be used: {reason}") from error
     except ValueError as error:
         raise ConfigurationError("the OpenSSL of this Python has no SM3") from error
     state = await connection.fetchrow(POSTGRES["server"])

@@ -21,9 +21,10 @@ from gateway.clock import CHINA
 from gateway.intents import Message
 from gateway.journal import Journal, Send, SQLiteJournal
 from gateway.journal.embedded import EmbeddedServer
+from gateway.journal.memory import Memory, MemoryJournal
 from gateway.journal.postgres import PostgresJournal
 
-STORES = ["sqlite", "postgres"]
+STORES = ["sqlite", "postgres", "memory"]
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=CHINA)
 
 
@@ -85,16 +86,21 @@ class Store:
 
     def __init__(self, place: str, clock: HandClock) -> None:
         self.place, self._clock = place, clock
+        self._memory = Memory() if place == "memory" else None
 
     async def open(self, **options: Any) -> Any:
         """The journal as a new process opens it."""
+        if self._memory is not None:
+            return MemoryJournal(self._memory, clock=self._clock, **options)
         if self.place.startswith("postgresql:"):
             return await PostgresJournal.open(self.place, clock=self._clock, **options)
         return await SQLiteJournal.open(Path(self.place), clock=self._clock, **options)
 
     async def execute(self, script: str) -> None:
         """What somebody with a shell of the database does."""
-        if self.place.startswith("postgresql:"):
+        if self._memory is not None:
+            self._memory.connection.executescript(script)
+        elif self.place.startswith("postgresql:"):
             connection = await asyncpg.connect(self.place)
             await connection.execute(script)
             await connection.close()
@@ -117,6 +123,8 @@ def make_store(
     async def make(name: str, path: Path) -> Store:
         if name == "sqlite":
             return Store(str(path), clock)
+        if name == "memory":
+            return Store(name, clock)
         return Store(await empty_schema(request.getfixturevalue("postgres")), clock)
 
     return make

@@ -130,6 +130,18 @@ async def test_the_settings_lead_to_the_database_by_a_file(dsn: str, tmp_path: P
     await reader.close()
 
 
+async def test_a_dsn_that_cannot_be_used_is_said_to_be_wrong_without_its_password() -> None:
+    """What is named is the certificate, the mode or nothing."""
+    for tail, words in (
+        ("host/db?sslmode=verify-full&sslrootcert=/none.pem", "root certificate file"),
+        ("host/db?sslmode=some", "sslmode"),
+        ("host:x/db", "cannot be understood"),
+    ):
+        with pytest.raises(ConfigurationError, match=words) as refused:
+            await PostgresJournal.open(f"postgresql://gateway:sesame@{tail}")
+        assert "sesame" not in str(refused.value)
+
+
 def test_a_file_without_a_dsn_is_refused_without_its_content(tmp_path: Path) -> None:
     """It may hold a secret all the same."""
     (tmp_path / "dsn").write_text("sesame")
