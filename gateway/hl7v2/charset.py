@@ -103,7 +103,8 @@ def decode(raw: bytes, *, default: str = "", aliases: Mapping[str, str] | None =
 
 def declared_charset(raw: bytes) -> str:
     """The first repetition of MSH-18 as it stands, empty when absent."""
-    fields = header_text(raw).split(chr(raw[3])) if len(raw) > 3 else []
+    text = header_text(raw)
+    fields = text.split(text[3]) if len(text) > 3 else []
     if len(fields) <= 17:
         return ""
     repetition = fields[1][1:2] or "~"

@@ -128,18 +128,10 @@ def check_header(header: Header, processing_ids: Collection[str]) -> None:
             raise _invalid_value(
                 f"MSH[1]-{number}", "取值不在表 0155 中", "not a value of table 0155"
             )
+    if header.delimiters.truncation and not header.at_least("2.7"):
+        raise _too_long("MSH[1]-2", "MSH-2 过长", "the fifth encoding character exists from 2.7")
     if len(header.control_id) > MAX_CONTROL_ID:
-        raise InvalidError(
-            [
-                Problem(
-                    kind=ProblemKind.LENGTH,
-                    code=ProblemCode.FIELD_LENGTH,
-                    zh="消息控制号过长",
-                    en="the control id is too long",
-                    place="MSH[1]-10",
-                )
-            ]
-        )
+        raise _too_long("MSH[1]-10", "消息控制号过长", "the control id is too long")
     if header.continuation:
         raise InvalidError(
             [
@@ -229,6 +221,11 @@ def _required(place: str) -> Problem:
         en="required field is missing",
         place=place,
     )
+
+
+def _too_long(place: str, zh: str, en: str) -> InvalidError:
+    kind, code = ProblemKind.LENGTH, ProblemCode.FIELD_LENGTH
+    return InvalidError([Problem(kind=kind, code=code, zh=zh, en=en, place=place)])
 
 
 def _invalid_value(place: str, zh: str, en: str) -> InvalidError:
