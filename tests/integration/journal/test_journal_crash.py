@@ -17,6 +17,9 @@ from gateway.journal import Journal, SQLiteJournal
 HOSPITAL = Path(__file__).with_name("busy_hospital.py")
 WRITERS = "64"
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
+"""The stores that outlive a process."""
+
 
 def killed_after(place: str, lines: int, life: str = "A") -> list[list[str]]:
     """Let the hospital write until it has acknowledged so many writes, then kill -9; its words."""

@@ -131,9 +131,8 @@ async def test_the_settings_lead_to_the_database_by_a_file(dsn: str, tmp_path: P
 
 
 async def test_a_dsn_that_cannot_be_used_is_said_to_be_wrong_without_its_password() -> None:
-    """What is named is the certificate, the mode or nothing."""
+    """What is named is the mode, or nothing."""
     for tail, words in (
-        ("host/db?sslmode=verify-full&sslrootcert=/none.pem", "root certificate file"),
         ("host/db?sslmode=some", "sslmode"),
         ("host:x/db", "cannot be understood"),
     ):
