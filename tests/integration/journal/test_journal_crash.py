@@ -17,7 +17,7 @@ from gateway.journal import Journal, SQLiteJournal
 HOSPITAL = Path(__file__).with_name("busy_hospital.py")
 WRITERS = "64"
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
+lasting = pytest.mark.parametrize("store", ["sqlite", "postgres"], indirect=True)
 """The stores that outlive a process."""
 
 
@@ -55,6 +55,7 @@ async def acknowledged_is_there(journal: Journal, said: list[list[str]]) -> None
         assert stations == ["record", "send", "answer"]
 
 
+@lasting
 @pytest.mark.parametrize("lines", [1, 100, 1500])
 async def test_every_acknowledged_write_survives_kill_9_among_64_writers(
     store: Any, lines: int
@@ -71,6 +72,7 @@ async def test_every_acknowledged_write_survives_kill_9_among_64_writers(
             assert (visit is not None) == (row.state == "accepted")
 
 
+@lasting
 async def test_a_send_cut_off_by_a_crash_is_unknown_and_holds_its_visit(store: Any) -> None:
     """Start-up finds each of them once; the crash lost none and decided none."""
     killed_after(store.place, 500)
@@ -82,6 +84,7 @@ async def test_a_send_cut_off_by_a_crash_is_unknown_and_holds_its_visit(store: A
         assert (await journal.audit_verify()).intact
 
 
+@lasting
 async def test_a_journal_survives_crash_after_crash(store: Any) -> None:
     """Three lives, one chain: each continues what the one before left."""
     rows = 0
