@@ -21,7 +21,7 @@ from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import Profile
-from gateway.intents import Intent, Record, Source, Verb, VisitClass
+from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import InstitutionSettings
 from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
 from gateway.settlement.coding import Coder
@@ -29,6 +29,7 @@ from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
 from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler
+from gateway.settlement.places import check_beside, header_of, header_place, place_of
 from gateway.settlement.plans import PLANS, plan
 from gateway.settlement.totals import (
     SPLIT_SUMS,
@@ -182,12 +183,13 @@ class Preparer:
     def check(
         self, step: Step, filled: Filled, intent: Intent, deferred: Iterable[str] = ()
     ) -> list[Problem]:
-        """The findings on one input, at their places in the sender's message."""
+        """The findings on one input and its header, at their places in the sender's message."""
+        checker = self.site.checker
+        found = checker.check(step.infno, filled.input, deferred=frozenset(deferred))
+        beside = check_beside(checker, header_of(step.infno, intent), filled.input)
         return [
-            problem.at(place_of(problem.place, filled.sources) or intent.place)
-            for problem in self.site.checker.check(
-                step.infno, filled.input, deferred=frozenset(deferred)
-            )
+            *(p.at(place_of(p.place, filled.sources) or intent.place) for p in found),
+            *(p.at(header_place(p.place, filled.sources, intent)) for p in beside),
         ]
 
     def _complete(self, intent: Intent, visit: Visit | None, now: datetime) -> None:
@@ -307,20 +309,6 @@ _REMEMBERED = frozenset(
 """Fields that an open visit already has: not missing when a message alone is explained."""
 
 
-def place_of(path: str, sources: dict[str, Source]) -> str:
-    """The sender's place for a path in an input, or that of its row where the value is missing."""
-    if path in sources:
-        return sources[path].place
-    row = path.rpartition(".")[0]
-    if "[" not in row:
-        return ""
-    for known, source in sources.items():
-        if known.startswith(f"{row}.") and source.place:
-            head = source.place.partition("-")[0]
-            return head if head != source.place else source.place.rpartition(".")[0]
-    return ""
-
-
 def _assumed_state(verb: Verb, visit: Visit) -> VisitState | None:
     states = [s for v, c, s in PLANS if v is verb and c is visit.visit_class and PLANS[v, c, s]]
     return None if not states or VisitState.NONE in states else states[0]
@@ -367,6 +355,10 @@ def check_carried(intent: Intent, site: Site, today: date) -> list[Problem]:
     ]
     unmapped = {problem.place for problem in found}
     checked = _carried_problems(site.checker.check(intent.carried_infno, intent.carried))
+    stated = {**intent.carried_header.values, "infno": intent.carried_infno}
+    stated["mdtrtarea_admvs"] = site.institution.mdtrtarea_admvs
+    stated.setdefault("insuplc_admdvs", intent.person.get("insuplc_admdvs"))
+    checked += check_beside(site.checker, stated, intent.carried)
     return found + [
         problem
         for problem in checked
