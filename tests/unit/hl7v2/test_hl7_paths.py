@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from gateway.clock import SystemClock
 from gateway.errors import InvalidError, ProblemCode
+from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.paths import HL7Language
 from gateway.hl7v2.places import read_place
 from gateway.hl7v2.query import with_query_person
 from gateway.hl7v2.reader import read_document
+from mappings.messages import compiler
 
 TEXT = (
     "MSH|^~\\&|HIS\r"
@@ -146,3 +149,34 @@ def test_places_are_read_back(text: str, again: str) -> None:
 def test_places_of_other_protocols_are_none_of_ours(text: str) -> None:
     """They have no ERL."""
     assert read_place(text) is None
+
+
+async def test_lines_of_any_shape_are_understood_alike(
+    make_raw: Any, make_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rules that cannot apply are left out shape by shape; beyond the bound all of them run."""
+    lines = [
+        "FT1|1|1|B1|20260301||CG|A1^甲|||2|7.50",
+        "FT1|2|2||20260301||CG|A1^甲|||2|7.50|3.75|||NK2|||||2002^受|1001^开",
+        "FT1|3|3|B1~B2|20260301||CG|A1^甲\\T\\乙|||2|7.50",
+        "FT1|4|4|B1|20260301||CG|A1^甲|||2|7.50",
+        "NTE|1||note",
+    ]
+    raw = make_raw("DFT^P03", "PID|1||7^^^H^MR||张^三", "PV1|1|O|NK", *lines)
+    settings = make_settings()
+    found = []
+    for most in (0, 1, 256):
+        monkeypatch.setattr(compiler, "MAX_SHAPES", most)
+        adapter = HL7Adapter(settings, SystemClock())
+        for _ in range(2):
+            message = await adapter.read(raw, settings.peers[0], {})
+            intent, problems = await adapter.understand(message, settings.peers[0])
+            assert problems == []
+            found.append([(charge.values, charge.sources) for charge in intent.charges])
+    assert all(it == found[0] for it in found)
+    values = [it[0] for it in found[0]]
+    assert [it["medins_list_name"] for it in values] == ["甲", "甲", "甲&乙", "甲"]
+    assert [it.get("memo", "") for it in values] == ["", "", "", "note"]
+    assert [it["bilg_dept_codg"] for it in values] == ["NK", "NK", "NK", "NK"]
+    assert [it.get("acord_dept_codg", "") for it in values] == ["", "", "", ""]
+    assert [it.get("orders_dr_code", "") for it in values] == ["", "2002", "", ""]
