@@ -10,6 +10,7 @@ Rules (reference/rules.md section 9, matrix 1.5, conformance statements F-005 to
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
@@ -158,12 +159,13 @@ def make_uploads(
     size: Callable[[Record], int],
     max_lines: int,
     max_characters: int,
+    rebatch: bool = False,
 ) -> tuple[list[list[Record]], list[Problem]]:
     """Group lines into calls: whole batches, within the lines and characters of one call.
 
     Lines without a chrg_bchno get numbers from `new_batch`, a new one whenever a call is full.
-    A stated batch that alone exceeds a limit is refused (F-005, F-007). `size` gives the
-    characters of a line in the input.
+    A stated batch that alone exceeds a limit is refused (F-005, F-007), or with `rebatch` becomes
+    several, numbered after it (`X-1`, `X-2`). `size` gives the characters of a line in the input.
     """
     room = max_characters - FRAME_CHARACTERS
     problems: list[Problem] = []
@@ -177,9 +179,13 @@ def make_uploads(
             loose.append(charge)
     current: list[Record] = []
     used = 0
-    for lines in stated.values():
+    for number, lines in stated.items():
         need = sum(size(line) + 1 for line in lines)
         if len(lines) > max_lines or need > room:
+            if rebatch:
+                parts = map(f"{number}-{{}}".format, itertools.count(1))
+                uploads += _filled(lines, parts.__next__, size, max_lines, room)
+                continue
             problems.append(_too_big(lines[0], len(lines), max_lines))
             continue
         if current and (len(current) + len(lines) > max_lines or used + need > room):
@@ -189,17 +195,39 @@ def make_uploads(
         used += need
     if current:
         uploads.append(current)
-    current, used, number = [], 0, ""
-    for line in loose:
-        need = size(line) + 1
-        if not current or len(current) == max_lines or used + need > room:
-            number = new_batch()
-            current, used = [], 0
-            uploads.append(current)
-        line.values["chrg_bchno"] = number
-        current.append(line)
-        used += need
+    uploads += _filled(loose, new_batch, size, max_lines, room)
     return uploads, problems
+
+
+def _filled(
+    lines: Sequence[Record],
+    new_batch: Callable[[], str],
+    size: Callable[[Record], int],
+    max_lines: int,
+    room: int,
+) -> list[list[Record]]:
+    """Lines in batches that fill their calls, a new number for each."""
+    uploads: list[list[Record]] = []
+    used, number = 0, ""
+    for line in lines:
+        need = size(line) + 1
+        if not uploads or len(uploads[-1]) == max_lines or used + need > room:
+            number, used = new_batch(), 0
+            uploads.append([])
+        line.values["chrg_bchno"] = number
+        uploads[-1].append(line)
+        used += need
+    return uploads
+
+
+def is_part_of(chrg_bchno: str, stated: str) -> bool:
+    """True for a stated batch itself and for what it was divided into.
+
+    >>> is_part_of("X-2", "X"), is_part_of("X", "X"), is_part_of("XY-1", "X")
+    (True, True, False)
+    """
+    head, dash, part = chrg_bchno.rpartition("-")
+    return chrg_bchno == stated or (bool(dash) and head == stated and part.isdigit())
 
 
 def _too_big(line: Record, count: int, most: int) -> Problem:

@@ -23,7 +23,12 @@ from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import Profile
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import InstitutionSettings
-from gateway.settlement.charges import complete_amounts, make_uploads, number_lines
+from gateway.settlement.charges import (
+    complete_amounts,
+    is_part_of,
+    make_uploads,
+    number_lines,
+)
 from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
@@ -212,7 +217,7 @@ class Preparer:
         self, intent: Intent, visit: Visit, new: Sequence[Record], now: datetime
     ) -> tuple[list[list[Record]], list[Problem]]:
         infno = "2301" if intent.visit_class is VisitClass.INPATIENT else "2204"
-        taken = {b.chrg_bchno for b in visit.batches}
+        taken = [b.chrg_bchno for b in visit.batches]
         problems = [
             Problem(
                 kind=ProblemKind.DUPLICATE,
@@ -223,7 +228,7 @@ class Preparer:
                 en="the charge batch was uploaded: new lines need a new batch number",
             )
             for charge in new
-            if charge.get("chrg_bchno") in taken
+            if any(is_part_of(number, charge.get("chrg_bchno")) for number in taken)
         ]
         count = len(visit.batches)
 
@@ -249,6 +254,7 @@ class Preparer:
             size=size,
             max_lines=self.site.profile.batch_lines,
             max_characters=self.site.profile.max_input_characters,
+            rebatch=self.site.profile.rebatch,
         )
         return uploads, problems + found
 

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
+from gateway.settlement.charges import is_part_of
 from gateway.settlement.credits import credited_batches
 from gateway.settlement.visits import Batch, Visit
 
@@ -48,7 +49,7 @@ def batches_to_settle(
     candidates = visit.open_batches() + new
     stated = intent.settlement.get("chrg_bchno")
     if stated:
-        return [b for b in candidates if b.chrg_bchno == stated]
+        return [b for b in candidates if is_part_of(b.chrg_bchno, stated)]
     if intent.own_charges_only:
         own = {charge.get("chrg_bchno") for charge in intent.charges}
         return [b for b in candidates if b.chrg_bchno in own]

@@ -93,6 +93,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Characters of `input` at most (envelope table)."""
     batch_lines: int = 100
     """Charge lines of a call at most."""
+    rebatch: bool = False
+    """Divide a charge batch that alone exceeds a call, instead of refusing it."""
     reversible: list[str] = []
     """Transactions that 2601 may undo."""
     money: list[str] = []

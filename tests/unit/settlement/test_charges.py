@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import pytest
+
 from gateway.errors import ProblemCode
 from gateway.intents import Record, Source, VisitClass
 from gateway.settlement.charges import (
@@ -155,6 +157,23 @@ def test_a_stated_batch_over_a_limit_is_refused() -> None:
     assert upload([charge(chrg_bchno="X") for _ in range(4)])[1] == [ProblemCode.INPUT_LIMIT]
     too_long = upload([charge(chrg_bchno="X") for _ in range(5)], most=9, characters=100)
     assert too_long == ([], [ProblemCode.INPUT_LIMIT])
+
+
+def test_a_profile_may_allow_to_divide_a_stated_batch() -> None:
+    """Seven lines of batch X where three fit: X-1, X-2, X-3, each line once and in order."""
+    lines = [charge(chrg_bchno="X", feedetl_sn=str(n)) for n in range(7)]
+    uploads, problems = make_uploads(
+        lines,
+        new_batch=lambda: pytest.fail("the batch is stated"),
+        size=lambda _: 10,
+        max_lines=3,
+        max_characters=1000,
+        rebatch=True,
+    )
+    assert problems == []
+    numbers = [[line.get("chrg_bchno") for line in call] for call in uploads]
+    assert numbers == [["X-1"] * 3, ["X-2"] * 3, ["X-3"]]
+    assert [line.get("feedetl_sn") for call in uploads for line in call] == list("0123456")
 
 
 def test_lines_are_split_by_characters_too() -> None:
