@@ -1,0 +1,153 @@
+"""Two gateways on one PostgreSQL journal, moved there from SQLite: one settlement, whoever is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from gateway.app import Gateway
+from gateway.demo import messages as m
+from gateway.demo.talking import HL7Sender
+from gateway.errors import UnknownOutcomeError
+from gateway.journal import SQLiteJournal, open_journal
+from gateway.journal.archive import FORM, Header, Sink, Source
+from gateway.journal.embedded import EmbeddedServer
+from gateway.settings import load_settings
+
+Start = Callable[[], Awaitable[tuple[Gateway, HL7Sender]]]
+
+
+@pytest.fixture
+async def shared(world: Any) -> AsyncIterator[dict[str, str]]:
+    """The journal of the world, with a visit that is charged, moved to a PostgreSQL server.
+
+    What a process needs in its environment to use it.
+    """
+    await world.charged("O1")
+    await world.stop()
+    with EmbeddedServer() as server:
+        dsn_file: Path = world.folder / "dsn"
+        dsn_file.write_text(server.dsn, "utf-8")  # noqa: ASYNC240 - a small file
+        environment = {"GATEWAY__JOURNAL__DSN_FILE": str(dsn_file)}
+        file = world.folder / "export"
+        async with await SQLiteJournal.open(world.folder / "journal.db") as old:
+            with Sink(file, Header(FORM, "whole")) as sink:
+                await old.dump(sink)
+        settings = load_settings(world.write_settings(), environment=environment)
+        new = await open_journal(settings.journal)
+        await new.load(Source(file))
+        await new.close()
+        yield environment
+
+
+@pytest.fixture
+async def start(world: Any, shared: dict[str, str]) -> AsyncIterator[Start]:
+    """Starts a gateway on that journal, and a connection to it."""
+    async with AsyncExitStack() as stack:
+
+        async def start_() -> tuple[Gateway, HL7Sender]:
+            settings = load_settings(world.write_settings(), environment=shared)
+            gateway = await stack.enter_async_context(Gateway(settings))
+            sender = HL7Sender(*gateway.mllp_address, "gb18030")
+            stack.push_async_callback(sender.close)
+            return gateway, sender
+
+        yield start_
+
+
+@asynccontextmanager
+async def served(world: Any, environment: dict[str, str]) -> AsyncIterator[tuple[Any, HL7Sender]]:
+    """A gateway in a process of its own on that journal, and a connection to it."""
+    log = world.folder / "serve.log"
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "serve"),
+            *("--config", str(world.write_settings())),
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+        )
+
+    async def port() -> Any:
+        found = [line for line in log.read_text("utf-8").splitlines() if '"gateway ready"' in line]
+        assert process.returncode is None, log.read_text("utf-8")
+        return found and int(found[0].partition('"mllp_port":')[2].split(",")[0].strip(" }"))
+
+    sender = HL7Sender("127.0.0.1", await world.until(port), "gb18030")
+    try:
+        yield process, sender
+    finally:
+        await sender.close()
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def test_copies_of_a_settlement_at_both_gateways_give_one_and_the_same_answer(
+    world: Any, start: Start
+) -> None:
+    """Ten copies at each, over connections of their own, at the same moment."""
+    gateways = [await start() for _ in range(2)]
+    senders = [HL7Sender(*gateways[number % 2][0].mllp_address, "gb18030") for number in range(20)]
+    payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+    answers = await asyncio.gather(*(sender.send(payment) for sender in senders))
+    for sender in senders:
+        await sender.close()
+    assert {answer.code for answer in answers} == {"AA"}
+    assert len({tuple(answer.lines()[1:]) for answer in answers}) == 1
+    assert await world.requests("2207") == ["2207"]
+    (live,) = await world.settled("O1")
+    assert live["setl_id"] == answers[0].field("ZSL", 3)
+
+
+async def test_two_payments_of_a_visit_at_two_gateways_settle_it_once(
+    world: Any, start: Start
+) -> None:
+    """Two messages, not copies: one settles, the other one is told that it cannot."""
+    (_, one), (_, two) = await start(), await start()
+    answers = await asyncio.gather(
+        *(one_.send(world.his.payment(m.ZHANG, "O1", "O", "240.00")) for one_ in (one, two))
+    )
+    assert len(await world.settled("O1")) == 1
+    assert [answer.code for answer in answers].count("AA") == 1
+
+
+async def test_the_settlement_of_a_killed_gateway_is_unknown_at_the_other(
+    world: Any, start: Start, shared: dict[str, str]
+) -> None:
+    """Killed while its settlement waits at the platform; when its lease is over, the other gateway
+    tells the repeated message that the outcome is unknown, and sends nothing again.
+    """
+    gateway, sender = await start()
+    await world.admin.fault("delay-after", "2207", seconds=60)
+    payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+    async with served(world, shared) as (process, doomed):
+        waiting = asyncio.create_task(doomed.send(payment))
+        async with asyncio.timeout(20):
+            await world.gate.reached.wait()
+        process.kill()
+        with pytest.raises(UnknownOutcomeError):
+            await waiting
+    world.gate.opened.set()
+    connection = await asyncpg.connect(Path(shared["GATEWAY__JOURNAL__DSN_FILE"]).read_text())  # noqa: ASYNC240 - a small file
+    await connection.execute(
+        "UPDATE instances SET expires_at = '2000-01-01' WHERE instance <> $1",
+        gateway.journal.instance,  # type: ignore[attr-defined] # this journal is PostgreSQL's
+    )
+    await connection.close()
+    (taken,) = await gateway.journal.recover()
+    assert (taken.infno, taken.state) == ("2207", "unknown")
+    answer = await sender.send(payment)
+    assert (answer.code, answer.field("ERR", 5).partition("^")[0]) == ("AE", "FSI-UNKNOWN")
+    assert await world.requests("2207") == ["2207"]
+    assert len(await world.settled("O1")) == 1
+    assert (await gateway.journal.audit_verify()).intact
