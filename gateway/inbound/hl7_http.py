@@ -10,19 +10,16 @@ something in between; 202 without body tells that the sender wants no acknowledg
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp import web
 
-from gateway.errors import InvalidError, MessageError, Problem, ProblemCode, ProblemKind
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.hl7v2.adapter import CONTENT_TYPE, HL7Adapter
-from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
-from gateway.hl7v2.header import lenient_header
+from gateway.inbound.hl7_exchange import SingleAnswer
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
-from gateway.intents import Message
-from gateway.settings import PeerSettings
 
 PREFIX = "/hl7v2"
 TYPES = frozenset({CONTENT_TYPE, "text/plain", "x-application/hl7-v2+er7"})
@@ -51,7 +48,7 @@ def hl7_mount(pipeline: Pipeline[Any], adapter: HL7Adapter) -> Mount:
 
 class _Exchange:
     def __init__(self, pipeline: Pipeline[Any], adapter: HL7Adapter) -> None:
-        self._pipeline = pipeline
+        self._single = SingleAnswer(pipeline, adapter)
         self._adapter = adapter
 
     async def post(self, request: web.Request) -> web.Response:
@@ -60,40 +57,12 @@ class _Exchange:
             raise Refusal(415, _WRONG_TYPE)
         # some senders put the frame of MLLP around the message here too
         raw = (await request.read()).removeprefix(b"\x0b").removesuffix(b"\x1c\r")
-        peer = request[PEER]
-        meta = {"remote": request.remote or "", "peer": peer.name}
-        body = await (self._batch if is_batch(raw) else self._message)(raw, peer, meta)
-        return _response(body)
+        return _response(await self._single.answer(raw, request[PEER], request.remote or ""))
 
     def refuse(self, status: int, problems: Sequence[Problem]) -> web.Response:
         """A refusal of the port: an acknowledgement without the control id, which was not read."""
         answer = self._adapter.refuse(b"", {}, InvalidError(problems))
         return _response(answer.body, status)
-
-    async def _message(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
-        header = lenient_header(raw)
-        if header is not None and header.is_acknowledgement:
-            return b""
-        received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
-        message: Message | None = received.message
-        answer = received.answer or await self._pipeline.work(received)
-        if answer.body or message is None:
-            return answer.body
-        return self._adapter.accept_answer(message.context)
-
-    async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
-        try:
-            file = read_batch(raw)
-        except MessageError as error:
-            return self._adapter.refuse_batch(raw, error)
-        answers: list[list[bytes]] = []
-        for batch in file.batches:
-            bodies = []
-            for number, message in enumerate(batch.messages, start=1):
-                more = {**meta, **batch_meta(file, batch, number)}
-                bodies.append(await self._message(message, peer, more))
-            answers.append([body for body in bodies if body])
-        return self._adapter.write_batch(file, answers)
 
 
 def _response(body: bytes, status: int = 200) -> web.Response:

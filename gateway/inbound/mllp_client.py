@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 from gateway.errors import NotSentError, UnknownOutcomeError
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.hl7v2.reader import Segment
-from gateway.inbound.mllp_framing import Frame, FrameReader, frame
+from gateway.inbound.mllp_framing import COMMIT, NO_COMMIT, Frame, FrameReader, frame
 
 READ_BYTES = 65_536
 MAX_REPLY = 10_485_760
@@ -34,17 +34,26 @@ class MLLPClient:
 
     `timeout` is in seconds and covers one message with its acknowledgements; when it is over, the
     connection is closed, because a late acknowledgement must not meet the next message.
+    `commits` speaks release 2: the receiver's commit acknowledgement comes before everything else,
+    and each reply is committed to it.
     """
 
     def __init__(
-        self, host: str, port: int, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+        commits: bool = False,
     ) -> None:
+        self._commits = commits
         self._host, self._port = host, port
         self._timeout = timeout
         self._tls = tls
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(MAX_REPLY)
-        self._waiting: list[Acknowledgement] = []
+        self._waiting: list[bytes] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -78,7 +87,7 @@ class MLLPClient:
 
         Raises:
             ValueError: the bytes are no message, or have a mark of a frame in them.
-            NotSentError: no connection, nothing was sent.
+            NotSentError: no connection, or the receiver did not store the message (release 2).
             UnknownOutcomeError: the connection broke or the time was over after the send.
         """
         header = lenient_header(message)
@@ -90,7 +99,10 @@ class MLLPClient:
             async with asyncio.timeout(self._timeout):
                 writer.write(framed)
                 await writer.drain()
-                return await self._collect(header, reader)
+                if self._commits and await self._next_content(reader, commit=True) != COMMIT:
+                    await self.close()
+                    raise NotSentError("the receiver did not store the message")
+                return await self._collect(header, reader, writer)
         except TimeoutError:
             await self.close()
             raise UnknownOutcomeError("no acknowledgement in time") from None
@@ -114,30 +126,37 @@ class MLLPClient:
         self._waiting = []
         return self._streams
 
-    async def _collect(self, header: Header, reader: asyncio.StreamReader) -> list[Acknowledgement]:
+    async def _collect(
+        self, header: Header, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> list[Acknowledgement]:
         expected = _expected(header)
         found: list[Acknowledgement] = []
         while len(found) < expected:
-            reply = await self._next(reader)
-            if reply.control_id != header.control_id:
+            reply = read_acknowledgement(await self._next_content(reader, commit=False))
+            if reply is not None and self._commits:
+                writer.write(frame(COMMIT))
+                await writer.drain()
+            if reply is None or reply.control_id != header.control_id:
                 continue
             found.append(reply)
             if reply.code != "CA":
                 break
         return found
 
-    async def _next(self, reader: asyncio.StreamReader) -> Acknowledgement:
-        while not self._waiting:
+    async def _next_content(self, reader: asyncio.StreamReader, *, commit: bool) -> bytes:
+        """The next commit acknowledgement, or the next message; the other kind is left aside."""
+        while True:
+            while self._waiting:
+                content = self._waiting.pop(0)
+                if (content in {COMMIT, NO_COMMIT}) is commit:
+                    return content
             data = await reader.read(READ_BYTES)
             if not data:
                 raise EOFError
-            for event in self._frames.receive(data):
-                reply = read_acknowledgement(event.content) if isinstance(event, Frame) else None
-                if reply is not None:
-                    self._waiting.append(reply)
+            events = self._frames.receive(data)
+            self._waiting += [event.content for event in events if isinstance(event, Frame)]
             if self._frames.closed:
                 raise EOFError
-        return self._waiting.pop(0)
 
 
 def read_acknowledgement(body: bytes) -> Acknowledgement | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.errors import JournalError
+import pytest
+
+from gateway.errors import JournalError, NotSentError
+from gateway.inbound.mllp_client import MLLPClient
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.inbound.mllp_framing import Frame, FrameReader
 
@@ -115,6 +118,32 @@ async def test_a_lenient_port_takes_frames_without_the_last_byte(
     await sender.send(make_message("C3")[:-1])
     sender.writer.write_eof()
     assert await sender.reply() == "AA|C3"
+
+
+async def test_the_client_speaks_release_2_with_the_port(
+    start_port: Callable[..., Any], make_message: Callable[..., bytes]
+) -> None:
+    """M-012: it waits for the commit, then for the reply, and commits that."""
+    port = await start_port(commit_acknowledgements=True)
+    async with MLLPClient("127.0.0.1", port.server.port, commits=True) as client:
+        for control_id in ("C1", "C2"):
+            found = await client.send(make_message(control_id, m15="AL", m16="AL")[1:-2])
+            assert [it.code for it in found] == ["CA", "AA"]
+
+
+async def test_a_message_that_was_not_committed_was_not_sent(
+    start_port: Callable[..., Any], make_message: Callable[..., bytes], monkeypatch: Any
+) -> None:
+    """M-013: after NAK the message may be repeated."""
+    port = await start_port(commit_acknowledgements=True)
+
+    async def fail(*_: object) -> None:
+        raise JournalError("disk full")
+
+    monkeypatch.setattr(port.pipeline, "accept", fail)
+    async with MLLPClient("127.0.0.1", port.server.port, commits=True) as client:
+        with pytest.raises(NotSentError):
+            await client.send(make_message("C1")[1:-2])
 
 
 def test_a_strict_reader_takes_a_lone_separator_as_content() -> None:

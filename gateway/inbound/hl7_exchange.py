@@ -1,0 +1,58 @@
+"""A message or batch of a known peer to its one answer, where no connection waits for two.
+
+HTTP and the drop folder carry one answer a request: the application acknowledgement, or the accept
+acknowledgement where MSH-16 wants no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.errors import MessageError
+from gateway.hl7v2.adapter import HL7Adapter
+from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
+from gateway.hl7v2.header import lenient_header
+from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
+from gateway.intents import Message
+from gateway.settings import PeerSettings
+
+
+class SingleAnswer:
+    """Carries messages and batches through the pipeline."""
+
+    def __init__(self, pipeline: Pipeline[Any], adapter: HL7Adapter) -> None:
+        self._pipeline = pipeline
+        self._adapter = adapter
+
+    async def answer(self, raw: bytes, peer: PeerSettings, remote: str) -> bytes:
+        """The answer; empty where the sender wants none, and to an acknowledgement."""
+        meta = {"remote": remote, "peer": peer.name}
+        if is_batch(raw):
+            return await self._batch(raw, peer, meta)
+        return await self._message(raw, peer, meta)
+
+    async def _message(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+        header = lenient_header(raw)
+        if header is not None and header.is_acknowledgement:
+            return b""
+        received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
+        message: Message | None = received.message
+        answer = received.answer or await self._pipeline.work(received)
+        if answer.body or message is None:
+            return answer.body
+        return self._adapter.accept_answer(message.context)
+
+    async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+        try:
+            file = read_batch(raw)
+        except MessageError as error:
+            return self._adapter.refuse_batch(raw, error)
+        answers: list[list[bytes]] = []
+        for batch in file.batches:
+            bodies = []
+            for number, message in enumerate(batch.messages, start=1):
+                more = {**meta, **batch_meta(file, batch, number)}
+                bodies.append(await self._message(message, peer, more))
+            answers.append([body for body in bodies if body])
+        return self._adapter.write_batch(file, answers)

@@ -1,0 +1,87 @@
+"""Files of messages in a folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.inbound.hl7_folder import DropFolder
+from gateway.settings import PeerSettings
+
+BHS = b"BHS|^~\\&|HIS|H43010000001|||20260301||||B9|B1\r"
+PEER = PeerSettings(name="his", institutions=["H43010000001"])
+
+
+@pytest.fixture
+async def drop(start_port: Callable[..., Any], tmp_path: Path) -> DropFolder:
+    """A folder whose files go to the pipeline of the tests; its files are at most 10,000 bytes."""
+    pipeline = (await start_port()).pipeline
+    folder = DropFolder(tmp_path, PEER, pipeline, pipeline.adapter, max_bytes=10_000)
+    await folder.take_all()
+    return folder
+
+
+def _codes(path: Path) -> list[str]:
+    lines = path.read_bytes().decode().split("\r")
+    return ["|".join(it.split("|")[1:3]) for it in lines if it.startswith("MSA")]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_a_file_is_answered_by_a_file(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """B-004: batch or message, the answer stands in `out`, the file itself in `done`."""
+    batch = BHS + make_message("C1")[1:-2] + make_message("C2", m12="")[1:-2] + b"BTS|2\r"
+    (tmp_path / "in" / "b.hl7").write_bytes(batch)
+    (tmp_path / "in" / "a.hl7").write_bytes(make_message("C3")[1:-2])
+    (tmp_path / "in" / ".unfinished").write_bytes(b"MSH")
+    assert await drop.take_all() == 2
+    assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AA|C3"]
+    assert _codes(tmp_path / "out" / "b.hl7.ack") == ["AA|C1", "AE|C2"]
+    assert _names(tmp_path / "done") == ["a.hl7", "b.hl7"]
+    assert _names(tmp_path / "in") == [".unfinished"]
+    assert _names(tmp_path / "work") == []
+    assert _names(tmp_path / "out") == ["a.hl7.ack", "b.hl7.ack"]
+
+
+async def test_what_a_crash_left_is_taken_up_again(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """A file in `work` was taken and not answered."""
+    (tmp_path / "work" / "a.hl7").write_bytes(make_message("C1")[1:-2])
+    assert await drop.take_all() == 1
+    assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AA|C1"]
+
+
+async def test_a_file_that_is_too_long_or_no_message_is_refused(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """Nothing of it is worked on, and the folder goes on with the next."""
+    long = make_message("C1")[1:-2] + b"NTE|1||" + b"x" * 20_000
+    (tmp_path / "in" / "a.hl7").write_bytes(long)
+    (tmp_path / "in" / "b.hl7").write_bytes(b"no message")
+    assert await drop.take_all() == 2
+    assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AR|C1"]
+    assert _codes(tmp_path / "out" / "b.hl7.ack") == ["AR"]
+
+
+async def test_the_folder_is_watched_until_it_is_told_to_stop(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """Files that come later are found; a lost folder does not end the watch."""
+    task = asyncio.create_task(drop.run(0.01))
+    (tmp_path / "in" / ".a").write_bytes(make_message("C1")[1:-2])
+    (tmp_path / "in" / ".a").rename(tmp_path / "in" / "a.hl7")
+    async with asyncio.timeout(10):
+        while not (tmp_path / "done" / "a.hl7").exists():  # noqa: ASYNC110 - no event of a file
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
