@@ -4,7 +4,8 @@ The first line says what the file is, the last one how many lines there are and 
 all bytes before it; a file without it is not whole. Every line between is one row, an array that
 begins with its kind; bytes are base64. The file holds patient data: only its owner may read it.
 
-Rows have no owner: what was open is nobody's. Search tokens are made again from the resources.
+Rows have no owner: what was open is taken for left behind by a process that is gone. Search
+tokens are made again from the resources.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from gateway.journal.chain import Link, Verifier
 
 FORM: Final = 1
 """The form of the file; a reader of another form refuses it."""
+
+MOVED: Final = "moved"
+"""The owner of imported rows: a process that is not there."""
 
 MAX_LINE: Final = 256 * 1024 * 1024
 """Bytes of the longest line that is read."""

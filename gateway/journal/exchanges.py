@@ -148,6 +148,12 @@ def rows(db: sqlite3.Connection, limit: int, before: str, status: str) -> list[E
     return [_row(found) for found in db.execute(query, values)]
 
 
+def abandoned(db: sqlite3.Connection, owner: str, limit: int) -> list[ExchangeRow]:
+    """Unanswered exchanges of earlier processes, oldest first."""
+    values = {"owner": owner, "limit": limit}
+    return [_row(found) for found in db.execute(SQL["abandoned_exchanges"], values)]
+
+
 def _row(found: sqlite3.Row) -> ExchangeRow:
     return msgspec.convert(dict(found), ExchangeRow, strict=False)
 

@@ -99,6 +99,13 @@ class Journal(Protocol):
         """Exchanges, newest first, older than the exchange `before`."""
         ...
 
+    async def abandoned(self, limit: int = 1000) -> list[ExchangeRow]:
+        """Unanswered exchanges of processes that are gone, oldest first.
+
+        Their messages get `resume` when they come again. Released ones are not among them.
+        """
+        ...
+
     async def stored_answer(self, exchange_id: str) -> Answer | None:
         """The answer of an exchange as it stands now."""
         ...

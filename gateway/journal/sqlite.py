@@ -197,6 +197,10 @@ class SQLiteJournal(Journal):
         """See `Journal.exchanges`."""
         return await self._readers.run(lambda db: exchanges.rows(db, limit, before, status))
 
+    async def abandoned(self, limit: int = 1000) -> list[ExchangeRow]:
+        """See `Journal.abandoned`."""
+        return await self._readers.run(lambda db: exchanges.abandoned(db, self.instance, limit))
+
     async def stored_answer(self, exchange_id: str) -> Answer | None:
         """See `Journal.stored_answer`."""
         return await self._readers.run(lambda db: exchanges.stored_answer(db, exchange_id))

@@ -12,6 +12,7 @@ import msgspec
 from gateway.errors import StateError
 from gateway.journal.archive import (
     ARCHIVED,
+    MOVED,
     TABLES,
     ExchangeLine,
     HeadLine,
@@ -26,7 +27,7 @@ PORTION: Final = 2_000
 """Rows that are held at a time."""
 
 _OWNED: Final = (ExchangeLine, SendLine)
-"""Rows that have an owner in the database: nobody, when they come from a file."""
+"""Rows that have an owner in the database."""
 
 
 async def write_rows(
@@ -63,7 +64,7 @@ async def _store(db: asyncpg.Connection, line: type[Row], rows: Sequence[Row]) -
         return
     columns = line.__struct_fields__
     if line in _OWNED:
-        columns, values = (*columns, "owner"), [(*row, "") for row in values]
+        columns, values = (*columns, "owner"), [(*row, MOVED) for row in values]
     await db.copy_records_to_table(TABLES[line], records=values, columns=columns)
     if line is ResourceLine:
         tokens = [

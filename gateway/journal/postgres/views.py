@@ -40,6 +40,11 @@ class Views(Journal):
         """See `Journal.exchanges`."""
         return await reader.exchanges(self._readers, limit, before, status)
 
+    async def abandoned(self, limit: int = 1000) -> list[ExchangeRow]:
+        """See `Journal.abandoned`."""
+        rows = await self._readers.rows("abandoned_exchanges", limit)
+        return [reader.exchange_row(row) for row in rows]
+
     async def stored_answer(self, exchange_id: str) -> Answer | None:
         """See `Journal.stored_answer`."""
         row = await self._readers.row("answer", exchange_id)

@@ -160,7 +160,7 @@ SELECT (SELECT count(*) FROM exchanges) + (SELECT count(*) FROM sends)
 INSERT INTO exchanges (
     exchange_id, protocol, sender, control_id, peer, kind, fingerprint, stage, status,
     received_at, answered_at, owner
-) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '');
+) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'moved');
 
 -- name: import_exchange_messages
 -- Stores a row of exchange_messages from a file.

@@ -64,6 +64,14 @@ WHERE status = :status
     AND (:before = '' OR seq < (SELECT seq FROM exchanges WHERE exchange_id = :before))
 ORDER BY seq DESC LIMIT :limit;
 
+-- name: abandoned_exchanges
+-- Unanswered exchanges that belong to another process than :owner, oldest first.
+SELECT exchange_id, protocol, peer, sender, control_id, kind, fingerprint, status,
+    stage = 'final' AS final, received_at, answered_at
+FROM exchanges
+WHERE status = 'open' AND owner NOT IN ('', :owner)
+ORDER BY seq LIMIT :limit;
+
 -- name: message
 -- The bytes and the context of a message.
 SELECT raw, context FROM exchange_messages WHERE exchange_id = :exchange_id;

@@ -132,6 +132,27 @@ async def test_a_released_message_is_resumed_when_it_comes_again(
     assert (await journal.begin_exchange(one, b"", NOW)).kind == "resume"
 
 
+async def test_what_a_stopped_process_left_unanswered_is_listed_until_it_is_resumed(
+    open_journal: Open, message: Make
+) -> None:
+    """Oldest first; neither what was answered or released, nor what this process works on."""
+    journal = await open_journal()
+    one, two, released, answered = (message() for _ in range(4))
+    begun = [
+        await journal.begin_exchange(each, b"", NOW) for each in (one, two, released, answered)
+    ]
+    await journal.release_exchange(begun[2].exchange_id)
+    await journal.finish_exchange(begun[3].exchange_id, Answer(body=b""), None)
+    assert await journal.abandoned() == []
+    journal = await open_journal()
+    await journal.begin_exchange(message(), b"", NOW)
+    left = [begun[0].exchange_id, begun[1].exchange_id]
+    assert [row.exchange_id for row in await journal.abandoned()] == left
+    assert [row.exchange_id for row in await journal.abandoned(limit=1)] == left[:1]
+    assert (await journal.begin_exchange(one, b"", NOW)).kind == "resume"
+    assert [row.exchange_id for row in await journal.abandoned()] == left[1:]
+
+
 async def test_an_answered_message_is_not_released(journal: Journal, message: Make) -> None:
     """Its answer stands."""
     begun = await journal.begin_exchange(message(), b"", NOW)

@@ -126,6 +126,7 @@ async def test_what_was_open_is_taken_up_in_the_new_store(
         for key in ("V/open", "V/unknown"):
             with pytest.raises(StateError, match="waits for the outcome"):
                 await journal.record_send(send(visit_key=key))
+        assert [row.exchange_id for row in await journal.abandoned()] == [ids["open"]]
         begun = await journal.begin_exchange(message(control_id="open"), b"", NEW)
         assert (begun.kind, begun.exchange_id) == ("resume", ids["open"])
         await journal.put_visit(VisitRow("W", "open"), events=[AuditEvent("", "x")])

@@ -201,8 +201,10 @@ async def test_the_work_of_a_process_whose_lease_expired_is_taken_over(
     begun = await nodes[0].begin_exchange(one, b"", NOW)
     await nodes[0].record_send(sent := send(exchange_id=begun.exchange_id))
     await shared.let_leases_expire()
+    assert await nodes[1].abandoned() == []
     (row,) = await nodes[1].recover()
     assert (row.msgid, row.state) == (sent.msgid, SendState.UNKNOWN)
+    assert [left.exchange_id for left in await nodes[1].abandoned()] == [begun.exchange_id]
     with pytest.raises(StateError, match="waits for the outcome"):
         await nodes[1].record_send(send())
     resumed = await nodes[1].begin_exchange(one, b"", NOW)

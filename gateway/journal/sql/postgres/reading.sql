@@ -25,6 +25,15 @@ WHERE status = $3
         (SELECT seq FROM exchanges WHERE exchange_id = $2::text) END
 ORDER BY seq DESC LIMIT $1;
 
+-- name: abandoned_exchanges
+-- Unanswered exchanges whose owner has no licence any more, oldest first, $1 at most.
+SELECT exchange_id, protocol, peer, sender, control_id, kind, fingerprint, status,
+    stage = 'final' AS final, received_at, answered_at
+FROM exchanges AS e
+WHERE status = 'open' AND owner <> ''
+    AND NOT EXISTS (SELECT FROM instances AS i WHERE i.instance = e.owner)
+ORDER BY seq LIMIT $1;
+
 -- name: is_worked_on
 -- True while an exchange has no answer and its owner has its licence.
 SELECT EXISTS (
