@@ -17,6 +17,18 @@ from gateway.errors import UnknownOutcomeError
 
 ZERO = Decimal(0)
 
+FUND_PARTS = (
+    "hifp_pay",
+    "cvlserv_pay",
+    "hifes_pay",
+    "hifmi_pay",
+    "hifob_pay",
+    "hifdm_pay",
+    "maf_pay",
+    "oth_pay",
+)
+"""The parts of fund_pay_sumamt (rules section 7)."""
+
 
 class Insurance(msgspec.Struct, frozen=True, kw_only=True):
     """One insurance of a person (insuinfo of 1101)."""
@@ -67,7 +79,16 @@ class SettlementAmounts(msgspec.Struct, frozen=True, kw_only=True):
     overlmt_selfpay: Decimal = ZERO
     preselfpay_amt: Decimal = ZERO
     inscp_scp_amt: Decimal = ZERO
+    hifp_pay: Decimal = ZERO
+    cvlserv_pay: Decimal = ZERO
+    hifes_pay: Decimal = ZERO
+    hifmi_pay: Decimal = ZERO
+    hifob_pay: Decimal = ZERO
+    hifdm_pay: Decimal = ZERO
+    maf_pay: Decimal = ZERO
+    oth_pay: Decimal = ZERO
     fund_pay_sumamt: Decimal = ZERO
+    """Sum of the eight before it."""
     psn_part_amt: Decimal = ZERO
     acct_pay: Decimal = ZERO
     acct_mulaid_pay: Decimal = ZERO
@@ -85,13 +106,16 @@ class SettlementAmounts(msgspec.Struct, frozen=True, kw_only=True):
     def broken_identities(self) -> Iterator[str]:
         """The identities that do not hold (rules, statements 7.1 and 7.3), as formulas.
 
-        The funds are held against their sum only where the reply lists them.
+        The funds, and the parts by kind, are held against their sum only where the reply has them.
         """
         if self.psn_part_amt != self.acct_pay + self.psn_cash_pay:
             yield "psn_part_amt = acct_pay + psn_cash_pay"
         whole = self.fund_pay_sumamt + self.psn_part_amt + self.hosp_part_amt
         if self.medfee_sumamt != whole:
             yield "medfee_sumamt = fund_pay_sumamt + psn_part_amt + hosp_part_amt"
+        parts = [getattr(self, code) for code in FUND_PARTS]
+        if any(parts) and self.fund_pay_sumamt != sum(parts, ZERO):
+            yield f"fund_pay_sumamt = {' + '.join(FUND_PARTS)}"
         if self.funds and self.fund_pay_sumamt != sum((f.fund_payamt for f in self.funds), ZERO):
             yield "fund_pay_sumamt = sum of fund_payamt"
 
@@ -160,7 +184,12 @@ def _rows(output: Mapping[str, Any], node: str) -> list[Any]:
 def _typed(row: Any, kind: type[_T]) -> _T:
     given = {name: value for name, value in row.items() if value is not None and value != ""}
     try:
-        return msgspec.convert(given, kind)
+        found = msgspec.convert(given, kind)
     except (msgspec.ValidationError, AttributeError) as error:
         reason = str(error) if isinstance(error, msgspec.ValidationError) else "no object"
         raise UnknownOutcomeError(f"{kind.__name__}: {reason}") from error
+    for name in kind.__struct_fields__:
+        value = getattr(found, name)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise UnknownOutcomeError(f"{kind.__name__}: {name} is no number")
+    return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -21,7 +21,9 @@ from gateway.errors import (
     ProblemCode,
     ProblemKind,
     Severity,
+    UnknownOutcomeError,
 )
+from gateway.fsi import results
 from gateway.intents import Intent, Record, Result, Settlement, Verb
 from gateway.settlement.charges import batches_of
 from gateway.settlement.coverage import choose_insurance
@@ -229,22 +231,12 @@ def _withdrawn(work: Work, call: Absorption) -> None:
         visit.apply(VisitEvent.TRIMMED if trimmed else VisitEvent.WITHDRAWN)
 
 
-def _check_amounts(infno: str, info: Record) -> None:
-    """Every amount of the money identities is a number."""
-    for code in AMOUNTS:
-        try:
-            finite = info.amount(code).is_finite()
-        except InvalidOperation:
-            finite = False
-        if not finite:
-            raise UnreadableReplyError(f"{infno}: setlinfo.{code} is no number")
-
-
 def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
     info = _one(call, "setlinfo", "medfee_sumamt", *required)
-    _check_amounts(call.infno, info)
-    if info.has("pdn_cash_pay") and not info.has("psn_cash_pay"):
-        info.values["psn_cash_pay"] = info.get("pdn_cash_pay")
+    try:
+        amounts = results.settlement(call.output)
+    except UnknownOutcomeError as error:
+        raise UnreadableReplyError(f"{call.infno}: {error}") from error
     settlement = Settlement(
         infno=call.infno,
         msgid=call.msgid,
@@ -252,7 +244,9 @@ def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
         funds=rows(call.output, "setldetail"),
         chrg_bchno=call.batch,
     )
-    work.result.problems += sums_that_differ(settlement)
+    work.result.problems += [
+        _does_not_add_up(settlement, formula) for formula in amounts.broken_identities()
+    ]
     return settlement
 
 
@@ -344,49 +338,14 @@ def is_readable(infno: str, output: Mapping[str, Any]) -> bool:
     return bool(found) and found[0].has(code)
 
 
-FUND_PARTS = (
-    "hifp_pay",
-    "cvlserv_pay",
-    "hifes_pay",
-    "hifmi_pay",
-    "hifob_pay",
-    "hifdm_pay",
-    "maf_pay",
-    "oth_pay",
-)
-"""The parts of fund_pay_sumamt (matrix part 3)."""
-
-AMOUNTS = (
-    "medfee_sumamt",
-    "fund_pay_sumamt",
-    "psn_part_amt",
-    "hosp_part_amt",
-    "acct_pay",
-    "psn_cash_pay",
-    *FUND_PARTS,
-)
-"""The amounts that the money identities speak of."""
-
-
-def sums_that_differ(settlement: Settlement) -> list[Problem]:
-    """The money identities of matrix part 3 that do not hold, as warnings; nothing is altered."""
-    info = settlement.info
-    identities = (
-        ("medfee_sumamt", ("fund_pay_sumamt", "psn_part_amt", "hosp_part_amt")),
-        ("fund_pay_sumamt", FUND_PARTS),
-        ("psn_part_amt", ("acct_pay", "psn_cash_pay")),
+def _does_not_add_up(settlement: Settlement, formula: str) -> Problem:
+    """A money identity of matrix part 3 that does not hold: a warning; nothing is altered."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.AMOUNT_MISMATCH,
+        severity=Severity.WARNING,
+        field=formula.partition(" ")[0],
+        zh=f"平台返回的金额不平：{formula} 不成立",
+        en=f"the platform's amounts do not add up: {formula} does not hold",
+        detail=f"{settlement.infno} {settlement.msgid}",
     )
-    return [
-        Problem(
-            kind=ProblemKind.BUSINESS,
-            code=ProblemCode.AMOUNT_MISMATCH,
-            severity=Severity.WARNING,
-            field=total,
-            zh=f"平台返回的金额不平：{total} 不等于 {'+'.join(parts)}",
-            en=f"the platform's amounts do not add up: {total} is not {' + '.join(parts)}",
-            detail=f"{settlement.infno} {settlement.msgid}",
-        )
-        for total, parts in identities
-        if info.has(total)
-        and info.amount(total) != sum((info.amount(part) for part in parts), Decimal(0))
-    ]

@@ -71,6 +71,16 @@ def test_an_identity_that_does_not_hold_is_named(
     assert list(settlement(_output("2207", content)).broken_identities()) == broken
 
 
+def test_the_parts_of_the_fund_by_kind_are_held_against_their_sum() -> None:
+    """70.00 in all: 60.00 of the basic fund and 10.00 of the large-amount fund, not 9.99."""
+    content: dict[str, Any] = {name: dict(row) for name, row in SETTLED.items()}
+    content["setlinfo"].update(hifp_pay="60.00", hifob_pay="10.00")
+    assert list(settlement(_output("2207", content)).broken_identities()) == []
+    content["setlinfo"].update(hifob_pay="9.99")
+    (broken,) = settlement(_output("2207", content)).broken_identities()
+    assert broken.startswith("fund_pay_sumamt = hifp_pay + ")
+
+
 def test_the_cash_of_a_cancelled_settlement_is_read_in_both_spellings() -> None:
     """pdn_cash_pay in 2208, and wherever else a platform copies the slip."""
     for infno in ("2208", "2305", "2207", "2304"):
@@ -85,7 +95,7 @@ def test_a_reply_without_a_settlement_is_unknown(output: Any) -> None:
         settlement(_output("2207", output))
 
 
-@pytest.mark.parametrize("amount", ["twelve", [1], {}, True])
+@pytest.mark.parametrize("amount", ["twelve", [1], {}, True, "NaN", "Infinity"])
 def test_an_amount_that_is_none_is_unknown(amount: Any) -> None:
     """Nothing is read as zero because it could not be read."""
     with pytest.raises(UnknownOutcomeError, match="medfee_sumamt"):
