@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
 
+import asyncpg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import StateError
 from gateway.intents import Accepted, NotSent, Outcome, Rejected, Reply, Unknown
 from gateway.journal import AuditEvent, Journal, Send, SQLiteJournal
+from gateway.journal.embedded import EmbeddedServer
+from gateway.journal.postgres import PostgresJournal
 
 OUTCOMES: dict[str, Outcome] = {
     "accepted": Accepted(Reply(infcode="0")),
@@ -82,14 +87,17 @@ async def act_on(journal: Journal, act: str, msgid: str, word: str) -> bool:
     return True
 
 
-async def live(path: Path, steps: list[Step]) -> None:
+Open = Callable[[], Awaitable[Journal]]
+
+
+async def live(open_: Open, steps: list[Step]) -> None:
     """Do the steps with both, and compare after each."""
-    model, journal = Model(), await SQLiteJournal.open(path)
+    model, journal = Model(), await open_()
     try:
         for act, msgid, word in steps:
             if act == "restart":
                 await journal.close()
-                journal = await SQLiteJournal.open(path)
+                journal = await open_()
                 await journal.recover()
                 model.restart()
             else:
@@ -107,4 +115,22 @@ async def live(path: Path, steps: list[Step]) -> None:
 def test_any_sequence_of_steps_ends_where_the_rules_say(steps: list[Step]) -> None:
     """Sends, outcomes, resolutions and restarts: states, refusals and audit agree throughout."""
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(live(Path(folder) / "journal.db", steps))
+        path = Path(folder) / "journal.db"
+        asyncio.run(live(lambda: SQLiteJournal.open(path), steps))
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=st.lists(STEPS, max_size=20))
+def test_any_sequence_of_steps_ends_where_the_rules_say_in_postgresql(
+    postgres: EmbeddedServer, steps: list[Step]
+) -> None:
+    """The same rules, kept by other statements."""
+
+    async def in_a_schema_of_its_own() -> None:
+        schema = f"model{uuid.uuid4().hex}"
+        connection = await asyncpg.connect(postgres.dsn)
+        await connection.execute(f"CREATE SCHEMA {schema}")
+        await live(lambda: PostgresJournal.open(f"{postgres.dsn}&search_path={schema}"), steps)
+        await connection.close()
+
+    asyncio.run(in_a_schema_of_its_own())
