@@ -7,6 +7,7 @@ unknown character set gets an acknowledgement with its own control id.
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 
@@ -99,6 +100,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         return unescape(first.partition(marks.component)[0], marks)
 
 
+@lru_cache(maxsize=64)
 def version_key(version: str) -> tuple[int, ...]:
     """A version as numbers that compare."""
     parts = version.split(".")

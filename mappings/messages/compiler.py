@@ -159,8 +159,8 @@ def _plain_setter(
 ) -> _Setter:
     """The same for sources that all come from the message: no call that is not needed."""
     new = tuple.__new__
-    if len(reads) == 1 and not reads[0][1]:
-        return _copying_setter(code, name, reads[0][0])
+    if len(reads) == 1 and len(reads[0][1]) <= 1:
+        return _single_setter(code, name, reads[0][0], next(iter(reads[0][1]), None))
 
     def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
         place = ""
@@ -183,19 +183,23 @@ def _plain_setter(
     return run
 
 
-def _copying_setter(code: str, name: str, get: Getter) -> _Setter:
-    """The same for one source that is taken as it is."""
+def _single_setter(code: str, name: str, get: Getter, function: Function | None) -> _Setter:
+    """The same for one source with one function at most."""
     new = tuple.__new__
 
     def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
+        place = ""
         try:
             found = get(node)
-        except MessageError as error:
-            problems.extend(_placed(error, "", code))
-            return
-        if found is not None:
+            if found is None:
+                return
             raw, place = found
-            record.values[code] = raw
+            value = raw if function is None else function(raw)
+        except MessageError as error:
+            problems.extend(_placed(error, place, code))
+            return
+        if value is not None:
+            record.values[code] = value
             record.sources[code] = new(Source, (place, raw, name))
 
     return run

@@ -25,6 +25,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import lru_cache
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 
@@ -107,23 +108,26 @@ def _zone(offset: str | None) -> timezone:
     return timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
 
 
-def _existing(read: Callable[[str], date], text: str) -> str:
-    """A day or time in the basic form of ISO 8601, in the form of the national interface."""
+@lru_cache(maxsize=1024)
+def _day(text: str) -> str:
+    """Eight digits as a calendar day; the lines of a message mostly have the same."""
     try:
-        return str(read(text))
+        return date.fromisoformat(text).isoformat()
     except ValueError:
         raise _bad_time("日期或时间不存在", "no such date or time") from None
 
 
 def _date(text: str) -> str:
     if len(text) == 8 and text.isdigit() and text.isascii():
-        return _existing(date.fromisoformat, text)
+        return _day(text)
     return f"{_read_time(text)[0]:%Y-%m-%d}".rjust(10, "0")
 
 
 def _datetime(text: str, *, midnight: bool) -> str:
-    if len(text) == 14 and text.isdigit() and text.isascii() and text[8:10] < "24":
-        return _existing(datetime.fromisoformat, f"{text[:8]}T{text[8:]}")
+    if len(text) == 14 and text.isdigit() and text.isascii():
+        hour, minute, second = text[8:10], text[10:12], text[12:]
+        if hour < "24" and minute < "60" and second < "60":
+            return f"{_day(text[:8])} {hour}:{minute}:{second}"
     time, has_time_of_day = _read_time(text)
     if not has_time_of_day:
         if not midnight:
