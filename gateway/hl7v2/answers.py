@@ -3,8 +3,8 @@
 ADT, DFT, BAR, QCN and PIN are answered by ACK of the same event, and an ignored event of a type
 that has its own reply by that one (`REPLIES`). QBP^Q22 and Q23 are answered by RSP^K22 and K23 in
 every case, as QAK and QPD are required there also on failure; a person who is not found is AA with
-QAK-2 NF. RQI^I01 is answered by RPI^I01 on success and by ACK^I01 otherwise, because RPI has no
-ERR in any version.
+QAK-2 NF. RQI^I01, I02 and I03 are answered by RPI, RPL and RPR on success and by ACK otherwise,
+because those have no ERR in any version.
 
 Z segments follow the standard ones where the peer's `reply_segments` name them:
 
@@ -56,6 +56,13 @@ SETTLEMENT_FIELDS = (
 
 QUERIES = {"QBP^Q22": "K22", "QBP^Q23": "K23"}
 """Queries and the event of their response."""
+
+INQUIRIES = {
+    "RQI^I01": ("RPI", "RPI_I01"),
+    "RQI^I02": ("RPL", "RPL_I02"),
+    "RQI^I03": ("RPR", "RPR_I03"),
+}
+"""Inquiries, and type and structure of their answer: insurances, lines to show, the patient."""
 
 REPLIES = {
     "ORM^O01": ("ORR", "O02", "ORR_O02"),
@@ -149,35 +156,54 @@ def write_answer(
     extra = _extra_segments(header, result, style.segments)
     if kind in QUERIES:
         return _candidates(header, echoed, result, style, now)
-    if kind == "RQI^I01" and code == "AA":
-        insurances = [
-            _insurance(header, number, row, result.intent.person)
-            for number, row in enumerate(result.insurances, start=1)
-        ]
-        lines = [
-            reply_header(
-                header,
-                "RPI",
-                style.identity,
-                now,
-                code=code,
-                structure="RPI_I01",
-                asks_accept=style.asks_accept,
-            ),
-            msa(header, code, ()),
-            *echoed.get("PRD", [])[:1],
-            *echoed.get("PID", [])[:1],
-            *echoed.get("GT1", []),
-            *insurances,
-            *extra,
-        ]
-        return code, encode(message(lines), header.codec)
+    if kind in INQUIRIES and code == "AA":
+        return code, _inquired(kind, header, echoed, result, style=style, now=now)
     if header.kind in REPLIES and code == "AA":
         return code, _empty_reply(header, style, now)
     body = acknowledgement(
         header, code, problems, style.identity, now, asks_accept=style.asks_accept, extra=extra
     )
     return code, body
+
+
+def _inquired(
+    kind: str,
+    header: Header,
+    echoed: Mapping[str, list[str]],
+    result: Result,
+    *,
+    style: Style,
+    now: datetime,
+) -> bytes:
+    message_type, structure = INQUIRIES[kind]
+    person = result.intent.person
+    head = reply_header(
+        header,
+        message_type,
+        style.identity,
+        now,
+        code="AA",
+        structure=structure,
+        asks_accept=style.asks_accept,
+    )
+    lines = [head, msa(header, "AA", ()), *echoed.get("PRD", [])[:1]]
+    rows = list(enumerate(result.insurances, start=1))
+    if kind == "RQI^I01":
+        lines += [*echoed.get("PID", [])[:1], *echoed.get("GT1", [])]
+        lines += [_insurance(header, number, row, person) for number, row in rows]
+    elif kind == "RQI^I02":
+        lines += [_shown(header, number, row, person) for number, row in rows]
+    else:
+        lines.append(_person(header, person))
+    return encode(message([*lines, *_extra_segments(header, result, style.segments)]), header.codec)
+
+
+def _shown(header: Header, number: int, row: Record, person: Record) -> str:
+    """DSP of one insuinfo row: name, number, type of insurance, insured place."""
+    parts = (person.get("psn_name"), person.get("psn_no"))
+    text = " ".join(filter(None, [*parts, row.get("insutype"), row.get("insuplc_admdvs")]))
+    fields: list[Field] = [str(number), "", text]
+    return segment("DSP", fields, header.reply_delimiters)
 
 
 def _empty_reply(header: Header, style: Style, now: datetime) -> bytes:

@@ -46,6 +46,8 @@ STRUCTURES = {
     "QBP^Q23": "QBP_Q21",
     "QCN^J01": "QCN_J01",
     "RQI^I01": "RQI_I01",
+    "RQI^I02": "RQI_I01",
+    "RQI^I03": "RQI_I01",
 }
 """MSH-9.3 of each event. The event's own name (`ADT_A04`) is widely sent and taken too."""
 

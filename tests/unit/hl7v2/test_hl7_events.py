@@ -46,6 +46,8 @@ ROWS = [
     ("DFT^P11^DFT_P11", [EVN, PID, OUT, CREDIT], Verb.REFUND, "ACK^P11^ACK"),
     ("QBP^Q23^QBP_Q21", ["QPD|Q23^x|T1|430199198001010010^^^MPS^NNCHN", "RCP|I"],
      Verb.IDENTIFY, "RSP^K23^RSP_K23"),
+    ("RQI^I02^RQI_I01", ["PRD|RP|陈^医生", PID], Verb.IDENTIFY, "RPL^I02^RPL_I02"),
+    ("RQI^I03", ["PRD|RP|陈^医生", PID], Verb.IDENTIFY, "RPR^I03^RPR_I03"),
     ("QCN^J01^QCN_J01", ["QID|T1|Q22"], Verb.IGNORE, "ACK^J01^ACK"),
     ("PIN^I07", ["PRD|RP", PID, "IN1|1|310|430100"], Verb.IGNORE, "ACK^I07^ACK"),
 ]  # fmt: skip
@@ -232,6 +234,23 @@ async def test_a_refused_q23_is_a_k23(
     body = make_adapter().refuse(b"", {}, error, message.context).body.decode()
     assert body.split("|")[8] == "RSP^K23^RSP_K23"
     assert "\rQAK|T1|AE|Q23^x|0|0|0\r" in body
+
+
+async def test_inquiries_show_lines_or_the_person(
+    make_raw: Make, understand: Understand, make_adapter: Callable[..., HL7Adapter]
+) -> None:
+    """A-028: I02 gives one line to show an insurance, I03 the person; a failure is a plain ACK."""
+    shown = {"RQI^I02": "DSP|1||张伟示 4301 310 430100", "RQI^I03": "PID|1||4301^^^^MB||张伟示"}
+    for event, line in shown.items():
+        message, intent, _ = await understand(make_raw(event, "PRD|RP|陈^医生", PID))
+        intent.person = Record({"psn_no": "4301", "psn_name": "张伟示"})
+        row = Record({"insutype": "310", "insuplc_admdvs": "430100"})
+        result = Result(status=Status.DONE, intent=intent, insurances=[row])
+        answer = make_adapter().answer(message.kind, message.context, result).body.decode()
+        assert answer.split("\r")[2:4] == ["PRD|RP|陈^医生", line]
+        failed = Result(status=Status.REJECTED, intent=intent)
+        refused = make_adapter().answer(message.kind, message.context, failed).body.decode()
+        assert refused.split("|")[8] == f"ACK^{event[-3:]}^ACK"
 
 
 def test_a_token_in_a_query_by_identifier_is_masked() -> None:
