@@ -168,6 +168,8 @@ class Reply(msgspec.Struct, kw_only=True):
     err_msg: str = ""
     warn_msg: str = ""
     output: dict[str, Any] = {}
+    content: bytes = b""
+    """The file, where a transaction answers with one in place of an envelope (9102)."""
 
 
 class Accepted(msgspec.Struct, tag="accepted"):

@@ -9,6 +9,7 @@ its path in the input (`feedetail[0].cnt`, counted from 0). Right rows are recog
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -26,6 +27,9 @@ from gateway.fsi.wire import encode_json
 
 AMOUNT_TOLERANCE = Decimal("0.01")
 """Yuan by which cnt x pric may differ from the stated amount of a line."""
+
+FILE_UPLOAD = "9101"
+"""Carries a file in its input, and is the one transaction without its limit (rules section 1)."""
 
 MAX_PROBLEMS = 500
 """Problems of one input that are reported; nobody reads more."""
@@ -118,7 +122,7 @@ class Checker:
         if not isinstance(input, dict):
             return [findings.node_form("", repeats=False)]
         compiled = self._compiled_for(infno, deferred)
-        sizes, quick = self._measure(input)
+        sizes, quick = self._measure(infno, input)
         run = _Run(compiled.deferred, quick)
         for node in compiled.nodes:
             _check_node(run, node, input, "")
@@ -223,9 +227,9 @@ class Checker:
         scope = Scope(infno, fields, self._tolerance, self._reversible)
         return BoundRule(rule, scope, rule.severity(infno, self._profile.strict_rules))
 
-    def _measure(self, content: dict[str, Any]) -> tuple[list[Problem], bool]:
+    def _measure(self, infno: str, content: dict[str, Any]) -> tuple[list[Problem], bool]:
         """Problems of the whole, and whether no text may begin with a blank."""
-        limit = self._profile.max_input_characters
+        limit = self._profile.max_input_characters if infno != FILE_UPLOAD else sys.maxsize
         try:
             encoded = encode_json(content)
         except (ValueError, TypeError, RecursionError):

@@ -37,6 +37,9 @@ MAX_ERR_MSG = 200
 
 MEDIA_TYPE = "application/json; charset=utf-8"
 
+FILE_TYPE = "application/octet-stream"
+"""Media type of a file (9102)."""
+
 RETRY_AFTER = 5
 """Seconds after which a client may try again when nothing better is known."""
 
@@ -74,6 +77,8 @@ def moment(now: datetime) -> str:
 def from_result(context: dict[str, Any], result: Result, now: str) -> Answer:
     """What became of a transaction that was carried."""
     reply, problems = result.reply, result.problems
+    if reply is not None and reply.content:
+        return Answer(body=reply.content, content_type=FILE_TYPE, outcome=result.status)
     if result.status is Status.DONE:
         infcode, status, text = ACCEPTED, 200, ""
     elif result.status is Status.REJECTED:

@@ -78,8 +78,11 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
 WITHOUT_VISIT = frozenset({Verb.IDENTIFY, Verb.ENTITLE, Verb.CARRY, Verb.IGNORE})
 """Verbs that touch no visit of ours."""
 
-READS = frozenset({"1101", "1201", "2001", "2206", "2303", "9001", "9002", "2203", "2403"})
-"""Safe to repeat after an unknown outcome: they read, compute or overwrite (matrix part 5)."""
+READS = frozenset(
+    {"1101", "1201", "2001", "2206", "2303", "9001", "9002", "9101", "9102", "2203", "2403"}
+)
+"""Safe to repeat after an unknown outcome: they read, compute, overwrite or store a file that
+nothing refers to yet (matrix part 5)."""
 
 
 def plan(verb: Verb, visit_class: VisitClass | None, state: VisitState) -> tuple[str, ...] | None:

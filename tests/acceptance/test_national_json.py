@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import types
+import zipfile
 from decimal import Decimal
 from typing import Any
 
+import aiohttp
 import pytest
 
 PERSON = {"psn_no": "43010000000000000001", "insutype": "310"}
@@ -335,3 +340,47 @@ class TestUnknown:
         (row,) = await world.settled("N1")
         assert output["setlinfo"]["setl_id"] == row["setl_id"]
         assert await world.requests("2207") == ["2207"]
+
+
+class TestFiles:
+    """Transactions that carry a file, for a HIS that already speaks the interface."""
+
+    async def test_a_catalogue_file_reaches_the_his_as_it_is(self, world: Any) -> None:
+        """9102 answers with the raw ZIP in place of an envelope; the HIS gets the same bytes."""
+        named = await world.carry("1301", {"data": {"ver": "v0000"}})
+        file = named.body["output"]
+        file = next(iter(file.values())) if "file_qury_no" not in file else file
+        wanted = {
+            "file_qury_no": file["file_qury_no"],
+            "filename": file["filename"],
+            "fixmedins_code": "plc",
+        }
+        reply = await self._download(world, wanted)
+        assert reply.status == 200
+        assert reply.headers["content-type"] == "application/octet-stream"
+        with zipfile.ZipFile(io.BytesIO(reply.raw)) as archive:
+            assert archive.testzip() is None
+            assert len(archive.namelist()) == 1
+
+    async def test_an_upload_may_be_longer_than_another_input(self, world: Any) -> None:
+        """9101 carries its file in the input: 40,000 characters are no limit for it."""
+        content = base64.b64encode(bytes(60_000)).decode()
+        upload = {"in": content, "filename": "list.zip", "fixmedins_code": "H43010000001"}
+        reply = await world.carry("9101", {"fsUploadIn": upload})
+        assert "INPUT-LIMIT" not in {p["code"] for p in reply.body.get("problems", [])}
+
+    async def _download(self, world: Any, wanted: dict[str, str]) -> Any:
+        envelope = {
+            "infno": "9102",
+            "msgid": world.msgid(),
+            "fixmedins_code": "H43010000001",
+            "input": {"fsDownloadIn": wanted},
+        }
+        headers = {"Authorization": f"Bearer {world.token}"}
+        async with (
+            aiohttp.ClientSession(headers=headers) as session,
+            session.post(f"{world.http}/fsi/9102", json=envelope) as response,
+        ):
+            raw = await response.read()
+            found = {name.lower(): value for name, value in response.headers.items()}
+            return types.SimpleNamespace(status=response.status, headers=found, raw=raw)
