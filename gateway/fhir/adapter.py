@@ -39,7 +39,7 @@ from gateway.fhir.paths import FHIRPaths
 from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
-from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader
+from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader, may_refer
 from gateway.fhir.terminology import Books
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
@@ -101,8 +101,8 @@ class FHIRAdapter:
         """
         document = self._document(raw, meta)
         store = self.store(peer)
-        given = await store.referred([document.resource, *document.others])
-        document.library.give(given)
+        if may_refer(raw):
+            document.library.give(await store.referred([document.resource, *document.others]))
         work = Work(document=document)
         exchange = Exchange(
             interaction=document.interaction,
@@ -113,7 +113,9 @@ class FHIRAdapter:
             received=instant(self.now()),
             waits=meta.get("wait") == "async",
             content=document.fingerprint,
-            resource=encode(without_certificate(document.resource)).decode(),
+            resource=encode(
+                without_certificate(document.resource) if document.certified else document.resource
+            ).decode(),
         )
         system, number, place = _identifier(document)
         key = number or document.fingerprint

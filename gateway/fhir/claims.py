@@ -28,7 +28,9 @@ def check_claim(root: Node, tolerance: Decimal) -> list[Problem]:
 
     `tolerance` is the yuan by which unitPrice x quantity may differ from net.
     """
-    found = [*_foreign_money(root.value, root.place)]
+    found: list[Problem] = []
+    if _has_foreign_money(root.value):
+        found += _foreign_money(root.value, root.place)
     total = _amount(root.value.get("total"))
     nets: list[Decimal | None] = []
     sequences: set[int] = set()
@@ -65,6 +67,21 @@ def _total_differs(
             "总金额不等于各费用明细金额之和",
             "the total is not the sum of the net amounts of the items",
         )
+
+
+def _has_foreign_money(claim: dict[str, Any]) -> bool:
+    """True when some amount is in another currency; contained resources are not looked at."""
+    stack: list[Any] = [value for name, value in claim.items() if name != "contained"]
+    while stack:
+        value = stack.pop()
+        kind = type(value)
+        if kind is dict:
+            if value.get("currency", CURRENCY) != CURRENCY:
+                return True
+            stack += value.values()
+        elif kind is list:
+            stack += value
+    return False
 
 
 def _foreign_money(value: Any, place: str) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from array import array
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -27,6 +28,10 @@ MAX_NUMBER_DIGITS = 30
 _LARGEST: int = 10**MAX_NUMBER_DIGITS
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)', re.DOTALL)
+_ODD_NUMBER = re.compile(rb"[0-9.]{31}|[0-9.][eE]")
+"""The form of a number that may be out of range."""
+_STEPS = bytes.maketrans(b"{[}]", b"\x01\x01\xff\xff")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
 _ELEMENT_NAME = re.compile(r"_?[A-Za-z]{1,64}")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
@@ -40,7 +45,6 @@ def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
         UnreadableError: no JSON object, or beyond a limit.
     """
     skeleton = _STRING.sub(b"", raw)
-    members = skeleton.count(b":")
     if skeleton.count(b",") + skeleton.count(b"[") + skeleton.count(b"{") > MAX_VALUES:
         raise UnreadableError([too_much("内容的元素过多", "too many elements")])
     try:
@@ -51,10 +55,11 @@ def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
         raise UnreadableError([_not_json(error)]) from None
     if not isinstance(tree, dict):
         raise UnreadableError([unreadable("内容不是JSON对象", "the body is not a JSON object")])
-    found, problem = _measure(tree, max_depth)
-    if problem is not None:
-        raise UnreadableError([problem])
-    if found != members:
+    if _depth(skeleton) > max_depth:
+        raise UnreadableError([_too_deep(max_depth)])
+    if _ODD_NUMBER.search(skeleton) and not _numbers_are_sane(tree):
+        raise UnreadableError([too_much("数字超出范围", "a number is out of range")])
+    if _members(tree) != skeleton.count(b":"):
         raise UnreadableError([_duplicate(raw)])
     return tree
 
@@ -83,26 +88,32 @@ def decode_list(text: str) -> list[Any]:
     return tree
 
 
-def _measure(tree: dict[str, Any], max_depth: int) -> tuple[int, Problem | None]:
-    """Count the members of all objects; find what is too deep and numbers out of range."""
-    members = 0
-    stack: list[tuple[Any, int]] = [(tree, 1)]
+def _members(tree: dict[str, Any]) -> int:
+    """How many members the objects of a tree have.
+
+    In JSON as it is encoded here a quote before a colon ends a name, unless it is escaped.
+    """
+    text = _ENCODER.encode(tree)
+    return text.count(b'":') - text.count(b'\\":')
+
+
+def _depth(skeleton: bytes) -> int:
+    """How deep the brackets of a text without its strings are nested."""
+    return max(accumulate(array("b", skeleton.translate(_STEPS, _NO_BRACKETS))), default=0)
+
+
+def _numbers_are_sane(tree: dict[str, Any]) -> bool:
+    """False when a number is out of range."""
+    stack: list[Any] = [tree]
     while stack:
-        value, depth = stack.pop()
-        inner: Iterable[Any]
+        value = stack.pop()
         if isinstance(value, dict):
-            members += len(value)
-            inner = value.values()
+            stack.extend(value.values())
         elif isinstance(value, list):
-            inner = value
-        else:
-            if isinstance(value, Decimal | int) and not _is_sane(value):
-                return members, too_much("数字超出范围", "a number is out of range")
-            continue
-        if depth > max_depth:
-            return members, _too_deep(max_depth)
-        stack.extend((item, depth + 1) for item in inner)
-    return members, None
+            stack.extend(value)
+        elif isinstance(value, Decimal | int) and not _is_sane(value):
+            return False
+    return True
 
 
 def _is_sane(number: Decimal | int) -> bool:

@@ -38,6 +38,8 @@ from gateway.fhir.references import Node, as_list
 
 Step = Callable[[list[Node]], list[Node]]
 
+ROOT = "%resource."
+
 LOGICAL = {"identifier": "identifier", "name": "display"}
 """What a Reference itself says of the resource it names, where that resource is not at hand."""
 
@@ -46,6 +48,8 @@ _PART = re.compile(
     rf"(?P<join>\.|->)?(?:ext\((?P<extension>[A-Za-z0-9-]+)\)|(?P<root>%[a-z]+)"
     rf"|(?P<name>{_NAME}))(?P<filters>(?:\[[^\[\]]+\])*)"
 )
+_PLAIN = re.compile(rf"{_NAME}(\.{_NAME})*")
+"""A path of elements only."""
 _FILTER = re.compile(
     rf"(?P<index>[0-9]{{1,4}})|(?P<choice>x)|!(?P<absent>{_NAME})"
     rf"|(?P<path>{_NAME}(?:\.{_NAME})*)(?P<operator>=|!=|\^=)(?P<text>[^\]]+)"
@@ -70,7 +74,26 @@ class FHIRPaths:
         steps = self._compile(path)
         text_of = human_name if bar else scalar
 
+        of_root = _first_name(path[len(ROOT) :]) if path.startswith(ROOT) else ""
+        first = _first_name(path)
+        plain = tuple(path.split(".")) if _PLAIN.fullmatch(path) else ()
+
         def get(node: Node) -> tuple[str, str] | None:
+            value = node.value
+            if of_root:
+                if of_root not in node.scope.root:
+                    return None
+            elif first and (type(value) is not dict or first not in value):
+                return None
+            if plain:
+                for name in plain:
+                    value = value.get(name) if type(value) is dict else value
+                    if type(value) is list:
+                        break
+                else:
+                    text = text_of(value)
+                    place = node.place if node.fixed else f"{node.place}.{path}"
+                    return (text, place) if text else None
             for found in _run(steps, node):
                 text = text_of(found.value)
                 if text:
@@ -129,11 +152,11 @@ class FHIRPaths:
         if match["absent"]:
             absent = match["absent"]
             return lambda nodes: [n for n in nodes if not n.child(absent)]
-        steps = self._compile(match["path"])
+        names = tuple(match["path"].split("."))
         wanted, operator = self._names.expand(match["text"]), match["operator"]
 
         def holds(node: Node) -> bool:
-            texts = [scalar(found.value) for found in _run(steps, node)]
+            texts = [scalar(value) for value in _values(node.value, names)]
             if operator == "!=":
                 return wanted not in texts
             if operator == "^=":
@@ -141,6 +164,14 @@ class FHIRPaths:
             return wanted in texts
 
         return lambda nodes: [node for node in nodes if holds(node)]
+
+
+def _first_name(path: str) -> str:
+    """The member that has to be there for a path to find anything; empty when that is not known."""
+    if path.startswith("ext("):
+        return "extension"
+    match = re.match(rf"{_NAME}(?!\[x\]|[A-Za-z0-9])", path)
+    return match[0] if match else ""
 
 
 def scalar(value: Any) -> str:
@@ -168,6 +199,20 @@ def human_name(value: Any) -> str:
     parts = [scalar(value.get("family")), *map(scalar, as_list(value.get("given")))]
     chinese = any(ord(character) > 0x2E7F for part in parts for character in part)
     return ("" if chinese else " ").join(part for part in parts if part)
+
+
+def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
+    """The values at the end of a path of elements."""
+    found = [value]
+    for name in names:
+        inner = [one[name] for one in found if type(one) is dict and name in one]
+        found = []
+        for one in inner:
+            if type(one) is list:
+                found += one
+            else:
+                found.append(one)
+    return found
 
 
 def _run(steps: tuple[Step, ...], node: Node) -> list[Node]:
@@ -243,6 +288,8 @@ def encounter_references(nodes: list[Node]) -> list[Node]:
     """The References to the encounter of a claim: by extension (R4), element (R5), then by item."""
     resources = _to_resource(nodes)
     stated = _choice("value")(_extension(ENCOUNTER)(resources)) + _child("encounter")(resources)
+    if not any("encounter" in item for one in resources for item in as_list(one.value.get("item"))):
+        return stated
     return stated + _child("encounter")(_child("item")(resources))
 
 

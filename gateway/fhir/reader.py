@@ -18,7 +18,7 @@ from gateway.fhir.decode import canonical, decode
 from gateway.fhir.forms import Forms, said
 from gateway.fhir.references import Library, Node, as_list, root_node
 from gateway.fhir.release import Release
-from gateway.fhir.tokens import without_token
+from gateway.fhir.tokens import may_hold_certificate, without_token
 from gateway.settings import FHIRSettings
 
 CREATED_TYPES = ("Claim", "CoverageEligibilityRequest", "Encounter", "Task")
@@ -46,6 +46,9 @@ class Document(msgspec.Struct):
     def type_name(self) -> str:
         """Its resource type."""
         return str(self.resource["resourceType"])
+
+    certified: bool = True
+    """A certificate may stand in it."""
 
     def root(self) -> Node:
         """The node of the resource."""
@@ -86,9 +89,12 @@ class Reader:
         if found:
             raise UnreadableError(found)
         inner = self.forms.inward(tree)
-        fingerprint = sm3(canonical(without_token(_content(inner.tree, interaction)))).hex()
+        content = _content(inner.tree, interaction)
+        certified = may_hold_certificate(raw)
+        fingerprint = sm3(canonical(without_token(content) if certified else content)).hex()
         document = self._document(inner.tree, interaction, fingerprint)
         document.moves = inner.moves
+        document.certified = certified
         if document.type_name != wanted:
             raise UnreadableError([_wrong_root(document.place, wanted)])
         if interaction == "update" and document.resource.get("id") != meta.get("id"):

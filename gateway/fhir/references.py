@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 
 class Library:
     """The resources that references of one message may lead to."""
@@ -85,7 +87,7 @@ class Scope(NamedTuple):
         return None
 
 
-class Node(NamedTuple):
+class Node(msgspec.Struct, frozen=True):
     """A value in a message, its FHIRPath, and the resource it stands in.
 
     `fixed` nodes keep the place they were reached from.
@@ -101,13 +103,13 @@ class Node(NamedTuple):
         value = self.value.get(name) if isinstance(self.value, dict) else None
         if value is None:
             return []
-        place = self.place if self.fixed else f"{self.place}.{name}"
-        if not isinstance(value, list):
-            return [Node(value, place, self.scope, self.fixed)]
-        return [
-            Node(item, place if self.fixed else f"{place}[{index}]", self.scope, self.fixed)
-            for index, item in enumerate(value)
-        ]
+        scope, fixed = self.scope, self.fixed
+        place = self.place if fixed else f"{self.place}.{name}"
+        if type(value) is not list:
+            return [Node(value, place, scope, fixed)]
+        if fixed:
+            return [Node(item, place, scope, fixed) for item in value]
+        return [Node(item, f"{place}[{i}]", scope) for i, item in enumerate(value)]
 
 
 def root_node(resource: dict[str, Any], place: str, library: Library) -> Node:

@@ -109,7 +109,7 @@ class Shape(msgspec.Struct, frozen=True):
     required: tuple[str, ...]
     companions: dict[str, bool]
     """`_name` members of primitives, and whether they are lists."""
-    choices: tuple[tuple[str, tuple[str, ...], bool], ...]
+    choices: tuple[tuple[str, frozenset[str], bool], ...]
     """Name, the elements of which at most one may be there, whether one has to."""
     is_resource: bool
     summary: frozenset[str] = frozenset()
@@ -141,6 +141,8 @@ class Shapes:
 
     def check(self, resource: dict[str, Any], place: str) -> list[Problem]:
         """What is wrong with the form of a resource, in the order of the message."""
+        if self._resource_fits(resource):
+            return []
         found: list[Problem] = []
         for problem in self._resource(resource, place):
             found.append(problem)
@@ -163,6 +165,57 @@ class Shapes:
                 if isinstance(part, type) and issubclass(part, FhirBase):
                     self._add(part.get_model_klass())
         return shape
+
+    def _resource_fits(self, value: Any) -> bool:
+        """True when nothing is wrong: the way of nearly every message, without places."""
+        type_name = value.get("resourceType") if isinstance(value, dict) else None
+        shape = self.of(type_name) if isinstance(type_name, str) else None
+        return shape is not None and self._fits(value, shape)
+
+    def _fits(self, value: Any, shape: Shape) -> bool:
+        if type(value) is not dict or not value:
+            return False
+        elements, shapes = shape.elements, self._shapes
+        for name, inner in value.items():
+            element = elements.get(name)
+            if element is None:
+                if name == "resourceType" and shape.is_resource:
+                    continue
+                many = shape.companions.get(name)
+                if many is None or next(self._companion(inner, many, ""), None) is not None:
+                    return False
+                continue
+            _, many, type_name, check, codes = element
+            if not many:
+                rows = [inner]
+            elif type(inner) is list and inner:
+                rows = inner
+            else:
+                return False
+            if check is not None:
+                for row in rows:
+                    if check(row):
+                        if codes is not None and row not in codes:
+                            return False
+                    elif row is not None or not many or f"_{name}" not in value:
+                        return False
+            elif type_name == "Resource":
+                for row in rows:
+                    if not self._resource_fits(row):
+                        return False
+            else:
+                inner_shape = shapes[type_name]
+                for row in rows:
+                    if not self._fits(row, inner_shape):
+                        return False
+        for name in shape.required:
+            if name not in value:
+                return False
+        for _, names, needed in shape.choices:
+            count = sum(1 for one in value if one in names)
+            if count > 1 or (needed and not count):
+                return False
+        return True
 
     def _resource(self, value: Any, place: str) -> Iterator[Problem]:
         if not isinstance(value, dict):
@@ -304,7 +357,9 @@ def _compile(model: Any, bindings: Bindings) -> Shape:
         elements=elements,
         required=tuple(required),
         companions=companions,
-        choices=tuple((name, tuple(names), needed) for name, (names, needed) in choices.items()),
+        choices=tuple(
+            (name, frozenset(names), needed) for name, (names, needed) in choices.items()
+        ),
         is_resource=model.has_resource_base(),
         summary=frozenset(
             field.alias or name

@@ -8,6 +8,7 @@ with `_` is no search parameter.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -30,8 +31,15 @@ KEPT_TYPES = frozenset(
 )
 """Types that are kept with an answer, and so can be read and searched."""
 
+_MAY_REFER = re.compile(rb"\\\\|(?:" + "|".join(sorted(KEPT_TYPES)).encode() + rb")/")
+
 MAX_LOOKUPS = 20
 """References of one message that are looked up in the store."""
+
+
+def may_refer(raw: bytes) -> bool:
+    """False when nothing in these bytes can be a reference to a kept resource."""
+    return _MAY_REFER.search(raw) is not None
 
 
 class ResourceReader(Protocol):

@@ -32,6 +32,11 @@ def without_certificate(value: Any) -> Any:
     return value
 
 
+def may_hold_certificate(raw: bytes) -> bool:
+    """False when no certificate extension can stand in these bytes, plainly or escaped."""
+    return CERTIFICATE.encode() in raw or b"\\u" in raw
+
+
 def without_token(value: Any) -> Any:
     """A copy of a tree in which the numbers of e-vouchers are masked."""
     if isinstance(value, dict):
@@ -43,7 +48,7 @@ def without_token(value: Any) -> Any:
 
 def redact(raw: bytes) -> bytes:
     """The bytes with every e-voucher number masked by `*`, whether or not they can be read."""
-    if CERTIFICATE.encode() not in raw and b"\\u" not in raw:
+    if not may_hold_certificate(raw):
         return raw
     try:
         tree = decode_own(raw)
