@@ -249,7 +249,10 @@ class Sink:
         data = _encode(line) + b"\n"
         self._digest.update(data)
         self._lines += 1
-        self._file.write(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise _unwritten(self.path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -263,9 +266,13 @@ class Sink:
             self._file.close()
         except OSError as error:
             self.path.unlink(missing_ok=True)
-            raise JournalError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise _unwritten(self.path, error) from error
         if kind is not None:
             self.path.unlink(missing_ok=True)
+
+
+def _unwritten(path: Path, error: OSError) -> JournalError:
+    return JournalError(f"{path}: cannot be written: {error.strerror}")
 
 
 class Source:

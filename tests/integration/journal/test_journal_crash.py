@@ -13,6 +13,8 @@ import pytest
 
 from gateway.intents import Answer
 from gateway.journal import Journal, SQLiteJournal
+from gateway.journal.embedded import EmbeddedServer
+from gateway.journal.postgres import PostgresJournal
 
 HOSPITAL = Path(__file__).with_name("busy_hospital.py")
 WRITERS = "64"
@@ -115,6 +117,24 @@ async def test_a_process_killed_beside_another_one_disturbs_nothing_of_it(shared
         assert (await journal.audit_verify()).intact
         await journal.recover()
         assert await journal.sends(state="sending") == []
+
+
+async def test_every_acknowledged_write_survives_a_crash_of_the_server() -> None:
+    """The server ends among 64 writers without a checkpoint, and the writers with it, as when the
+    machine of both stops.
+    """
+    with EmbeddedServer() as server:
+        command = [sys.executable, str(HOSPITAL), server.dsn, "A", WRITERS]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as hospital:  # noqa: ASYNC220, S603 - our own interpreter; nothing else to do meanwhile
+            assert hospital.stdout is not None
+            lines = [hospital.stdout.readline() for _ in range(1000)]
+            server.halt()
+            hospital.kill()
+            lines += hospital.stdout.readlines()
+        server.start()
+        async with await PostgresJournal.open(server.dsn) as journal:
+            await acknowledged_is_there(journal, [line.decode().split() for line in lines])
+            assert (await journal.audit_verify()).intact
 
 
 async def test_a_full_disk_fails_the_writes_refuses_more_and_loses_nothing(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import signal
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,7 +27,7 @@ from gateway.intents import (
     Verb,
 )
 from gateway.journal import AuditEvent, Journal, Send, VisitRow
-from gateway.journal.archive import Header, Sink, Source
+from gateway.journal.archive import Header, Sink, Source, VisitLine
 
 OLD, NEW = "2025-12-31 23:59:59", "2026-01-01 00:00:00"
 RESULT = Result(status=Status.DONE, intent=Intent(verb=Verb.SETTLE))
@@ -158,6 +160,24 @@ def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises(KeyError), Sink(tmp_path / "half", Header(1, "whole")):
         raise KeyError
     assert not (tmp_path / "half").exists()
+
+
+def test_a_full_disk_is_said_in_one_line_and_leaves_no_file(tmp_path: Path) -> None:
+    """The limit on the size of a file stands for the full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    rows = [VisitLine(f"V{number}", "open", 1, bytes(1000), NEW) for number in range(2000)]
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+        with (
+            pytest.raises(JournalError, match="cannot be written: File too large"),
+            Sink(tmp_path / "big", Header(1, "whole")) as sink,
+        ):
+            sink.put(rows)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+    assert not (tmp_path / "big").exists()
 
 
 def changed(file: Path, old: bytes, new: bytes) -> Path:
