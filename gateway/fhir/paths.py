@@ -37,6 +37,8 @@ from gateway.fhir.names import ENCOUNTER, Names, is_extension
 from gateway.fhir.references import Node, as_list
 
 Step = Callable[[list[Node]], list[Node]]
+Test = Callable[[Any], bool]
+"""Does a value pass a filter?"""
 
 ROOT = "%resource."
 
@@ -48,8 +50,6 @@ _PART = re.compile(
     rf"(?P<join>\.|->)?(?:ext\((?P<extension>[A-Za-z0-9-]+)\)|(?P<root>%[a-z]+)"
     rf"|(?P<name>{_NAME}))(?P<filters>(?:\[[^\[\]]+\])*)"
 )
-_PLAIN = re.compile(rf"{_NAME}(\.{_NAME})*")
-"""A path of elements only."""
 _FILTER = re.compile(
     rf"(?P<index>[0-9]{{1,4}})|(?P<choice>x)|!(?P<absent>{_NAME})"
     rf"|(?P<path>{_NAME}(?:\.{_NAME})*)(?P<operator>=|!=|\^=)(?P<text>[^\]]+)"
@@ -74,9 +74,11 @@ class FHIRPaths:
         steps = self._compile(path)
         text_of = human_name if bar else scalar
 
+        local = self._local(path)
+        if local is not None:
+            return _local_getter(local, text_of)
         of_root = _first_name(path[len(ROOT) :]) if path.startswith(ROOT) else ""
         first = _first_name(path)
-        plain = tuple(path.split(".")) if _PLAIN.fullmatch(path) else ()
 
         def get(node: Node) -> tuple[str, str] | None:
             value = node.value
@@ -85,15 +87,6 @@ class FHIRPaths:
                     return None
             elif first and (type(value) is not dict or first not in value):
                 return None
-            if plain:
-                for name in plain:
-                    value = value.get(name) if type(value) is dict else value
-                    if type(value) is list:
-                        break
-                else:
-                    text = text_of(value)
-                    place = node.place if node.fixed else f"{node.place}.{path}"
-                    return (text, place) if text else None
             for found in _run(steps, node):
                 text = text_of(found.value)
                 if text:
@@ -144,26 +137,79 @@ class FHIRPaths:
 
     def _filter(self, text: str) -> Step:
         match = _FILTER.fullmatch(text)
-        if match is None or match["choice"]:
-            raise ValueError(f"not a filter: [{text}]")
-        if match["index"]:
+        if match is not None and match["index"]:
             index = int(match["index"])
             return lambda nodes: nodes[index : index + 1]
+        test = self._test(text)
+        return lambda nodes: [node for node in nodes if test(node.value)]
+
+    def _test(self, text: str) -> Test:
+        match = _FILTER.fullmatch(text)
+        if match is None or match["choice"] or match["index"]:
+            raise ValueError(f"not a filter: [{text}]")
         if match["absent"]:
             absent = match["absent"]
-            return lambda nodes: [n for n in nodes if not n.child(absent)]
+            return lambda value: not (isinstance(value, dict) and value.get(absent))
         names = tuple(match["path"].split("."))
         wanted, operator = self._names.expand(match["text"]), match["operator"]
 
-        def holds(node: Node) -> bool:
-            texts = [scalar(value) for value in _values(node.value, names)]
+        def holds(value: Any) -> bool:
+            texts = [scalar(found) for found in _values(value, names)]
             if operator == "!=":
                 return wanted not in texts
             if operator == "^=":
                 return any(text.startswith(wanted) for text in texts)
             return wanted in texts
 
-        return lambda nodes: [node for node in nodes if holds(node)]
+        return holds
+
+    def _local(self, path: str) -> tuple[tuple[str, tuple[Test, ...]], ...] | None:
+        """The names and tests of a path that stays below its node; None for any other path."""
+        parts: list[tuple[str, tuple[Test, ...]]] = []
+        for match in _PART.finditer(path):
+            filters = re.findall(r"\[([^\[\]]+)\]", match["filters"])
+            special = any(text == "x" or text.isdigit() for text in filters)
+            if not match["name"] or match["join"] == "->" or special:
+                return None
+            parts.append((match["name"], tuple(self._test(text) for text in filters)))
+        return tuple(parts)
+
+
+def _local_getter(
+    parts: tuple[tuple[str, tuple[Test, ...]], ...], text_of: Callable[[Any], str]
+) -> Callable[[Any], tuple[str, str] | None]:
+    """The getter of a path that stays below its node: walks the values, makes no nodes."""
+    last = len(parts)
+
+    def walk(value: Any, place: str, depth: int) -> tuple[str, str] | None:
+        if depth == last:
+            text = text_of(value)
+            return (text, place) if text else None
+        name, tests = parts[depth]
+        inner = value.get(name) if type(value) is dict else None
+        if inner is None:
+            return None
+        if type(inner) is not list:
+            if all(test(inner) for test in tests):
+                return walk(inner, f"{place}.{name}", depth + 1)
+            return None
+        for index, item in enumerate(inner):
+            if all(test(item) for test in tests):
+                found = walk(item, f"{place}.{name}[{index}]", depth + 1)
+                if found is not None:
+                    return found
+        return None
+
+    first = parts[0][0]
+
+    def get(node: Node) -> tuple[str, str] | None:
+        value = node.value
+        if type(value) is not dict or first not in value:
+            return None
+        found = walk(value, node.place, 0)
+        return (found[0], node.place) if found is not None and node.fixed else found
+
+    return get
 
 
 def _first_name(path: str) -> str:
