@@ -41,7 +41,8 @@ def settings_page() -> str:
     for title, model in _sections(Settings, ""):
         lines += ["", f"## {title}", ""]
         if model is not Settings:
-            lines += [line for line in (_of_section(model.__doc__ or ""), "") if line or lines[-1]]
+            meaning = _of_section(model.__doc__ or "")
+            lines += [meaning, ""] if meaning else []
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         for name, field in model.model_fields.items():
             if _model_of(field.annotation) is None:

@@ -1,29 +1,20 @@
-"""Typed settings: one TOML file, overlaid by environment variables; an unknown key is an error.
-
-Environment variables override the file: `GATEWAY__HTTP__PORT=8081` sets `[http] port`. Secrets
-are never written into the file: a setting that ends in `_file` names a file that holds one.
-Relative paths are taken from the folder of the settings file.
-"""
+"""The sections of the settings file, each key with its meaning."""
 
 from __future__ import annotations
 
-import os
-import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-
-from gateway.errors import ConfigurationError
-
-ENVIRONMENT_PREFIX = "GATEWAY__"
+from pydantic import BaseModel, ConfigDict, Field
 
 Region = Annotated[str, Field(pattern=r"^\d{6}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """A table of the file; an unknown key in it is an error."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
@@ -34,7 +25,7 @@ class LogFormat(StrEnum):
     CONSOLE = "console"
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """`[log]`."""
 
     level: str = "INFO"
@@ -43,7 +34,7 @@ class LogSettings(_Section):
     """`json` for machines, `console` for people."""
 
 
-class MLLPSettings(_Section):
+class MLLPSettings(Section):
     """`[mllp]`: the HL7 v2 port."""
 
     enabled: bool = True
@@ -72,7 +63,7 @@ class MLLPSettings(_Section):
     """True takes a frame that ends in 0x1C without 0x0D, before the next one or a pause."""
 
 
-class HTTPSettings(_Section):
+class HTTPSettings(Section):
     """`[http]`: FHIR, national JSON, health and metrics."""
 
     enabled: bool = True
@@ -93,7 +84,7 @@ class HTTPSettings(_Section):
     """PEM private key of the certificate."""
 
 
-class FHIRSettings(_Section):
+class FHIRSettings(Section):
     """`[fhir]`: names and limits of the FHIR side."""
 
     canonical_base: str = "https://fsi-gateway.example/fhir"
@@ -106,7 +97,7 @@ class FHIRSettings(_Section):
     """Entries of a search page."""
 
 
-class JournalSettings(_Section):
+class JournalSettings(Section):
     """`[journal]`: where exchanges, transactions, visits and the audit are kept."""
 
     path: Path = Path("journal.db")
@@ -115,7 +106,7 @@ class JournalSettings(_Section):
     """File that holds the DSN of a PostgreSQL database, used instead of `path`."""
 
 
-class InstitutionSettings(_Section):
+class InstitutionSettings(Section):
     """`[[institutions]]`: an institution the gateway speaks for."""
 
     fixmedins_code: Annotated[str, Field(pattern=r"^[HP]\d{11}$")]
@@ -144,7 +135,7 @@ class InstitutionSettings(_Section):
     """Name of the code tables that translate its local codes."""
 
 
-class ChannelSettings(_Section):
+class ChannelSettings(Section):
     """`[[channels]]`: a platform that transactions are sent to."""
 
     name: str
@@ -197,7 +188,7 @@ class Validation(StrEnum):
     """Findings stop the message."""
 
 
-class HL7Dialect(_Section):
+class HL7Dialect(Section):
     """`[peers.hl7v2]`: how a peer's HL7 v2 differs from the standard (matrix 1.11)."""
 
     default_charset: str = ""
@@ -232,7 +223,7 @@ class HL7Dialect(_Section):
     """Z segments added to acknowledgements: `ZMI` visit ids, `ZSL` settlement amounts."""
 
 
-class PeerSettings(_Section):
+class PeerSettings(Section):
     """`[[peers]]`: a sender."""
 
     name: str
@@ -259,14 +250,14 @@ class PeerSettings(_Section):
     """True runs 2001 before a visit is opened."""
 
 
-class CodeSettings(_Section):
+class CodeSettings(Section):
     """`[codes]`: tables that translate local codes."""
 
     directories: list[Path] = []
     """Folders of CSV tables, later ones over earlier ones; the national lists are built in."""
 
 
-class RegionSettings(_Section):
+class RegionSettings(Section):
     """`[regions]`: tables laid over the built-in region and pooling tables."""
 
     files: list[Path] = []
@@ -284,7 +275,7 @@ class UnknownPolicy(StrEnum):
     """Undo by 2601 and, once that is certain, settle anew."""
 
 
-class ResolverSettings(_Section):
+class ResolverSettings(Section):
     """`[resolver]`: unknown outcomes."""
 
     policy: UnknownPolicy = UnknownPolicy.HOLD
@@ -297,14 +288,14 @@ class ResolverSettings(_Section):
     """2601 attempts for one transaction; a reversal of unknown outcome goes to the operator."""
 
 
-class OperatorSettings(_Section):
+class OperatorSettings(Section):
     """`[operator]`: who may decide about unknown outcomes over HTTP."""
 
     token_sha256: list[str] = []
     """SHA-256 hex digests of operators' bearer tokens; without one nobody may decide."""
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """`[limits]`: bounds of the pipeline."""
 
     max_messages_in_flight: int = 256
@@ -313,139 +304,3 @@ class LimitSettings(_Section):
     """Charge lines of a message."""
     amount_tolerance: str = "0.01"
     """Yuan by which cnt x pric may differ from the stated amount of a line."""
-
-
-class Settings(_Section):
-    """The whole file."""
-
-    data_dir: Path = Path()
-    """Folder of relative paths in the sections; itself relative to the settings file."""
-    application: str = "FSI-GATEWAY"
-    """Our name in MSH-3 of replies."""
-    facility: str = ""
-    """Our facility in MSH-4 of replies; the request's MSH-6 when empty."""
-    log: LogSettings = LogSettings()
-    """Log lines."""
-    mllp: MLLPSettings = MLLPSettings()
-    """The HL7 v2 port."""
-    http: HTTPSettings = HTTPSettings()
-    """The HTTP port."""
-    fhir: FHIRSettings = FHIRSettings()
-    """The FHIR side."""
-    journal: JournalSettings = JournalSettings()
-    """The journal."""
-    codes: CodeSettings = CodeSettings()
-    """Code tables."""
-    regions: RegionSettings = RegionSettings()
-    """Region tables."""
-    resolver: ResolverSettings = ResolverSettings()
-    """Unknown outcomes."""
-    operator: OperatorSettings = OperatorSettings()
-    """Operators."""
-    limits: LimitSettings = LimitSettings()
-    """Bounds."""
-    institutions: Annotated[list[InstitutionSettings], Field(min_length=1)]
-    """Whom the gateway speaks for."""
-    channels: Annotated[list[ChannelSettings], Field(min_length=1)]
-    """Where transactions go."""
-    peers: Annotated[list[PeerSettings], Field(min_length=1)]
-    """Who may send."""
-
-    @model_validator(mode="after")
-    def _names_refer_to_something(self) -> Settings:
-        channels = {channel.name for channel in self.channels}
-        if len(channels) != len(self.channels):
-            raise ValueError("two channels have the same name")
-        codes = {institution.fixmedins_code for institution in self.institutions}
-        if len(codes) != len(self.institutions):
-            raise ValueError("two institutions have the same fixmedins_code")
-        if len({peer.name for peer in self.peers}) != len(self.peers):
-            raise ValueError("two peers have the same name")
-        for institution in self.institutions:
-            if institution.channel not in channels:
-                raise ValueError(
-                    f"institution {institution.fixmedins_code}: no channel {institution.channel!r}"
-                )
-        for peer in self.peers:
-            for code in peer.institutions:
-                if code not in codes:
-                    raise ValueError(f"peer {peer.name}: no institution {code!r}")
-        return self
-
-    def institution(self, fixmedins_code: str) -> InstitutionSettings | None:
-        """The institution of this national code."""
-        for institution in self.institutions:
-            if institution.fixmedins_code == fixmedins_code:
-                return institution
-        return None
-
-
-def load_settings(path: Path, environment: dict[str, str] | None = None) -> Settings:
-    """Read, overlay and check the settings.
-
-    Raises:
-        ConfigurationError: the file cannot be read or a value is wrong; names every wrong key.
-    """
-    try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"cannot be read: {error.strerror}", file=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(str(error), file=str(path)) from error
-    _overlay(document, dict(os.environ) if environment is None else environment)
-    try:
-        settings = Settings.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError(_describe(error), file=str(path)) from None
-    return _resolve_paths(settings, path.resolve().parent)
-
-
-def _overlay(document: dict[str, Any], environment: dict[str, str]) -> None:
-    for name, value in sorted(environment.items()):
-        if not name.startswith(ENVIRONMENT_PREFIX):
-            continue
-        *sections, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-        place = document
-        for section in sections:
-            inner = place.setdefault(section, {})
-            if not isinstance(inner, dict):
-                raise ConfigurationError(f"{name}: {section} is not a section")
-            place = inner
-        place[key] = value
-
-
-def _describe(error: ValidationError) -> str:
-    lines = []
-    for finding in error.errors(include_url=False, include_input=False):
-        where = ".".join(str(part) for part in finding["loc"]) or "settings"
-        reason = "unknown key" if finding["type"] == "extra_forbidden" else finding["msg"]
-        lines.append(f"{where}: {reason}")
-    return "\n  ".join(lines)
-
-
-def _resolve_paths(settings: Settings, folder: Path) -> Settings:
-    base = folder / settings.data_dir
-
-    def resolved(model: BaseModel) -> BaseModel:
-        updates: dict[str, Any] = {}
-        for name, value in model:
-            if isinstance(value, Path):
-                updates[name] = base / value if name != "data_dir" else base
-            elif name == "profile" and isinstance(value, str) and value.endswith(".toml"):
-                updates[name] = str(base / value)
-            elif isinstance(value, BaseModel):
-                updates[name] = resolved(value)
-            elif isinstance(value, list):
-                updates[name] = [
-                    base / item
-                    if isinstance(item, Path)
-                    else resolved(item)
-                    if isinstance(item, BaseModel)
-                    else item
-                    for item in value
-                ]
-        return model.model_copy(update=updates)
-
-    result = resolved(settings)
-    assert isinstance(result, Settings)
-    return result

@@ -1,0 +1,47 @@
+"""Typed settings: one TOML file, overlaid by environment variables; an unknown key is an error.
+
+Environment variables override the file: `GATEWAY__HTTP__PORT=8081` sets `[http] port`. Secrets
+are never written into the file: a setting that ends in `_file` names a file that holds one.
+Relative paths are taken from the folder of the settings file.
+"""
+
+from __future__ import annotations
+
+from gateway.settings.loading import ENVIRONMENT_PREFIX, load_settings
+from gateway.settings.model import Settings
+from gateway.settings.sections import (
+    ChannelSettings,
+    FHIRSettings,
+    HL7Dialect,
+    HTTPSettings,
+    InstitutionSettings,
+    JournalSettings,
+    LogFormat,
+    LogSettings,
+    MLLPSettings,
+    PeerSettings,
+    ReplyMode,
+    ResolverSettings,
+    UnknownPolicy,
+    Validation,
+)
+
+__all__ = [
+    "ENVIRONMENT_PREFIX",
+    "ChannelSettings",
+    "FHIRSettings",
+    "HL7Dialect",
+    "HTTPSettings",
+    "InstitutionSettings",
+    "JournalSettings",
+    "LogFormat",
+    "LogSettings",
+    "MLLPSettings",
+    "PeerSettings",
+    "ReplyMode",
+    "ResolverSettings",
+    "Settings",
+    "UnknownPolicy",
+    "Validation",
+    "load_settings",
+]

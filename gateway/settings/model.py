@@ -1,0 +1,90 @@
+"""The settings file as a whole, and that its names refer to something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from gateway.settings.sections import (
+    ChannelSettings,
+    CodeSettings,
+    FHIRSettings,
+    HTTPSettings,
+    InstitutionSettings,
+    JournalSettings,
+    LimitSettings,
+    LogSettings,
+    MLLPSettings,
+    OperatorSettings,
+    PeerSettings,
+    RegionSettings,
+    ResolverSettings,
+    Section,
+)
+
+
+class Settings(Section):
+    """The whole file."""
+
+    data_dir: Path = Path()
+    """Folder of relative paths in the sections; itself relative to the settings file."""
+    application: str = "FSI-GATEWAY"
+    """Our name in MSH-3 of replies."""
+    facility: str = ""
+    """Our facility in MSH-4 of replies; the request's MSH-6 when empty."""
+    log: LogSettings = LogSettings()
+    """Log lines."""
+    mllp: MLLPSettings = MLLPSettings()
+    """The HL7 v2 port."""
+    http: HTTPSettings = HTTPSettings()
+    """The HTTP port."""
+    fhir: FHIRSettings = FHIRSettings()
+    """The FHIR side."""
+    journal: JournalSettings = JournalSettings()
+    """The journal."""
+    codes: CodeSettings = CodeSettings()
+    """Code tables."""
+    regions: RegionSettings = RegionSettings()
+    """Region tables."""
+    resolver: ResolverSettings = ResolverSettings()
+    """Unknown outcomes."""
+    operator: OperatorSettings = OperatorSettings()
+    """Operators."""
+    limits: LimitSettings = LimitSettings()
+    """Bounds."""
+    institutions: Annotated[list[InstitutionSettings], Field(min_length=1)]
+    """Whom the gateway speaks for."""
+    channels: Annotated[list[ChannelSettings], Field(min_length=1)]
+    """Where transactions go."""
+    peers: Annotated[list[PeerSettings], Field(min_length=1)]
+    """Who may send."""
+
+    @model_validator(mode="after")
+    def _names_refer_to_something(self) -> Settings:
+        channels = {channel.name for channel in self.channels}
+        if len(channels) != len(self.channels):
+            raise ValueError("two channels have the same name")
+        codes = {institution.fixmedins_code for institution in self.institutions}
+        if len(codes) != len(self.institutions):
+            raise ValueError("two institutions have the same fixmedins_code")
+        if len({peer.name for peer in self.peers}) != len(self.peers):
+            raise ValueError("two peers have the same name")
+        for institution in self.institutions:
+            if institution.channel not in channels:
+                raise ValueError(
+                    f"institution {institution.fixmedins_code}: no channel {institution.channel!r}"
+                )
+        for peer in self.peers:
+            for code in peer.institutions:
+                if code not in codes:
+                    raise ValueError(f"peer {peer.name}: no institution {code!r}")
+        return self
+
+    def institution(self, fixmedins_code: str) -> InstitutionSettings | None:
+        """The institution of this national code."""
+        for institution in self.institutions:
+            if institution.fixmedins_code == fixmedins_code:
+                return institution
+        return None
