@@ -70,14 +70,14 @@ async def test_content_is_negotiated(
 
 @pytest.mark.parametrize(("wanted", "status"), [("json", 200), ("xml", 200), ("pdf", 406)])
 async def test_the_format_parameter_overrides_accept(ask: Any, wanted: str, status: int) -> None:
-    """X-017."""
+    """X-017: `_format` goes before Accept."""
     reply = await ask("GET", f"/Claim?_format={wanted}", Accept="text/html")
 
     assert reply.status == status
 
 
 async def test_a_client_says_how_much_it_wants_back(ask: Any, make_claim: Any) -> None:
-    """X-030."""
+    """X-030: as much of the answer as it asks for."""
     minimal = await ask("POST", "/Claim", make_claim("C-1"), Prefer="return=minimal")
     outcome = await ask("POST", "/Claim", make_claim("C-2"), Prefer="return=OperationOutcome")
 
@@ -87,7 +87,7 @@ async def test_a_client_says_how_much_it_wants_back(ask: Any, make_claim: Any) -
 
 
 async def test_a_known_version_is_not_sent_again(ask: Any, make_claim: Any) -> None:
-    """304 under If-None-Match; the present version can be asked for by number."""
+    """X-062: 304 under If-None-Match; the present version can be asked for by number."""
     made = await ask("POST", "/Claim", make_claim())
     tag = made.headers["ETag"]
     same = await ask("GET", f"/Claim/{made.body['id']}", If_None_Match=tag)
@@ -151,3 +151,17 @@ async def test_any_bytes_get_one_clear_answer(ask: Any, port: Any, raw: bytes) -
     assert (reply.status, reply.body["resourceType"]) == (400, "OperationOutcome")
     assert next_one.status == 200
     assert port.centre.carried == []
+
+
+async def test_id_and_meta_of_a_create_are_ignored(ask: Any, make_claim: Any) -> None:
+    """X-002: the gateway gives id, version and time; the same claim with others is the same."""
+    meta = {"versionId": "99", "lastUpdated": "1999-01-01T00:00:00Z"}
+    made = await ask("POST", "/Claim", make_claim(id="mine", meta=meta))
+    claim = await ask("GET", f"/Claim/{made.body['id']}")
+    again = await ask("POST", "/Claim", make_claim())
+
+    assert made.status == 201
+    assert claim.body["id"] != "mine"
+    assert claim.body["meta"]["versionId"] != "99"
+    assert claim.body["meta"]["lastUpdated"].startswith("2026-03-02")
+    assert again.raw == made.raw

@@ -164,3 +164,39 @@ async def test_an_eligibility_request_may_be_submitted(
     reply = await ask("POST", "/CoverageEligibilityRequest/$submit", request_of)
 
     assert (reply.status, reply.body["resourceType"]) == (200, "CoverageEligibilityResponse")
+
+
+async def test_a_resource_that_breaks_a_rule_of_business_is_422(
+    ask: Any, port: Any, make_claim: Any
+) -> None:
+    """X-004, X-053: each issue has severity, code and the expression of the element."""
+    claim = make_claim()
+    claim["item"][0]["unitPrice"] = {"value": 3, "currency": "CNY"}
+    claim["item"][0]["quantity"] = {"value": 3}
+    reply = await ask("POST", "/Claim", claim)
+    (issue,) = reply.body["issue"]
+
+    assert reply.status == 422
+    assert (issue["severity"], issue["code"]) == ("error", "business-rule")
+    assert issue["expression"] == ["Claim.item[0]"]
+    assert port.centre.carried == []
+
+
+async def test_no_number_of_a_person_is_in_a_refusal_or_a_log(
+    ask: Any, make_claim: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """X-061: neither in diagnostics nor in the line of the access log."""
+    canary = "430199198001010019"
+    identifier = {"system": f"{BASE}/id/resident-id", "value": canary}
+    claim = make_claim(patient={"identifier": identifier}, total={"value": 1, "currency": "USD"})
+    refused = await ask("POST", "/Claim", claim)
+    found = await ask(
+        "GET", f"/Claim?identifier={canary}&colour={canary}", Prefer="handling=strict"
+    )
+    wrong = await ask("GET", f"/Claim/{canary}")
+    logged = capsys.readouterr()
+
+    assert (refused.status, found.status, wrong.status) == (422, 400, 404)
+    for told in (refused.raw, found.raw, wrong.raw):
+        assert canary.encode() not in told
+    assert canary not in logged.out + logged.err

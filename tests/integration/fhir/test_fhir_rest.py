@@ -75,7 +75,7 @@ async def test_other_content_under_the_same_identifier_is_a_conflict(
 
 
 async def test_submit_takes_a_bundle(ask: Any, make_claim: Any) -> None:
-    """X-035."""
+    """X-035: the Claim at its beginning is carried out, and answered 200 with its ClaimResponse."""
     bundle = {
         "resourceType": "Bundle",
         "type": "collection",
@@ -137,7 +137,7 @@ async def test_a_claim_is_cancelled_by_a_task(ask: Any, port: Any, make_claim: A
 async def test_an_encounter_is_created_and_updated(
     ask: Any, port: Any, make_encounter: Any
 ) -> None:
-    """The claim of a visit finds it by its reference, and settles on its number."""
+    """X-009: the claim of a visit finds it by its reference, and settles on its number."""
     made = await ask("POST", "/Encounter", make_encounter())
     changed = {**made.body, "reasonCode": [{"text": "发热"}]}
     updated = await ask(

@@ -124,7 +124,7 @@ async def test_a_second_cancellation_sends_nothing_and_gives_the_first_reversal(
     cancelled: Any,
     body: Any,
 ) -> None:
-    """X-048."""
+    """X-048: the second cancellation is answered with the reversal of the first."""
     response = await answer_claim(make_claim())
     focus = f"Claim/{response['id']}"
     message, intent, _ = await ask(make_task(focus), "create")

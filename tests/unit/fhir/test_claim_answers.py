@@ -234,3 +234,21 @@ async def test_two_settlements_of_one_claim_are_summed(
     assert [
         one["value"] for one in response["identifier"] if one["system"].endswith("/setl-id")
     ] == ["S-1", "S-2"]
+
+
+async def test_an_answer_has_what_the_definition_and_the_claim_ask_for(
+    ask: Any, adapter: FHIRAdapter, settled: Any, make_claim: Any, body: Any
+) -> None:
+    """X-036: patient, created, insurer, outcome, type, use, status, and the request."""
+    message, intent, _ = await ask(make_claim(insurer={"display": "市医保中心"}), "create")
+    answer = adapter.answer(message.kind, message.context, settled(intent))
+    response = body(answer)
+    claim = next(one for one in answer.resources if one.type == "Claim")
+
+    assert response["request"] == {"reference": f"Claim/{claim.id}"}
+    assert response["patient"]["identifier"]["value"] == "43010000000000000001"
+    assert response["created"] == "2026-03-02T10:30:00+08:00"
+    assert response["type"] == make_claim()["type"]
+    assert response["insurer"]
+    stated = (response["outcome"], response["use"], response["status"])
+    assert stated == ("complete", "claim", "active")

@@ -165,7 +165,7 @@ async def test_a_check_of_ours_is_an_operation_outcome(
 async def test_nothing_was_sent_means_try_again(
     adapter: FHIRAdapter, ask: Any, make_claim: Any, settled: Any, body: Any
 ) -> None:
-    """503, Retry-After, transient (X-055)."""
+    """X-054: 503, Retry-After, transient (X-055)."""
     message, intent, _ = await ask(make_claim(), "create")
     result = settled(intent, Status.NOT_SENT, retry_after=7)
     answer = adapter.answer(message.kind, message.context, result)

@@ -232,7 +232,7 @@ async def test_the_answer_to_an_eligibility_request_fits_every_release(
 async def test_a_visit_of_r5_is_read_back_as_it_was_written_and_in_r4(
     ask: Any, adapter: Any, settled: Any, make_encounter: Any
 ) -> None:
-    """What only R5 has is left out for R4; the sender misses nothing."""
+    """X-047: what only R5 has is left out for R4; the sender misses nothing."""
     written = encounter_in_r5(make_encounter()) | {"status": "discharged"}
     message, intent, _ = await ask(written, "create", release="r5")
     answer = adapter.answer(message.kind, message.context, settled(intent))
