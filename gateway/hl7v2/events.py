@@ -18,7 +18,18 @@ VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8",
 MAX_CONTROL_ID = 199
 """Characters of MSH-10 in 2.7 and later; older versions say 20, and senders exceed it."""
 
-TYPES = frozenset({"ADT", "DFT", "BAR", "QBP", "QCN", "RQI", "PIN"})
+TYPES = {
+    "ADT": "2.3",
+    "BAR": "2.3",
+    "DFT": "2.3",
+    "EHC": "2.6",
+    "PIN": "2.3",
+    "QBP": "2.4",
+    "QCN": "2.4",
+    "RQI": "2.3",
+}
+"""Message types that are known, and the first version that has each. Of EHC no event is served: E30
+and E31 have no published structure, the others no transaction yet."""
 
 STRUCTURES = {
     "ADT^A01": "ADT_A01",
@@ -155,7 +166,7 @@ def check_kind(header: Header, kind: str, served: Collection[str]) -> None:
         UnsupportedError: 200 for the type, 201 for the event or a structure of another event.
     """
     message_type = kind.partition("^")[0]
-    if message_type not in TYPES or (message_type == "QBP" and not header.at_least("2.4")):
+    if message_type not in TYPES or not header.at_least(TYPES[message_type]):
         raise _unsupported(
             ProblemKind.UNSUPPORTED_TYPE,
             ProblemCode.TYPE_UNSUPPORTED,

@@ -20,6 +20,11 @@ ACKNOWLEDGE_WHEN = ("AL", "NE", "ER", "SU")
 """Table 0155: always, never, on error or refusal, on success."""
 
 
+MAX_VERSION = 20
+"""Characters of a version that is read."""
+_UNREADABLE = (2, 5)
+
+
 class Mode(StrEnum):
     """Which acknowledgement rules are in force (chapter 2, 2.8)."""
 
@@ -100,12 +105,16 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         return unescape(first.partition(marks.component)[0], marks)
 
 
-@lru_cache(maxsize=64)
 def version_key(version: str) -> tuple[int, ...]:
     """A version as numbers that compare."""
+    return _version_key(version) if len(version) <= MAX_VERSION else _UNREADABLE
+
+
+@lru_cache(maxsize=64)
+def _version_key(version: str) -> tuple[int, ...]:
     parts = version.split(".")
     if not all(part.isascii() and part.isdigit() and len(part) < 4 for part in parts):
-        return (2, 5)
+        return _UNREADABLE
     return tuple(int(part) for part in parts)
 
 

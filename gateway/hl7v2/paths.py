@@ -38,6 +38,10 @@ _PATH = re.compile(
 _EACH = re.compile(r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<type>[A-Z0-9]{1,8})\])?")
 
 
+MAX_SHAPE = 60
+"""Fields and following segments of a group whose shape is remembered."""
+
+
 class HL7Language:
     """The path language of HL7 v2 for one peer.
 
@@ -86,9 +90,14 @@ class HL7Language:
 
         return groups
 
-    def shape(self, node: Group) -> Hashable:
-        """Which fields of the segment are filled, if it is plain, and which segments follow."""
+    def shape(self, node: Group) -> Hashable | None:
+        """Which fields of the segment are filled, if it is plain, and which segments follow.
+
+        None for groups above `MAX_SHAPE`: a shape is remembered, and has to be small.
+        """
         fields, _, plain = node.anchor.parts or node.anchor.split()
+        if len(fields) > MAX_SHAPE or len(node.members) > MAX_SHAPE:
+            return None
         return tuple(map(bool, fields)), plain, tuple([it.name for it in node.members])
 
     def narrowed(self, path: str, node: Group) -> Getter | None:

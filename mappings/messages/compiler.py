@@ -85,6 +85,8 @@ class _Loop:
         if self._shaped is None:
             return self._all
         shape = self._shaped.shape(node)
+        if shape is None:
+            return self._all
         found = self._by_shape.get(shape)
         if found is None:
             if len(self._by_shape) >= MAX_SHAPES:

@@ -45,8 +45,11 @@ class ShapedLanguage(PathLanguage, Protocol):
     an effect for each shape of a node, and runs no others.
     """
 
-    def shape(self, node: Any) -> Hashable:
-        """What is filled in a node of a block; equal for nodes that are filled alike."""
+    def shape(self, node: Any) -> Hashable | None:
+        """What is filled in a node of a block; equal for nodes that are filled alike.
+
+        None for a node that is too large to be remembered.
+        """
         ...  # pragma: no cover - the body of a protocol never runs
 
     def narrowed(self, path: str, node: Any) -> Getter | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import InvalidError, ProblemKind
+from gateway.errors import InvalidError, ProblemKind, UnsupportedError
 from gateway.hl7v2.acks import TABLE_0357
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.header import Header, Mode
@@ -72,6 +72,24 @@ async def test_a_local_event_is_answered_by_msh_msa_and_err(
     body = make_adapter().refuse(raw, {"peer": "his"}, caught.value).body.decode()
     assert [line[:3] for line in body.split("\r")[:-1]] == ["MSH", "MSA", "ERR"]
     assert "\rMSA|AR|C1\r" in body
+
+
+@pytest.mark.parametrize(
+    ("event", "version", "code"),
+    [
+        ("EHC^E30", "2.6", "EVENT-UNSUPPORTED"),
+        ("EHC^E31", "2.8.2", "EVENT-UNSUPPORTED"),
+        ("EHC^E01", "2.8", "EVENT-UNSUPPORTED"),
+        ("EHC^E01", "2.5.1", "TYPE-UNSUPPORTED"),
+    ],
+)
+async def test_events_without_a_published_structure_are_unknown(
+    make_raw: Make, understand: Understand, *, event: str, version: str, code: str
+) -> None:
+    """V-017, V-019: 201 for EHC^E30 and E31, and 200 for the type before 2.6."""
+    with pytest.raises(UnsupportedError) as caught:
+        await understand(make_raw(event, PID, m12=version))
+    assert [it.code for it in caught.value.problems] == [code]
 
 
 @pytest.mark.parametrize(
