@@ -1,0 +1,163 @@
+"""What must hold after a run, once everything has settled; each finding is a sentence.
+
+* no acknowledged message is lost, and the same message again gets the same answer
+* no line is settled, uploaded or registered twice, no sum is stated wrong (`Platform.wrongs`)
+* of every visit both sides have the same settlements, to the fen, and the same lines, or the visit
+  has a transaction that is listed as unknown
+* what was told about settlements is what the platform did for that message
+* the fen of all accounts are the first ones less what the live settlements took
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from gateway.journal.memory import Memory
+from gateway.settlement.visits import Visit, decode_visit
+from tests.simulation.books import Stay
+from tests.simulation.hospital import Hospital, Said, is_final
+from tests.simulation.platform import REVERSIBLE
+from tests.simulation.world import World
+
+_REPEATABLE = ("9001", "1101", "2203", "2403", "2206", "2303", "5203")
+
+
+class _Books:
+    """What the gateway's journal says, read without the gateway."""
+
+    def __init__(self, memory: Memory) -> None:
+        rows = memory.connection.execute("SELECT * FROM sends").fetchall()
+        self.sends: dict[str, sqlite3.Row] = {row["msgid"]: row for row in rows}
+        self.exchanges = {
+            row["control_id"]: row for row in memory.connection.execute("SELECT * FROM exchanges")
+        }
+        self.visits: dict[str, Visit] = {}
+        for row in memory.connection.execute("SELECT key, data, version FROM visits"):
+            visit = decode_visit(row["data"], row["version"])
+            self.visits[visit.ipt_otp_no] = visit
+
+    def open_sends(self) -> list[sqlite3.Row]:
+        """What is listed as unknown."""
+        return [
+            row
+            for row in self.sends.values()
+            if row["state"] in ("unknown", "sending") and row["infno"] not in _REPEATABLE
+        ]
+
+    def msgids(self, control_id: str) -> set[str]:
+        """The message ids of an exchange."""
+        exchange = self.exchanges.get(control_id)
+        if exchange is None:
+            return set()
+        ident = exchange["exchange_id"]
+        return {row["msgid"] for row in self.sends.values() if row["exchange_id"] == ident}
+
+
+def findings(world: World, hospital: Hospital) -> Iterator[str]:
+    """Everything that does not hold."""
+    books = _Books(world.memory)
+    yield from world.platform.wrongs
+    yield from world.loop.unhandled
+    yield from _messages(hospital, books)
+    yield from _accounts(world)
+    yield from _resolved(world, books)
+    held = _held(world, books)
+    by_number: dict[str, list[Stay]] = {}
+    for stay in world.platform.stays.values():
+        by_number.setdefault(stay.number, []).append(stay)
+    for number in sorted(by_number.keys() | books.visits.keys()):
+        if number not in held:
+            yield from _visit(world, number, by_number.get(number, []), books.visits.get(number))
+    for said in hospital.said:
+        yield from _told(world, said, books)
+
+
+def _messages(hospital: Hospital, books: _Books) -> Iterator[str]:
+    for said in hospital.said:
+        if said.accepted and said.asked.id not in books.exchanges:
+            yield f"{said.asked.id} was acknowledged and is lost"
+        final = [answer for answer in said.answers if is_final(answer)]
+        if any(answer != final[0] for answer in final):
+            yield f"{said.asked.id} got two answers: {final}"
+
+
+def _accounts(world: World) -> Iterator[str]:
+    platform = world.platform
+    taken = sum(s.account for s in platform.live())
+    if sum(platform.before.values()) - taken != sum(platform.balances.values()):
+        yield "the accounts and the live settlements differ"
+
+
+def _resolved(world: World, books: _Books) -> Iterator[str]:
+    """With an operator nothing that 2601 can undo stays unknown."""
+    for row in books.open_sends():
+        if row["state"] == "sending" and world.node is not None:
+            yield f"{row['infno']} {row['msgid']} is still on its way"
+        if world.plan.operator and row["infno"] in REVERSIBLE:
+            yield f"{row['infno']} {row['msgid']} stayed unknown"
+
+
+def _held(world: World, books: _Books) -> set[str]:
+    """Numbers of the visits that have something unknown."""
+    keys = {row["visit_key"].partition("/")[2] for row in books.open_sends()}
+    stays = world.platform.stays
+    return {stays[key].number if key in stays else key for key in keys}
+
+
+def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) -> Iterator[str]:
+    standing = [stay for stay in stays if stay.state != "cancelled"]
+    ours = visit is not None and visit.state.value not in ("none", "cancelled")
+    if len(standing) > 1 or bool(standing) != ours:
+        yield f"visit {number}: the platform has {len(standing)}, the gateway {int(ours)}"
+        return
+    if not standing or visit is None:
+        return
+    (stay,) = standing
+    theirs = {s.setl_id: s.total for s in world.platform.live() if s.mdtrt_id == stay.mdtrt_id}
+    kept = {
+        s.info.get("setl_id"): int(s.info.amount("medfee_sumamt") * 100)
+        for s in visit.live_settlements()
+    }
+    kept = {ident: total for ident, total in kept.items() if _stands(visit, ident)}
+    if theirs != kept:
+        yield f"visit {number}: the platform settled {theirs}, the gateway has {kept}"
+    lines = {ln.item: (ln.amount, ln.setl_id) for ln in stay.lines}
+    known = {
+        ln.item: (int(float(ln.amount) * 100 + 0.5), batch.setl_id)
+        for batch in visit.batches
+        for ln in batch.lines
+    }
+    if lines != known:
+        yield f"visit {number}: the platform has lines {lines}, the gateway {known}"
+    if visit.visit.get("mdtrt_id") != stay.mdtrt_id:
+        yield f"visit {number}: another mdtrt_id"
+
+
+def _stands(visit: Visit, setl_id: str) -> bool:
+    return any(batch.setl_id == setl_id for batch in visit.batches)
+
+
+def _told(world: World, said: Said, books: _Books) -> Iterator[str]:
+    """The last answer against what the platform did for this message."""
+    last, ident = said.last, said.asked.id
+    if last is None or last.code == "AR":
+        return
+    msgids = books.msgids(ident)
+    open_ = {row["msgid"] for row in books.open_sends()}
+    if last.code == "UN":
+        if not msgids & open_:
+            yield f"{ident} is told unknown, and nothing of it is"
+        return
+    made = {
+        s.setl_id: s.total
+        for s in world.platform.settled.values()
+        if s.msgid in msgids and s.state != "reversed" and s.msgid not in open_
+    }
+    said_of = {setl_id: int(total.replace(".", "")) for setl_id, total, _ in last.settlements}
+    if made != said_of:
+        yield f"{ident} {said.asked.verb} is told {last.code} {said_of}, the platform made {made}"
+    if said.asked.verb == "settle" and last.code == "AA":
+        total = said.asked.total
+        if total and int(total.replace(".", "")) != sum(said_of.values()):
+            yield f"{ident} states {total} and settles {said_of}"

@@ -1,0 +1,208 @@
+"""The model hospital: visits one step after another, each message until it has its answer.
+
+A message is repeated, byte for byte, when no answer came, after AR, and after being told that the
+outcome is not known or that the visit waits. Only AE that says the transaction was undone leads to
+the same step under another control id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+from tests.simulation.speech import PROTOCOL, Asked, Told, encode, told
+from tests.simulation.world import PERSONS, World
+
+PATIENCE = 40.0
+"""Seconds the hospital waits for an answer."""
+WAITS = 30.0
+"""Seconds before it asks again what became of an unknown outcome."""
+
+
+@dataclass
+class Said:
+    """A message and everything that was answered to it."""
+
+    asked: Asked
+    answers: list[Told] = field(default_factory=list)
+    accepted: bool = False
+    """An answer other than AR came: the gateway has the message."""
+
+    @property
+    def last(self) -> Told | None:
+        """The last answer."""
+        return self.answers[-1] if self.answers else None
+
+
+def is_final(answer: Told | None) -> bool:
+    """The hospital need not ask again."""
+    return (
+        answer is not None and answer.code in ("AA", "AE") and "VISIT-HELD" not in answer.problems
+    )
+
+
+class Hospital:
+    """Its visits and all that was said."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.said: list[Said] = []
+        self.closing = False
+        """The day is over: nobody asks again."""
+        self._serial = 0
+
+    async def work(self) -> None:
+        """Play every visit."""
+        await asyncio.gather(*(self._visit(number) for number in range(self.world.plan.visits)))
+
+    async def _visit(self, number: int) -> None:
+        chance = self.world.chance(f"visit {number}")
+        await asyncio.sleep(chance.choice((0.0, 0.1, 5.0)))
+        visit = _Visit(self, f"V{self.world.seed}-{number}", chance)
+        if chance.random() < 0.75:
+            await visit.outpatient()
+        else:
+            await visit.inpatient()
+
+    def next_id(self) -> str:
+        """A control id."""
+        self._serial += 1
+        return f"M{self._serial}"
+
+    async def tell(self, asked: Asked, chance: random.Random) -> Said:
+        """Send a message until it has its final answer, or the day is over."""
+        said = Said(asked)
+        self.said.append(said)
+        if chance.random() < self.world.plan.copies:
+            copy = asyncio.get_running_loop().create_task(self.once(said, chance))
+        else:
+            copy = None
+        while not self.closing:
+            answer = await self.once(said, chance)
+            if is_final(answer):
+                break
+            waits = answer is not None and answer.code != "AR"
+            await asyncio.sleep(WAITS if waits else chance.choice((0.5, 4.0, 11.0)))
+        if copy is not None:
+            await copy
+        return said
+
+    async def once(self, said: Said, chance: random.Random) -> Told | None:
+        """Send a message once; None when no answer came."""
+        world, node = self.world, self.world.node
+        if node is None or not node.ready:
+            await asyncio.sleep(1.0)
+            return None
+        world.trace("say", said.asked.id, said.asked.verb, said.asked.visit)
+        work = node.pipeline.handle(PROTOCOL, encode(said.asked), node.peer, {})
+        task = world.inside(node, work)
+        await asyncio.wait([task], timeout=PATIENCE)
+        lost = not world.calm and chance.random() < world.plan.answers_lost
+        if not task.done() or task.cancelled() or lost:
+            world.trace("silence", said.asked.id)
+            return None
+        answer = told(task.result().body)
+        world.trace("told", said.asked.id, task.result().body)
+        said.answers.append(answer)
+        said.accepted = said.accepted or answer.code != "AR"
+        return answer
+
+
+class _Visit:
+    """One patient's way through the hospital."""
+
+    def __init__(self, hospital: Hospital, number: str, chance: random.Random) -> None:
+        self._hospital, self._number, self._chance = hospital, number, chance
+        self._person = chance.choice(sorted(PERSONS))
+        self._setting = "outpatient"
+        self._lines = 0
+        self._account = chance.choice("01")
+        self._open: list[int] = []
+        """Fen of the lines that are charged and not settled."""
+
+    async def outpatient(self) -> None:
+        """Register, charge, pay; now and then take back."""
+        chance = self._chance
+        if not await self._step("register"):
+            return
+        for _ in range(chance.choice((1, 1, 2))):
+            await self._charge()
+        if chance.random() < 0.1:
+            await self._step("refund")
+            self._open.clear()
+            await self._step("unregister")
+            return
+        paid = await self._pay()
+        if paid and chance.random() < 0.5:
+            await self._take_back(paid)
+            if chance.random() < 0.5:
+                await self._pay()
+        elif chance.random() < 0.3:
+            await self._charge()
+            await self._pay()
+
+    async def inpatient(self) -> None:
+        """Admit, charge, discharge, pay; now and then take back."""
+        self._setting = "inpatient"
+        if not await self._step("admit"):
+            return
+        for _ in range(self._chance.choice((1, 2))):
+            await self._charge()
+        if self._chance.random() < 0.6:
+            await self._step("discharge")
+        paid = await self._pay()
+        if paid and self._chance.random() < 0.4:
+            await self._take_back(paid)
+
+    async def _step(self, verb: str, **more: object) -> Told | None:
+        """One message; under another control id when it was undone. The answer when it is AA."""
+        for _ in range(3):
+            asked = Asked(
+                id=self._hospital.next_id(),
+                verb=verb,
+                visit=self._number,
+                setting=self._setting,
+                psn_no=self._person,
+                owned=self._chance.random() < 0.3,
+                **more,  # type: ignore[arg-type]  # members of the message
+            )
+            said = await self._hospital.tell(asked, self._chance)
+            answer = said.last
+            if answer is None or not is_final(answer):
+                return None
+            if answer.code == "AA":
+                return answer
+            if answer.status != "reversed":
+                return None
+        return None
+
+    async def _charge(self) -> None:
+        lines = []
+        amounts = []
+        for _ in range(self._chance.choice((1, 1, 2, 3))):
+            self._lines += 1
+            amount = self._chance.choice((1, 99, 1260, 24_000, self._chance.randint(1, 99_999)))
+            amounts.append(amount)
+            item = f"{self._number}/{self._lines}"
+            lines.append((str(self._lines), item, f"{amount // 100}.{amount % 100:02d}"))
+        named = self._setting == "outpatient" and self._chance.random() < 0.5
+        batch = f"B{self._lines}" if named else ""
+        if await self._step("charge", lines=lines, batch=batch):
+            self._open += amounts
+
+    async def _pay(self) -> Told | None:
+        total = ""
+        if self._chance.random() < 0.5:
+            wrong = self._chance.random() < 0.1
+            amount = sum(self._open) + wrong
+            total = f"{amount // 100}.{amount % 100:02d}"
+        answer = await self._step("settle", total=total, account=self._account)
+        if answer is not None:
+            self._open.clear()
+        return answer
+
+    async def _take_back(self, paid: Told) -> None:
+        for setl_id, total, _ in paid.settlements:
+            if await self._step("cancel", setl_id=setl_id):
+                self._open.append(int(total.replace(".", "")))

@@ -1,0 +1,72 @@
+"""What goes wrong in a run, decided by the seed before anything happens."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from gateway.settings import UnknownPolicy
+from tests.simulation.wire import FATES
+
+CALM = 150.0
+"""Virtual seconds after which nothing goes wrong any more."""
+
+
+@dataclass
+class Plan:
+    """The faults of a run; times are virtual seconds."""
+
+    policy: UnknownPolicy = UnknownPolicy.HOLD
+    lenient: bool = False
+    """The platform takes things a second time."""
+    operator: bool = True
+    """Somebody decides in the end what stays unknown."""
+    fates: tuple[str, ...] = ()
+    rate: float = 0.0
+    """Share of requests that meet one of `fates`."""
+    aimed: bool = False
+    """Only transactions that change something meet a fate."""
+    crash_at: frozenset[int] = frozenset()
+    """Points of the run at which the gateway crashes."""
+    disk: list[tuple[float, float, str]] = field(default_factory=list)
+    """From, to, and how the disk fails."""
+    down: list[tuple[float, float]] = field(default_factory=list)
+    """From, to: the platform is away, and has forgotten who signed in."""
+    steps: list[tuple[float, float]] = field(default_factory=list)
+    """When the wall clock jumps, and by how many seconds."""
+    answers_lost: float = 0.0
+    """Share of answers that do not reach the hospital."""
+    copies: float = 0.0
+    """Share of messages of which a copy arrives at the same time."""
+    visits: int = 2
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed."""
+    chance = random.Random(f"plan {seed}")  # noqa: S311 - repeatable on purpose
+    plan = Plan(
+        policy=chance.choice(list(UnknownPolicy)),
+        lenient=chance.random() < 0.5,
+        operator=chance.random() < 0.7,
+        visits=chance.choice((1, 1, 2, 2, 3)),
+    )
+    if chance.random() < 0.85:
+        plan.fates = tuple(chance.sample(FATES, chance.randint(1, 4)))
+        plan.rate = chance.choice((0.05, 0.1, 0.2, 0.4))
+        plan.aimed = chance.random() < 0.6
+    if chance.random() < 0.5:
+        plan.crash_at = frozenset(chance.sample(range(1, 200), chance.choice((1, 1, 2, 4))))
+    if chance.random() < 0.2:
+        begin = chance.uniform(0.0, 60.0)
+        how = chance.choice(("before", "after", "busy"))
+        plan.disk = [(begin, begin + chance.choice((0.01, 1.0, 20.0)), how)]
+    if chance.random() < 0.2:
+        begin = chance.uniform(0.0, 60.0)
+        plan.down = [(begin, begin + chance.choice((0.5, 5.0, 40.0)))]
+    if chance.random() < 0.2:
+        plan.steps = [(chance.uniform(0.0, 90.0), chance.choice((-300.0, -2.0, 7.0, 90_000.0)))]
+    if chance.random() < 0.3:
+        plan.answers_lost = chance.choice((0.1, 0.4))
+    if chance.random() < 0.3:
+        plan.copies = chance.choice((0.1, 0.5))
+    return plan

@@ -1,0 +1,335 @@
+"""A model of a regional platform: visits, charge lines, settlements and reversals in memory.
+
+It knows nothing of the gateway. It refuses what the reference platform refuses, unless it is
+`lenient`: then it takes a second registration, a line or a settlement a second time, so that only
+the sender's care prevents it. Whoever looks finds every such case in `wrongs`.
+
+Amounts inside are integer fen. Of each line a tenth is paid first by the patient; of the rest the
+fund pays seven tenths, rounded down to the fen; the account pays what it can when it may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tests.simulation.books import (
+    Line,
+    Refusal,
+    Settled,
+    Stay,
+    fen,
+    line_result,
+    person_of,
+    reply,
+    settlement_result,
+    yuan,
+)
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+REVERSIBLE = ("2207", "2304", "2401")
+
+
+class Platform:
+    """Receives requests and answers them, whatever became of the connection they came by."""
+
+    def __init__(self, persons: dict[str, int], *, lenient: bool, region: str = "430100") -> None:
+        """`persons` gives each person's number and the fen of the account."""
+        self.balances = dict(persons)
+        self.before = dict(persons)
+        self.lenient = lenient
+        self.region = region
+        self.requests: dict[str, tuple[str, str, bool]] = {}
+        """msgid: transaction, person, carried out."""
+        self.stays: dict[str, Stay] = {}
+        self.settled: dict[str, Settled] = {}
+        self.sign_ins: set[str] = set()
+        self.wrongs: list[str] = []
+        """What must never happen, in words."""
+        self._serial = 0
+
+    def receive(self, body: bytes) -> bytes:
+        """Carry a request out, or refuse it; a message id is taken once."""
+        envelope = _decode(body)
+        infno, msgid = envelope["infno"], envelope["msgid"]
+        data = envelope["input"]
+        person = person_of(data)
+        try:
+            if infno != "9001" and envelope["sign_no"] not in self.sign_ins:
+                raise Refusal("签到流水号不存在，请先签到")
+            if msgid in self.requests:
+                raise Refusal("发送方报文ID重复")
+            try:
+                output = _HANDLERS[infno](self, data, msgid)
+            except Refusal:
+                self.requests[msgid] = (infno, person, False)
+                raise
+            self.requests[msgid] = (infno, person, True)
+        except Refusal as refusal:
+            return _encode(reply(infcode=-1, err_msg=str(refusal), output=None, msgid=msgid))
+        return _encode(reply(infcode=0, err_msg="", output=output, msgid=msgid))
+
+    def restart(self) -> None:
+        """Everything stored stays; whoever signed in has to do so again."""
+        self.sign_ins.clear()
+
+    def _number(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def live(self) -> list[Settled]:
+        """Settlements that stand."""
+        return [s for s in self.settled.values() if s.state == "settled"]
+
+    def stay(self, data: dict[str, Any], setting: str) -> Stay:
+        """The open visit that an input names."""
+        stay = self.stays.get(data["mdtrt_id"])
+        if stay is None or stay.state == "cancelled" or stay.setting != setting:
+            raise Refusal("就诊信息不存在")
+        if stay.psn_no != data["psn_no"]:
+            raise Refusal("人员编号与就诊信息不符")
+        return stay
+
+    def sign_in(self, _data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """9001."""
+        sign_no = f"S{self._number()}"
+        self.sign_ins.add(sign_no)
+        return {"signinoutb": {"sign_no": sign_no, "sign_time": "2026-03-02 09:00:00"}}
+
+    def identify(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """1101."""
+        psn_no = data["data"]["mdtrt_cert_no"]
+        if psn_no not in self.balances:
+            raise Refusal("未查询到人员基本信息")
+        person = {"psn_no": psn_no, "psn_cert_type": "01", "certno": "C" + psn_no}
+        row = {"balc": yuan(self.balances[psn_no]), "insutype": "310", "psn_type": "11"}
+        row |= {"cvlserv_flag": "0", "insuplc_admdvs": self.region, "psn_insu_stas": "1"}
+        return {
+            "baseinfo": person | {"psn_name": "测试", "gend": "1", "age": 40},
+            "insuinfo": [row],
+            "idetinfo": [],
+        }
+
+    def register(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2201."""
+        row = data["data"]
+        return {"data": row | {"mdtrt_id": self._open(row, row["ipt_otp_no"], "out", msgid)}}
+
+    def admit(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2401."""
+        row = data["mdtrtinfo"]
+        return {"result": {"mdtrt_id": self._open(row, row["ipt_no"], "in", msgid)}}
+
+    def _open(self, row: dict[str, Any], number: str, setting: str, msgid: str) -> str:
+        if any(s.number == number and s.state != "cancelled" for s in self.stays.values()):
+            if not self.lenient:
+                raise Refusal("住院/门诊号已存在，不能重复登记")
+            self.wrongs.append(f"visit {number} was registered twice")
+        mdtrt_id = f"{self.region}{self._number():012d}"
+        self.stays[mdtrt_id] = Stay(mdtrt_id, setting, row["psn_no"], number, msgid)
+        return mdtrt_id
+
+    def describe(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2203, 2403: overwrites."""
+        self.stay(next(iter(data.values())), "out" if "mdtrtinfo" in data else "in")
+        return {}
+
+    def unregister(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2202."""
+        return self._close(self.stay(data["data"], "out"))
+
+    def unadmit(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2404."""
+        return self._close(self.stay(data["data"], "in"))
+
+    def _close(self, stay: Stay) -> dict[str, Any]:
+        if stay.state == "discharged":
+            raise Refusal("患者已办理出院，请先撤销出院")
+        if stay.lines:
+            raise Refusal("该就诊已上传费用明细，请先撤销费用明细")
+        stay.state = "cancelled"
+        return {}
+
+    def discharge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2402."""
+        stay = self.stay(data["dscginfo"], "in")
+        if stay.state == "discharged" and not self.lenient:
+            raise Refusal("患者已办理出院，不能重复办理")
+        stay.state = "discharged"
+        return {}
+
+    def charge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2204, 2301: all lines or none."""
+        rows = data["feedetail"]
+        stay = self.stay(rows[0], self._setting(rows[0]))
+        lines = [
+            Line(
+                str(row["feedetl_sn"]),
+                row["medins_list_codg"],
+                row.get("chrg_bchno") or "",
+                fen(row["det_item_fee_sumamt"]),
+            )
+            for row in rows
+        ]
+        for line in lines:
+            if any(old.number == line.number or old.item == line.item for old in stay.lines):
+                if not self.lenient:
+                    raise Refusal(f"费用明细{line.number}重复")
+                self.wrongs.append(f"line {line.item} was uploaded twice")
+        stay.lines += lines
+        return {"result": [line_result(line) for line in lines]}
+
+    def _setting(self, row: dict[str, Any]) -> str:
+        stay = self.stays.get(row["mdtrt_id"])
+        return stay.setting if stay else ""
+
+    def withdraw(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2205: a batch; 2302: lines."""
+        rows = data["data"]
+        if isinstance(rows, dict):
+            stay = self.stay(rows, "out")
+            gone = [line for line in stay.lines if line.batch == rows["chrg_bchno"]]
+        else:
+            stay = self.stay(rows[0], "in")
+            numbers = {str(row["feedetl_sn"]) for row in rows}
+            gone = [line for line in stay.lines if line.number in numbers]
+        if not gone:
+            raise Refusal("未查询到可撤销的费用明细")
+        if any(line.setl_id for line in gone):
+            raise Refusal("已参与结算，不能撤销费用明细")
+        stay.lines = [line for line in stay.lines if line not in gone]
+        return {}
+
+    def presettle(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2206, 2303."""
+        made, lines, _ = self._quote(data["data"], msgid, "")
+        return settlement_result(made, lines, self.balances)
+
+    def settle(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2207, 2304."""
+        made, lines, stay = self._quote(data["data"], msgid, f"T{self._number():08d}")
+        for line in lines:
+            if line.setl_id:
+                self.wrongs.append(f"line {line.item} was settled twice")
+            line.setl_id = made.setl_id
+        self.settled[made.setl_id] = made
+        self.balances[stay.psn_no] -= made.account
+        return settlement_result(made, lines, self.balances)
+
+    def _quote(
+        self, row: dict[str, Any], msgid: str, setl_id: str
+    ) -> tuple[Settled, list[Line], Stay]:
+        batch = row.get("chrg_bchno") or ""
+        stay = self.stay(row, "out" if batch else "in")
+        lines = [line for line in stay.lines if line.batch == batch or not batch]
+        if not self.lenient or not setl_id:
+            if batch and any(line.setl_id for line in lines):
+                raise Refusal("该收费批次已结算，不能重复结算")
+            lines = [line for line in lines if not line.setl_id]
+        if not lines:
+            raise Refusal("没有待结算的费用明细")
+        total, first = sum(line.amount for line in lines), sum(line.first for line in lines)
+        stated = {"medfee_sumamt": total, "preselfpay_amt": first, "inscp_scp_amt": total - first}
+        for code, amount in stated.items():
+            if row.get(code) not in (None, "") and fen(row[code]) != amount:
+                self.wrongs.append(f"{code} was stated as {row[code]}, not {yuan(amount)}")
+                raise Refusal(f"{code}与已上传费用明细合计不一致")
+        fund = (total - first) * 7 // 10
+        own = total - fund
+        account = min(own, self.balances[stay.psn_no]) if row.get("acct_used_flag") == "1" else 0
+        numbers = tuple(line.number for line in lines)
+        made = Settled(setl_id, msgid, stay.mdtrt_id, numbers, total, fund, account)
+        return made, lines, stay
+
+    def cancel(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2208, 2305: a row of its own with the sign turned."""
+        row = data["data"]
+        old = self.settled.get(row["setl_id"])
+        if old is None or old.mdtrt_id != row["mdtrt_id"] or old.origin:
+            raise Refusal("未查询到结算信息")
+        if old.state != "settled":
+            raise Refusal("该结算已撤销，不能重复撤销")
+        made = Settled(
+            f"T{self._number():08d}",
+            msgid,
+            old.mdtrt_id,
+            old.lines,
+            -old.total,
+            -old.fund,
+            -old.account,
+            state="refund",
+            origin=old.setl_id,
+        )
+        self.settled[made.setl_id] = made
+        self._release(old, "refunded")
+        stay = self.stays[old.mdtrt_id]
+        return settlement_result(
+            made, [ln for ln in stay.lines if ln.number in old.lines], self.balances
+        )
+
+    def _release(self, old: Settled, state: str) -> None:
+        stay = self.stays[old.mdtrt_id]
+        for line in stay.lines:
+            if line.setl_id == old.setl_id:
+                line.setl_id = ""
+        self.balances[stay.psn_no] += old.account
+        old.state = state
+
+    def reverse(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2601: as if the message had never been; what is unknown cannot be reversed."""
+        row = data["data"]
+        infno, person, done = self.requests.get(row["omsgid"], ("", "", False))
+        if infno != row["oinfno"] or person != row["psn_no"]:
+            raise Refusal("未查询到原交易信息")
+        if infno not in REVERSIBLE:
+            raise Refusal(f"交易{infno}不支持冲正")
+        if not done:
+            raise Refusal("原交易未成功，无需冲正")
+        if infno == "2401":
+            stay = next(s for s in self.stays.values() if s.msgid == row["omsgid"])
+            return {} if stay.state == "cancelled" else self._close(stay)
+        old = next(s for s in self.settled.values() if s.msgid == row["omsgid"])
+        if old.state == "refunded":
+            raise Refusal("该结算已撤销，不能冲正")
+        if old.state == "settled":
+            self._release(old, "reversed")
+        return {}
+
+    def read_back(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """5203."""
+        old = self.settled.get(data["data"]["setl_id"])
+        if old is None or old.state == "reversed":
+            raise Refusal("未查询到结算信息")
+        stay = self.stays[old.mdtrt_id]
+        lines = [line for line in stay.lines if line.number in old.lines]
+        return settlement_result(old, lines, self.balances)
+
+
+_HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] = {
+    "9001": Platform.sign_in,
+    "1101": Platform.identify,
+    "2201": Platform.register,
+    "2202": Platform.unregister,
+    "2203": Platform.describe,
+    "2204": Platform.charge,
+    "2205": Platform.withdraw,
+    "2206": Platform.presettle,
+    "2207": Platform.settle,
+    "2208": Platform.cancel,
+    "2301": Platform.charge,
+    "2302": Platform.withdraw,
+    "2303": Platform.presettle,
+    "2304": Platform.settle,
+    "2305": Platform.cancel,
+    "2401": Platform.admit,
+    "2402": Platform.discharge,
+    "2403": Platform.describe,
+    "2404": Platform.unadmit,
+    "2601": Platform.reverse,
+    "5203": Platform.read_back,
+}
