@@ -148,7 +148,10 @@ class Interactions:
         if "respond-async" in ask.preferences:
             return await self._later(ask, raw, meta)
         answer = await self.pipeline.handle("fhir", raw, ask.peer, self.meta(ask, meta))
-        return self.worded(ask, answer)
+        answered = self.worded(ask, answer)
+        # An update may answer with what was kept, which another release may have made.
+        answered.made_here = meta["interaction"] != "update"
+        return answered
 
     async def _later(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
         """202 as soon as the message is durable; what is refused or was answered, at once."""

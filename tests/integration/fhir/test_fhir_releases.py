@@ -88,3 +88,20 @@ async def test_a_resource_without_a_form_in_a_release_is_not_shown_there(
     at_r4 = await ask("GET", f"/fhir/r4/Claim/{made.body['id']}")
 
     assert (made.status, at_r5.status, at_r4.status) == (201, 200, 406)
+
+
+async def test_a_claim_of_r5_may_be_cancelled_at_r4(ask: Any, make_claim: Any) -> None:
+    """The answer has nothing that R4 does not have."""
+    claim = make_claim() | {
+        "encounter": [{"identifier": {"system": f"{BASE}/id/ipt-otp-no", "value": "V-5"}}]
+    }
+    made = await ask("POST", "/fhir/r5/Claim", claim)
+    kept = await ask("GET", f"/fhir/r4/Claim/{made.body['id']}")
+    cancelled = await ask(
+        "PUT", f"/fhir/r4/Claim/{made.body['id']}", kept.body | {"status": "cancelled"}
+    )
+    r4_model("Claim").model_validate(cancelled.body)
+
+    assert cancelled.status == 200
+    assert cancelled.body["status"] == "cancelled"
+    assert "encounter" not in cancelled.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from contextlib import suppress
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -240,3 +241,36 @@ def test_any_json_in_place_of_any_element_is_read_or_refused(value: Any) -> None
     raw = json.dumps(tree, default=str).encode()
     with suppress(MessageError):
         READER.read(raw, CREATE_TASK)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r'{"a":"\":","b":"x\\"}',
+        r'{"a":"\\\":","b":{"c":"{[:,"}}',
+        '{"a" : ["\\u0022:", {"b" :\n1}]}',
+        '{"a":"e1","b":true,"c":false,"d":12.5}',
+        r'{"a\\":1,"b":"\":"}',
+    ],
+)
+def test_what_stands_in_a_text_is_no_member(text: str) -> None:
+    """Quotes, colons and brackets inside of texts change neither counts nor depth."""
+    assert decode(text.encode(), max_depth=3) == json.loads(text, parse_float=Decimal)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"a":1,"b":{"c":1,"c":2}}', "c"),
+        ('{"a":"\\":","a":"\\":"}', "a"),
+        ('{"a":[[[1]]]}', "3"),
+        ('{"a":1e31}', "range"),
+        ('{"a":1234567890123456789012345678901}', "range"),
+        ('{"a":0.1234567890123456789012345678901}', "range"),
+    ],
+)
+def test_a_body_beyond_its_limits_is_refused_with_the_limit(text: str, told: str) -> None:
+    """Members that stand twice, nesting and numbers out of range."""
+    with pytest.raises(UnreadableError) as refused:
+        decode(text.encode(), max_depth=3)
+    assert told in refused.value.problems[0].en

@@ -112,3 +112,19 @@ async def test_a_message_is_answered_or_refused_with_our_one_error(
             assert decode_own(answer.body)["resourceType"]
             if status is Status.DONE:
                 assert_valid(answer.body)
+
+
+@pytest.mark.parametrize("models", ["R4B", "R5"])
+@pytest.mark.parametrize("seed", range(20))
+def test_the_short_way_says_the_same_as_the_long_one(
+    models: str, seed: int, make_claim: Any, make_encounter: Any
+) -> None:
+    """A message passes without places exactly when the walk with places finds nothing."""
+    shapes = Shapes(models)
+    dice = random.Random(f"{models}-{seed}")  # noqa: S311 - the same mutations in every run
+    for make in (make_claim, make_encounter):
+        for _ in range(20):
+            tree = mutate(decode_own(encode(make())), dice)
+            name = str(tree.get("resourceType"))
+            slowly = next(iter(shapes._resource(tree, name)), None) is None
+            assert shapes._resource_fits(tree) == slowly

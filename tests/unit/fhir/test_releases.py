@@ -259,3 +259,23 @@ def test_what_r4_writes_has_a_form_in_r5(maker: str, request: pytest.FixtureRequ
 
     assert outer is not None
     assert_fits(outer, R5)
+
+
+async def test_a_message_taken_up_after_a_crash_is_read_without_its_url(
+    adapter: Any, peer: Any, make_encounter: Any, make_claim: Any
+) -> None:
+    """A stored message is read in the first release whose shape it has, and is the same one."""
+    base = {"base": "http://gateway.test/fhir/r5", "wait": "async"}
+    for resource, meta in (
+        (encounter_in_r5(make_encounter()), {"type": "Encounter", "release": "r5"}),
+        (in_r5(make_claim()), {"type": "Claim", "release": "r5"}),
+        (in_r4(make_claim()), {"type": "Claim", "release": "r4"}),
+    ):
+        raw = encode(resource)
+        first = await adapter.read(raw, peer, {**base, **meta, "interaction": "create"})
+        again = await adapter.read(raw, peer, {})
+
+        assert adapter.owns(first.context)
+        assert not adapter.owns(again.context)
+        assert (again.control_id, again.sender) == (first.control_id, first.sender)
+        assert again.fingerprint == first.fingerprint
