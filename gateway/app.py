@@ -21,6 +21,7 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
+from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
@@ -46,6 +47,9 @@ from gateway.telemetry import Metrics, get_logger
 from gateway.watching import Watch
 from mappings.codes import CodeBook
 from mappings.regions import RegionTable
+
+TAKE_UP_SECONDS = 15.0
+"""Seconds between looks for the messages of a gateway that died."""
 
 DRAIN_SECONDS = 30.0
 """Seconds that messages in work have at a stop."""
@@ -295,6 +299,7 @@ class Gateway:
                     page_size=settings.fhir.page_size,
                     software_version=__version__,
                 ),
+                hl7_mount(self.pipeline, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
                 operator_mount(decider),
             ]
@@ -310,12 +315,14 @@ class Gateway:
             await self._http.start()
 
     async def _take_up(self) -> None:
-        """Finish what an earlier process had accepted and not answered."""
+        """Finish what a process that is gone had accepted and not answered, until cancelled."""
         peers = {peer.name: peer for peer in self.settings.peers}
-        try:
-            await self.pipeline.take_up(peers, self._deliver)
-        except GatewayError as error:
-            self._watch.failed(error)
+        while True:
+            try:
+                await self.pipeline.take_up(peers, self._deliver)
+            except GatewayError as error:
+                self._watch.failed(error)
+            await asyncio.sleep(TAKE_UP_SECONDS)
 
     async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
         if protocol == HL7Adapter.protocol and self._mllp is not None:

@@ -20,6 +20,7 @@ from gateway.clock import Clock, stamp
 from gateway.errors import (
     DuplicateError,
     GatewayError,
+    JournalError,
     MessageError,
     NotSentError,
     Problem,
@@ -28,11 +29,12 @@ from gateway.errors import (
     UnknownOutcomeError,
 )
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
-from gateway.journal import AuditEvent, ExchangeRow, Journal
+from gateway.journal import AuditEvent, Journal, SendState
 from gateway.settings import PeerSettings
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.explaining import Explainer, Explanation
+from gateway.settlement.plans import is_repeatable
 from gateway.telemetry import StationLine
 
 
@@ -145,6 +147,8 @@ class Pipeline:
         self._watcher = watcher
         self._max_in_flight = max_in_flight
         self._running: dict[str, asyncio.Task[Answer]] = {}
+        self._left_alone: set[str] = set()
+        """Exchanges of dead processes that are not ours to take up."""
         self._begun_by_copy: set[str] = set()
         """Exchanges whose second copy came to `work` before the first, as it can happen when an
         accept acknowledgement is written between `accept` and `work`."""
@@ -257,7 +261,7 @@ class Pipeline:
         """
         events = [_answered(exchange_id, result)]
         try:
-            if result.status is Status.NOT_SENT or _only_waits(result):
+            if result.status is Status.NOT_SENT or _only_waits(result) or _broke(result):
                 await self._journal.release_exchange(exchange_id, events=events)
             else:
                 await self._journal.finish_exchange(exchange_id, answer, result, events=events)
@@ -267,21 +271,18 @@ class Pipeline:
     async def take_up(self, peers: Mapping[str, PeerSettings], deliver: Deliver) -> int:
         """Finish what an earlier process had told its senders it has (A-005); how many there were.
 
-        To be called once at start; it may run beside open ports. A message whose sender still
-        waits for a first word is left: the sender will come again, or has gone elsewhere.
+        To be called again and again, beside open ports: another gateway of the same journal may
+        die at any time. A message whose sender still waits for a first word is left: the sender
+        will come again, or has gone elsewhere.
         """
-        left: list[ExchangeRow] = []
-        page = await self._journal.exchanges(limit=TAKE_UP_PAGE, status="open")
-        while page:
-            left += page
-            page = await self._journal.exchanges(
-                limit=TAKE_UP_PAGE, before=page[-1].exchange_id, status="open"
-            )
         count = 0
-        for row in reversed(left):
+        for row in await self._journal.abandoned(TAKE_UP_PAGE + len(self._left_alone)):
+            if row.exchange_id in self._left_alone:
+                continue
             adapter, peer = self._adapters.get(row.protocol), peers.get(row.peer)
             context = await self._journal.context(row.exchange_id)
             if adapter is None or peer is None or not adapter.owns(context):
+                self._left_alone.add(row.exchange_id)
                 continue
             raw = await self._journal.raw(row.exchange_id)
             if raw is None:
@@ -308,20 +309,26 @@ class Pipeline:
         except Exception as error:  # noqa: BLE001 - whatever broke, the sender gets an answer
             self._watcher.failed(error)
             return Result(
-                status=await self._after_failure(received.exchange_id),
+                status=await self._after_failure(received.exchange_id, error),
                 intent=intent,
                 problems=[_internal(error)],
             )
         result.problems = [*problems, *result.problems]
         return result
 
-    async def _after_failure(self, exchange_id: str) -> Status:
-        """Something of ours broke: unknown as soon as one send of the message may have left."""
+    async def _after_failure(self, exchange_id: str, error: Exception) -> Status:
+        """Something of ours broke: unknown as soon as one send of the message may have worked.
+
+        Where nothing did, and only the journal failed, the sender may try again.
+        """
         try:
             sends = await self._journal.sends(exchange_id=exchange_id)
         except GatewayError:
             return Status.UNKNOWN
-        return Status.UNKNOWN if any(send.money for send in sends) else Status.INVALID
+        without = (SendState.REJECTED, SendState.NOT_SENT)
+        if any(not is_repeatable(s.infno) and s.state not in without for s in sends):
+            return Status.UNKNOWN
+        return Status.NOT_SENT if isinstance(error, JournalError) else Status.INVALID
 
     async def replace(self, exchange_id: str, result: Result, note: str) -> None:
         """Answer an exchange anew after its unknown outcome was resolved."""
@@ -375,6 +382,13 @@ def _only_waits(result: Result) -> bool:
     """Nothing was done because another step of the visit is not known yet: it may come again."""
     stopping = {problem.code for problem in result.problems if problem.stops}
     return not result.calls and stopping == {ProblemCode.VISIT_HELD}
+
+
+def _broke(result: Result) -> bool:
+    """We failed after a send: the same message again finds in the journal what the sends did."""
+    return result.status is Status.UNKNOWN and any(
+        problem.code is ProblemCode.INTERNAL for problem in result.problems
+    )
 
 
 def _conflict(message: Message) -> Problem:
