@@ -1,4 +1,4 @@
-"""What the gateway uses of a reply, typed: persons, settlements and split lines.
+"""What the gateway uses of a reply, typed: persons and settlements.
 
 The output of a reply (`gateway.fsi.replies`) has the names of the definitions and exact numbers;
 these structs say which of them matter, that amounts are `Decimal` in yuan, and that a missing one
@@ -120,22 +120,6 @@ class SettlementAmounts(msgspec.Struct, frozen=True, kw_only=True):
             yield "fund_pay_sumamt = sum of fund_payamt"
 
 
-class SplitLine(msgspec.Struct, frozen=True, kw_only=True):
-    """How one charge line is split (result of 2204 and 2301)."""
-
-    feedetl_sn: str
-    det_item_fee_sumamt: Decimal = ZERO
-    pric_uplmt_amt: Decimal = ZERO
-    selfpay_prop: Decimal = ZERO
-    fulamt_ownpay_amt: Decimal = ZERO
-    overlmt_amt: Decimal = ZERO
-    preselfpay_amt: Decimal = ZERO
-    inscp_scp_amt: Decimal = ZERO
-    chrgitm_lv: str = ""
-    memo: str = ""
-    """Why the line could not be split."""
-
-
 _T = TypeVar("_T", bound=msgspec.Struct)
 
 
@@ -158,15 +142,6 @@ def settlement(output: Mapping[str, Any]) -> SettlementAmounts:
     funds = tuple(_typed(row, FundPayment) for row in _rows(output, "setldetail"))
     found = _typed(_row(output, "setlinfo"), SettlementAmounts)
     return msgspec.structs.replace(found, funds=funds)
-
-
-def split_lines(output: Mapping[str, Any]) -> tuple[SplitLine, ...]:
-    """The split lines of a 2204 or 2301, in the order of the reply.
-
-    Raises:
-        UnknownOutcomeError: a member is of another kind.
-    """
-    return tuple(_typed(row, SplitLine) for row in _rows(output, "result"))
 
 
 def _row(output: Mapping[str, Any], node: str) -> Mapping[str, Any]:

@@ -6,13 +6,11 @@ them. Nothing they show identifies a patient.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
 from aiohttp import web
 
-from gateway.errors import Problem
 from gateway.inbound.http_routes import Mount, Permission, Route, refuse_plainly
 from gateway.settlement.deciding import Decision, DecisionError, Open
 
@@ -65,9 +63,6 @@ def operator_mount(decider: Decides) -> Mount:
             return _json(409, {"error": str(error)})
         return _json(200, {"unknown": msgspec.to_builtins(left)})
 
-    def refuse(status: int, problems: Sequence[Problem]) -> web.Response:
-        return refuse_plainly(status, problems)
-
     routes = (
         Route(
             method="GET",
@@ -84,7 +79,7 @@ def operator_mount(decider: Decides) -> Mount:
             summary="Decide about one: reverse, confirm or nothing.",
         ),
     )
-    return Mount(prefix=PREFIX, protocol="operator", routes=routes, refuse=refuse)
+    return Mount(prefix=PREFIX, protocol="operator", routes=routes, refuse=refuse_plainly)
 
 
 def _json(status: int, content: Any) -> web.Response:

@@ -103,10 +103,6 @@ class PeerDirectory:
         networks = self._networks[peer.name]
         return not networks or _is_in(address, networks)
 
-    def anyone_may_connect(self, address: str) -> bool:
-        """True when at least one peer may speak from this address."""
-        return any(self.may_connect(peer, address) for peer in self._peers)
-
 
 def token_digests(texts: Sequence[str], owner: str = "[operator]") -> tuple[bytes, ...]:
     """Digests from their hexadecimal form.

@@ -47,11 +47,6 @@ class Router:
         self._forwarding = {channel.name for channel in settings.channels if not channel.regions}
         _check_regions(regions, settings)
 
-    @property
-    def hub(self) -> bool:
-        """True when channels have regions, so that the insured place chooses among them."""
-        return bool(self._routes)
-
     def route(
         self,
         insuplc_admdvs: str,

@@ -2,10 +2,9 @@
 
 from gateway.telemetry.logs import Logger, configure_logging, get_logger
 from gateway.telemetry.metrics import Metrics
-from gateway.telemetry.stations import STATIONS, StationLine, exchange_scope, station
+from gateway.telemetry.stations import StationLine, exchange_scope, station
 
 __all__ = [
-    "STATIONS",
     "Logger",
     "Metrics",
     "StationLine",

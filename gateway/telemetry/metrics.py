@@ -1,4 +1,4 @@
-"""Every metric of the gateway, each with one comment; docs/reference/metrics.md is made from here.
+"""Every metric of the gateway; docs/reference/metrics.md is made from here.
 
 Labels are bounded: a label that a sender can choose (the kind of a message, a route) is one of a
 known set or `other`, so that a stranger cannot grow the number of series. No label ever holds
@@ -33,112 +33,73 @@ class Metrics:
         r = self.registry = CollectorRegistry() if registry is None else registry
         self._kinds: set[str] = set()
 
-        # Answered messages, by what was told to the sender.
-        self.messages = Counter(
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=r)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, registry=r)
+
+        def histogram(name: str, text: str, label: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, [label], buckets=buckets, registry=r)
+
+        self.messages = counter(
             "gateway_messages",
             "Messages answered, by protocol, kind and outcome",
-            ["protocol", "kind", "outcome"],
-            registry=r,
+            "protocol",
+            "kind",
+            "outcome",
         )
-        # Whole way of a message, first byte to answer.
-        self.message_seconds = Histogram(
+        self.message_seconds = histogram(
             "gateway_message_seconds",
             "Seconds from a message's arrival to its answer",
-            ["protocol"],
-            buckets=_SLOW,
-            registry=r,
+            "protocol",
+            _SLOW,
         )
-        # Messages between arrival and answer right now.
-        self.in_flight = Gauge(
-            "gateway_messages_in_flight",
-            "Messages being worked on",
-            ["protocol"],
-            registry=r,
+        self.in_flight = gauge("gateway_messages_in_flight", "Messages being worked on", "protocol")
+        self.station_seconds = histogram(
+            "gateway_station_seconds", "Seconds a message spent at a station", "station", _FAST
         )
-        # Where the time goes.
-        self.station_seconds = Histogram(
-            "gateway_station_seconds",
-            "Seconds a message spent at a station",
-            ["station"],
-            buckets=_FAST,
-            registry=r,
+        # outcome: accepted, rejected, not-sent, unknown
+        self.calls = counter(
+            "gateway_calls", "Transactions by number and outcome", "infno", "outcome"
         )
-        # Transactions at the platforms: accepted, rejected, not-sent, unknown.
-        self.calls = Counter(
-            "gateway_calls",
-            "Transactions by number and outcome",
-            ["infno", "outcome"],
-            registry=r,
-        )
-        # Answer times of the platforms.
-        self.call_seconds = Histogram(
+        self.call_seconds = histogram(
             "gateway_call_seconds",
             "Seconds from sending a transaction to its outcome",
-            ["infno"],
-            buckets=_SLOW,
-            registry=r,
+            "infno",
+            _SLOW,
         )
-        # The number an operator watches: money of unknown outcome.
-        self.unknown_open = Gauge(
-            "gateway_unknown_open",
-            "Transactions whose outcome is unknown and not yet resolved",
-            registry=r,
+        # the number an operator watches
+        self.unknown_open = gauge(
+            "gateway_unknown_open", "Transactions whose outcome is unknown and not yet resolved"
         )
-        # Findings in messages, by their stable code.
-        self.problems = Counter(
-            "gateway_problems",
-            "Problems told to senders, by code",
-            ["code"],
-            registry=r,
+        self.problems = counter("gateway_problems", "Problems told to senders, by code", "code")
+        self.connections = gauge("gateway_connections", "Open connections", "port")
+        # reason: full, slow, idle
+        self.connections_refused = counter(
+            "gateway_connections_refused", "Connections closed by a limit", "port", "reason"
         )
-        # Open connections of a port.
-        self.connections = Gauge(
-            "gateway_connections",
-            "Open connections",
-            ["port"],
-            registry=r,
+        self.bad_input = counter(
+            "gateway_bad_input", "Input that was no message of its protocol", "protocol"
         )
-        # Connections closed by a limit: `full`, `slow`, `idle`.
-        self.connections_refused = Counter(
-            "gateway_connections_refused",
-            "Connections closed by a limit",
-            ["port", "reason"],
-            registry=r,
+        # reason: token, address, operator
+        self.denied = counter(
+            "gateway_http_denied", "HTTP requests refused for who sent them", "reason"
         )
-        # Bytes that were no message of the protocol.
-        self.bad_input = Counter(
-            "gateway_bad_input",
-            "Input that was no message of its protocol",
-            ["protocol"],
-            registry=r,
-        )
-        # Requests refused for want of a valid token, or from an address that is not allowed.
-        self.denied = Counter(
-            "gateway_http_denied",
-            "HTTP requests refused for who sent them",
-            ["reason"],
-            registry=r,
-        )
-        # HTTP requests by route template (never by path).
-        self.http_requests = Counter(
+        # route: the template, never the path
+        self.http_requests = counter(
             "gateway_http_requests",
             "HTTP requests by route and status",
-            ["route", "method", "status"],
-            registry=r,
+            "route",
+            "method",
+            "status",
         )
-        # Handling of HTTP requests.
-        self.http_seconds = Histogram(
-            "gateway_http_seconds",
-            "Seconds to answer an HTTP request",
-            ["route"],
-            buckets=_SLOW,
-            registry=r,
+        self.http_seconds = histogram(
+            "gateway_http_seconds", "Seconds to answer an HTTP request", "route", _SLOW
         )
-        # Log keys and values that the redaction took out: every one is a defect to look at.
-        self.log_values_dropped = Counter(
-            "gateway_log_values_dropped",
-            "Log keys and values taken out by the redaction",
-            registry=r,
+        # every one is a defect to look at
+        self.log_values_dropped = counter(
+            "gateway_log_values_dropped", "Log keys and values taken out by the redaction"
         )
 
     def message(self, protocol: str, kind: str, outcome: str, seconds: float) -> None:

@@ -160,11 +160,16 @@ class Redactor:
         for key, shape in SHAPES.items():
             if key in event:
                 kept[key] = _shaped(key, shape, event[key])
-        lost = len(event) - len(kept) + sum(value == MASK for value in kept.values())
+        lost = len(event) - len(kept) + sum(map(_masked, kept.values()))
         if lost:
             kept["dropped"] = lost
             self._on_drop(lost)
         return kept
+
+
+def _masked(value: Any) -> int:
+    """How many values were taken out: of a list, those of its items."""
+    return sum(map(_masked, value)) if isinstance(value, list) else int(value == MASK)
 
 
 def _shaped(key: str, shape: re.Pattern[str], value: Any) -> Any:

@@ -12,20 +12,6 @@ import structlog
 from gateway.telemetry.logs import Logger
 from gateway.telemetry.metrics import Metrics
 
-STATIONS = (
-    "receive",
-    "read",
-    "understand",
-    "plan",
-    "code",
-    "check",
-    "route",
-    "record",
-    "send",
-    "answer",
-)
-"""The ten stations, in order."""
-
 
 class StationLine:
     """What is known about one passage; `note` adds to the line that is written at its end."""

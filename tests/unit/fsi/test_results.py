@@ -10,7 +10,7 @@ import pytest
 from gateway.errors import UnknownOutcomeError
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.replies import decode_reply
-from gateway.fsi.results import person, settlement, split_lines
+from gateway.fsi.results import person, settlement
 from gateway.fsi.wire import encode_json
 
 HUNAN = Definitions.load("HN")
@@ -100,18 +100,6 @@ def test_an_amount_that_is_none_is_unknown(amount: Any) -> None:
     """Nothing is read as zero because it could not be read."""
     with pytest.raises(UnknownOutcomeError, match="medfee_sumamt"):
         settlement(_output("2207", {"setlinfo": {"setl_id": "S1", "medfee_sumamt": amount}}))
-
-
-def test_lines_are_split() -> None:
-    """The four amounts of each line, and why one could not be split."""
-    rows = [
-        {"feedetl_sn": 1, "inscp_scp_amt": "3.00", "pric_uplmt_amt": "1.500000"},
-        {"feedetl_sn": "2", "memo": "目录不存在"},
-    ]
-    first, second = split_lines(_output("2204", {"result": rows}))
-    assert (first.feedetl_sn, first.inscp_scp_amt) == ("1", Decimal("3.00"))
-    assert (second.feedetl_sn, second.inscp_scp_amt, second.memo) == ("2", Decimal(0), "目录不存在")
-    assert split_lines(_output("2204", {"result": None})) == ()
 
 
 def test_a_person_has_insurances() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.telemetry import STATIONS, Metrics
+from gateway.telemetry import Metrics
 from gateway.telemetry.metrics import MAX_KINDS
 
 
@@ -47,9 +47,3 @@ def test_every_metric_has_a_description_and_the_prefix() -> None:
     for name, _kind, _labels, text in described:
         assert name.startswith("gateway_")
         assert text
-
-
-def test_the_stations_are_the_ten_of_the_design() -> None:
-    """Their order is the way of a message."""
-    assert len(STATIONS) == 10
-    assert (STATIONS[0], STATIONS[-1]) == ("receive", "answer")

@@ -86,6 +86,18 @@ def test_an_unknown_key_is_dropped_and_counted() -> None:
     assert_clean(stream)
 
 
+@pytest.mark.usefixtures("restored")
+def test_values_taken_out_of_a_list_are_counted() -> None:
+    """A list of places with one name in it has lost one value."""
+    stream, metrics = io.StringIO(), Metrics()
+    configure_logging(LogSettings(), stream=stream, on_drop=metrics.dropped)
+    get_logger().info("checked", places=["PID-5", NAME])
+    (line,) = lines(stream)
+    assert line["places"] == ["PID-5", MASK]
+    assert line["dropped"] == 1
+    assert metrics.registry.get_sample_value("gateway_log_values_dropped_total") == 1.0
+
+
 def test_free_text_loses_identity_numbers_cards_tokens_and_names(output: io.StringIO) -> None:
     """The second net catches what somebody formatted into the event."""
     get_logger().warning(f"person {NAME} {IDENTITY} card {CARD} token {TOKEN}")
