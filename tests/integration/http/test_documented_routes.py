@@ -10,6 +10,7 @@ import pytest
 from gateway.app import NothingAnswered, build_adapters
 from gateway.clock import SystemClock
 from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_routes import Permission, Route
 from gateway.inbound.national_routes import national_mount
@@ -53,6 +54,7 @@ def routes(port: Any) -> list[Route]:
     adapters = build_adapters(SETTINGS, clock, NothingAnswered())
     mounts = [
         fhir_mount(port.pipeline, adapters.fhir, page_size=50, software_version="1"),
+        hl7_mount(port.pipeline, adapters.hl7v2),
         national_mount(port.pipeline, clock),
         operator_mount(cast("Decider", None)),
     ]
