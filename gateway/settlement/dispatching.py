@@ -185,6 +185,7 @@ class Dispatcher:
         began = self._clock.monotonic()
         with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
             outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+            outcome = _as_first_told(outcome, channel)
             line.note(outcome=OUTCOME_NAMES[type(outcome)])
         seconds = self._clock.monotonic() - began
         try:
@@ -218,6 +219,15 @@ class Dispatcher:
         now = self._clock.now()
         serial = await self._journal.next_serial(call.fixmedins_code, now.strftime("%Y%m%d%H%M%S"))
         return new_msgid(call.fixmedins_code, now, serial)
+
+
+def _as_first_told(outcome: Outcome, channel: Channel) -> Outcome:
+    """A refusal because the msgid is known says that it arrived twice, not what the first did."""
+    if isinstance(outcome, Rejected):
+        meaning = channel.profile.classify(outcome.reply.err_msg)
+        if meaning == "duplicate-msgid":
+            return Unknown("the platform has this message id already")
+    return outcome
 
 
 def _send(call: Call, msgid: str, exchange_id: str, route: Route) -> Send:

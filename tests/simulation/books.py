@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 - the word of the field
     """The platform says no; the text is the err_msg."""
 
 
@@ -69,6 +69,7 @@ class Settled:
 
 
 def person_of(data: dict[str, Any]) -> str:
+    """The first person that an input names, empty when it names none."""
     for node in data.values():
         for row in node if isinstance(node, list) else [node]:
             if "psn_no" in row:
@@ -77,10 +78,12 @@ def person_of(data: dict[str, Any]) -> str:
 
 
 def reply(*, infcode: int, err_msg: str, output: Any, msgid: str) -> dict[str, Any]:
+    """The envelope of a reply."""
     return {"infcode": infcode, "inf_refmsgid": f"R{msgid}", "err_msg": err_msg, "output": output}
 
 
 def line_result(line: Line) -> dict[str, Any]:
+    """A row of the reply to 2204 or 2301."""
     return {
         "feedetl_sn": line.number,
         "det_item_fee_sumamt": yuan(line.amount),
@@ -97,7 +100,8 @@ def line_result(line: Line) -> dict[str, Any]:
     }
 
 
-def settlement_result(made: Settled, lines: list[Line], balances: dict[str, int]) -> dict[str, Any]:
+def settlement_result(made: Settled, lines: list[Line]) -> dict[str, Any]:
+    """The reply to a settlement, a pre-settlement, a cancellation or 5203."""
     own = made.total - made.fund
     first = sum(line.first for line in lines)
     info = {

@@ -124,7 +124,7 @@ def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) ->
         yield f"visit {number}: the platform settled {theirs}, the gateway has {kept}"
     lines = {ln.item: (ln.amount, ln.setl_id) for ln in stay.lines}
     known = {
-        ln.item: (int(float(ln.amount) * 100 + 0.5), batch.setl_id)
+        ln.item: (int(ln.amount.replace(".", "")), batch.setl_id)
         for batch in visit.batches
         for ln in batch.lines
     }
@@ -158,6 +158,8 @@ def _told(world: World, said: Said, books: _Books) -> Iterator[str]:
     if made != said_of:
         yield f"{ident} {said.asked.verb} is told {last.code} {said_of}, the platform made {made}"
     if said.asked.verb == "settle" and last.code == "AA":
-        total = said.asked.total
+        # An operator confirms one batch; what the message meant beside it is asked for anew.
+        confirmed = any(books.sends[msgid]["state"] == "confirmed" for msgid in msgids)
+        total = "" if confirmed else said.asked.total
         if total and int(total.replace(".", "")) != sum(said_of.values()):
             yield f"{ident} states {total} and settles {said_of}"

@@ -208,7 +208,7 @@ class Platform:
     def presettle(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
         """2206, 2303."""
         made, lines, _ = self._quote(data["data"], msgid, "")
-        return settlement_result(made, lines, self.balances)
+        return settlement_result(made, lines)
 
     def settle(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
         """2207, 2304."""
@@ -219,7 +219,7 @@ class Platform:
             line.setl_id = made.setl_id
         self.settled[made.setl_id] = made
         self.balances[stay.psn_no] -= made.account
-        return settlement_result(made, lines, self.balances)
+        return settlement_result(made, lines)
 
     def _quote(
         self, row: dict[str, Any], msgid: str, setl_id: str
@@ -268,9 +268,7 @@ class Platform:
         self.settled[made.setl_id] = made
         self._release(old, "refunded")
         stay = self.stays[old.mdtrt_id]
-        return settlement_result(
-            made, [ln for ln in stay.lines if ln.number in old.lines], self.balances
-        )
+        return settlement_result(made, [ln for ln in stay.lines if ln.number in old.lines])
 
     def _release(self, old: Settled, state: str) -> None:
         stay = self.stays[old.mdtrt_id]
@@ -307,7 +305,7 @@ class Platform:
             raise Refusal("未查询到结算信息")
         stay = self.stays[old.mdtrt_id]
         lines = [line for line in stay.lines if line.number in old.lines]
-        return settlement_result(old, lines, self.balances)
+        return settlement_result(old, lines)
 
 
 _HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] = {

@@ -98,9 +98,8 @@ async def _decide(world: World) -> None:
     assert node is not None
     for one in await node.decider.open():
         made = [s for s in world.platform.settled.values() if s.msgid == one.msgid]
-        done = world.platform.requests.get(one.msgid, ("", "", False))[2]
         live = [s for s in made if s.state == "settled"]
-        if not done or (made and made[0].state == "reversed"):
+        if _without_effect(world, one.msgid):
             decision, setl_id = Decision.NOTHING, ""
         elif live and "confirm" in one.decisions and int(one.msgid[-1]) % 2:
             decision, setl_id = Decision.CONFIRM, live[0].setl_id
@@ -118,3 +117,21 @@ async def _decide(world: World) -> None:
             await world.inside(node, decide)
         except (DecisionError, GatewayError) as error:
             world.trace("decision failed", repr(error))
+
+
+def _without_effect(world: World, msgid: str) -> bool:
+    """The platform never did it, or has undone it; of a 2601, its original is not unknown."""
+    infno, _, done = world.platform.requests.get(msgid, ("", "", False))
+    if not done:
+        return True
+    if infno == "2601":
+        query = (
+            "SELECT 1 FROM sends AS back JOIN sends AS original ON original.msgid = back.reverses "
+            "WHERE back.msgid = ? AND original.state = 'unknown'"
+        )
+        return world.memory.connection.execute(query, (msgid,)).fetchone() is None
+    if infno == "2401":
+        return all(
+            s.state == "cancelled" for s in world.platform.stays.values() if s.msgid == msgid
+        )
+    return any(s.state == "reversed" for s in world.platform.settled.values() if s.msgid == msgid)

@@ -29,6 +29,9 @@ FATES = (
     "outer-401",  # the outer gateway refuses: not delivered
 )
 
+_GIVES = ("1101", "2201", "2206", "2207", "2208", "2303", "2304", "2305", "2401", "9001")
+"""Transactions whose reply must give something that nothing else can take the place of."""
+
 LATEST = 120.0
 """Seconds after which the latest request has arrived."""
 
@@ -106,6 +109,8 @@ class Wire:
             else:
                 future.set_result(content)
 
+        infno = body[10:14].decode()  # the first member of the envelope
+
         def arrive(*, answered: bool) -> None:
             if self._down():
                 self._trace("lost at the platform")
@@ -114,7 +119,7 @@ class Wire:
                 return
             content = self._platform.receive(body)
             self._trace("arrived", body, content)
-            if fate == "empty" and b'"infcode":0' in content:
+            if fate == "empty" and infno in _GIVES and b'"infcode":0' in content:
                 content = b'{"infcode":0,"inf_refmsgid":"R","err_msg":"","output":{}}'
             if not answered or fate == "silent":
                 return

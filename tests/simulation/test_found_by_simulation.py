@@ -1,0 +1,35 @@
+"""Defects that seeds have found: the fault alone, over enough runs to meet it where it hurt."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.settings import UnknownPolicy
+from tests.simulation.plans import Plan
+from tests.simulation.run import simulate
+
+
+@pytest.mark.parametrize("policy", list(UnknownPolicy))
+def test_a_refusal_because_the_message_came_twice_is_no_refusal_of_the_message(
+    policy: UnknownPolicy,
+) -> None:
+    """Seed 54: 2208 was delivered twice and the gateway heard the second answer, which refuses the
+    message id; the first had cancelled the settlement, and the hospital was told no.
+    """
+    found = []
+    for seed in range(40):
+        plan = Plan(policy=policy, fates=("twice-second",), rate=0.3, aimed=True)
+        found += simulate(seed, plan).findings
+    assert found == []
+
+
+@pytest.mark.parametrize("how", ["before", "after", "busy"])
+def test_a_journal_that_fails_amid_a_message_makes_no_final_answer(how: str) -> None:
+    """Seed 191: the disk was full when the outcome of 2201 was to be stored; the hospital was told
+    AE for a registration that the platform has, and the same message later got AA.
+    """
+    found = []
+    for seed in range(40):
+        begin = 12.0 + seed * 0.1
+        found += simulate(seed, Plan(disk=[(begin, begin + 1.0, how)])).findings
+    assert found == []
