@@ -25,12 +25,12 @@ from gateway.errors import (
     NotSentError,
     Problem,
     ProblemCode,
-    ProblemKind,
     UnknownOutcomeError,
 )
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendState
 from gateway.settings import PeerSettings
+from gateway.settlement import reporting
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.explaining import Explainer, Explanation
@@ -184,7 +184,7 @@ class Pipeline:
                     message, adapter.redact(raw), stamp(self._clock.now())
                 )
             if begun.kind == "conflict":
-                raise DuplicateError([_conflict(message)])
+                raise DuplicateError([reporting.conflict(message)])
         except (MessageError, NotSentError) as error:
             self._watcher.refused(protocol, peer.name, error)
             received.answer = adapter.refuse(raw, meta, error, message.context if message else None)
@@ -311,7 +311,7 @@ class Pipeline:
             return Result(
                 status=await self._after_failure(received.exchange_id, error),
                 intent=intent,
-                problems=[_internal(error)],
+                problems=[reporting.internal(error)],
             )
         result.problems = [*problems, *result.problems]
         return result
@@ -388,26 +388,4 @@ def _broke(result: Result) -> bool:
     """We failed after a send: the same message again finds in the journal what the sends did."""
     return result.status is Status.UNKNOWN and any(
         problem.code is ProblemCode.INTERNAL for problem in result.problems
-    )
-
-
-def _conflict(message: Message) -> Problem:
-    return Problem(
-        kind=ProblemKind.DUPLICATE,
-        code=ProblemCode.DUPLICATE_KEY,
-        place=message.context.get("key_place", ""),
-        zh="该消息号已用于不同内容的消息",
-        en="the key of this message was used for other content",
-        remedy_zh="新的内容请使用新的消息号",
-        remedy_en="give new content a new key",
-    )
-
-
-def _internal(error: Exception) -> Problem:
-    return Problem(
-        kind=ProblemKind.INTERNAL,
-        code=ProblemCode.INTERNAL,
-        zh="网关内部错误，请联系管理员",
-        en="the gateway failed; ask its operator",
-        detail=type(error).__name__,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
-from gateway.intents import Intent, NotSent, Rejected, Unknown
+from gateway.intents import Intent, Message, NotSent, Rejected, Unknown
 
 MASK = "***"
 IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
@@ -142,4 +142,28 @@ def token_gone(intent: Intent) -> Problem:
         place=intent.person.place("mdtrt_cert_no") or intent.place,
         zh="医保电子凭证令牌只能使用一次且不保存，请重新出示凭证后以新的消息号发送",
         en="an e-voucher token is used once and not kept: present it again in a new message",
+    )
+
+
+def conflict(message: Message) -> Problem:
+    """The key of the message belongs to another content."""
+    return Problem(
+        kind=ProblemKind.DUPLICATE,
+        code=ProblemCode.DUPLICATE_KEY,
+        place=message.context.get("key_place", ""),
+        zh="该消息号已用于不同内容的消息",
+        en="the key of this message was used for other content",
+        remedy_zh="新的内容请使用新的消息号",
+        remedy_en="give new content a new key",
+    )
+
+
+def internal(error: Exception) -> Problem:
+    """Something of ours broke."""
+    return Problem(
+        kind=ProblemKind.INTERNAL,
+        code=ProblemCode.INTERNAL,
+        zh="网关内部错误，请联系管理员",
+        en="the gateway failed; ask its operator",
+        detail=type(error).__name__,
     )
