@@ -108,62 +108,84 @@ def respond(answer: Answer) -> web.Response:
 
 
 def problem(  # the texts that every protocol of the port shares
-    code: ProblemCode, kind: ProblemKind, zh: str, en: str
+    code: ProblemCode, kind: ProblemKind, text: tuple[str, str], remedy: tuple[str, str]
 ) -> Problem:
-    """A problem of the request as a whole."""
-    return Problem(kind=kind, code=code, zh=zh, en=en)
+    """A problem of the request as a whole; text and remedy are in Chinese and in English."""
+    (zh, en), (remedy_zh, remedy_en) = text, remedy
+    return Problem(kind=kind, code=code, zh=zh, en=en, remedy_zh=remedy_zh, remedy_en=remedy_en)
 
 
 UNKNOWN_PATH = problem(
-    ProblemCode.NOT_FOUND, ProblemKind.NOT_FOUND, "没有这个地址", "There is no such path"
+    ProblemCode.NOT_FOUND,
+    ProblemKind.NOT_FOUND,
+    ("没有这个地址", "There is no such path"),
+    ("请核对请求地址", "check the address of the request"),
 )
 METHOD = problem(
     ProblemCode.NOT_SUPPORTED,
     ProblemKind.UNSUPPORTED_TYPE,
-    "此地址不支持该请求方法",
-    "This path does not offer the method",
+    ("此地址不支持该请求方法", "This path does not offer the method"),
+    ("请使用响应头 Allow 列出的方法", "use a method that the header Allow names"),
 )
 NO_TOKEN = problem(
     ProblemCode.PEER_DENIED,
     ProblemKind.FORBIDDEN,
-    "缺少有效的访问令牌",
-    "A valid bearer token is needed",
+    ("缺少有效的访问令牌", "A valid bearer token is needed"),
+    (
+        "请在请求头 Authorization 中携带网关管理员发放的令牌",
+        "send the token that the gateway's operator gave in the header Authorization",
+    ),
 )
 WRONG_ADDRESS = problem(
     ProblemCode.PEER_DENIED,
     ProblemKind.FORBIDDEN,
-    "不允许从此地址访问",
-    "Not allowed from this address",
+    ("不允许从此地址访问", "Not allowed from this address"),
+    (
+        "请让网关管理员将此地址加入该发送方的 addresses",
+        "have the gateway's operator add the address to `addresses` of the peer",
+    ),
 )
 TOO_LONG = problem(
-    ProblemCode.READ_LIMIT, ProblemKind.TOO_COSTLY, "请求内容过长", "The body is too long"
+    ProblemCode.READ_LIMIT,
+    ProblemKind.TOO_COSTLY,
+    ("请求内容过长", "The body is too long"),
+    (
+        "请拆分后发送，或调大 [http] max_body_bytes",
+        "send it in parts, or raise max_body_bytes of [http]",
+    ),
 )
 TOO_SLOW = problem(
     ProblemCode.READ_LIMIT,
     ProblemKind.TOO_COSTLY,
-    "请求未在规定时间内发送完毕",
-    "The request was not sent within the time allowed",
+    ("请求未在规定时间内发送完毕", "The request was not sent within the time allowed"),
+    ("请检查网络后重发同一请求", "check the network and send the same request again"),
 )
 BROKEN = problem(
-    ProblemCode.READ_SYNTAX, ProblemKind.STRUCTURE, "请求无法读取", "The request cannot be read"
+    ProblemCode.READ_SYNTAX,
+    ProblemKind.STRUCTURE,
+    ("请求无法读取", "The request cannot be read"),
+    ("请按 HTTP/1.1 发送完整的请求", "send a complete HTTP/1.1 request"),
 )
 ENCODED = problem(
     ProblemCode.NOT_SUPPORTED,
     ProblemKind.UNSUPPORTED_TYPE,
-    "不支持压缩的请求内容",
-    "A compressed body is not supported",
+    ("不支持压缩的请求内容", "A compressed body is not supported"),
+    ("请去掉 Content-Encoding 后重发", "send it without Content-Encoding"),
 )
 STOPPING = problem(
     ProblemCode.LIMIT_BUSY,
     ProblemKind.NOT_SENT,
-    "网关正在停止，请稍后重试",
-    "The gateway is stopping; try again later",
+    ("网关正在停止", "The gateway is stopping"),
+    ("请稍后重发同一请求", "send the same request again later"),
 )
 INTERNAL = problem(
     ProblemCode.INTERNAL,
     ProblemKind.INTERNAL,
-    "网关内部错误，结果未知，请勿重复提交，请联系管理员",
-    "Internal error; the outcome is not known: do not repeat, ask the operator",
+    (
+        "网关内部错误，结果未知，请勿重复提交",
+        "Internal error; the outcome is not known: do not repeat",
+    ),
+    ("请联系管理员", "ask the operator"),
 )
 
 _SAFE_ROUTE = re.compile(r"/[A-Za-z0-9_/{}$.-]{0,99}")

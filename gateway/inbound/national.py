@@ -272,6 +272,8 @@ def _unknown_infno(infno: str) -> Problem:
         code=ProblemCode.TYPE_UNSUPPORTED,
         zh=f"不支持交易 {infno}",
         en=f"transaction {infno} is not served",
+        remedy_zh="请核对交易编号；可用 gateway fsi list 查看支持的交易",
+        remedy_en="check the number; `gateway fsi list` names what is served",
         place="infno",
         field="infno",
     )
@@ -283,6 +285,8 @@ def _not_yours() -> Problem:
         code=ProblemCode.PEER_DENIED,
         zh="无权代表该定点医药机构",
         en="may not speak for this institution",
+        remedy_zh="请核对机构编号，或让网关管理员将其加入该发送方的 institutions",
+        remedy_en="check the code, or add it to `institutions` of the peer",
         place="fixmedins_code",
         field="fixmedins_code",
     )

@@ -117,7 +117,7 @@ async def test_lookup_names_a_code(ask: Any) -> None:
     query = f"system={BASE}/CodeSystem/disease&code={entry.code}&date=2026-03-02"
     disease = parameters_of(await ask("GET", f"/CodeSystem/$lookup?{query}"))
     own = await ask("GET", f"/CodeSystem/$lookup?system={BASE}/CodeSystem/fsi-amount&code=acct_pay")
-    nothing = await ask("GET", f"/CodeSystem/$lookup?system={BASE}/CodeSystem/disease&code=XXX")
+    nothing = await ask("GET", f"/CodeSystem/$lookup?system={BASE}/CodeSystem/disease&code=ZZZ")
 
     assert disease["display"] == entry.name
     assert parameters_of(own)["display"] == "个人账户支出"
