@@ -18,14 +18,24 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.errors import GatewayError
-from gateway.intents import Accepted, Call, Record, Rejected, Result, Settlement, Status
+from gateway.errors import GatewayError, StateError
+from gateway.intents import (
+    Accepted,
+    Call,
+    Intent,
+    Record,
+    Rejected,
+    Result,
+    Settlement,
+    Status,
+    Verb,
+)
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settlement import reporting
 from gateway.settlement.absorbing import rows
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.resolving import SETTLEMENTS, Resolver
+from gateway.settlement.resolving import EVERY, SETTLEMENTS, Resolver
 from gateway.settlement.visits import Batch, Visit, VisitEvent, decode_visit, encode_visit
 
 READ_BACK = "5203"
@@ -72,7 +82,7 @@ class Decider:
 
     async def open(self) -> list[Open]:
         """Every outcome that is unknown and holds its visit, oldest first."""
-        sends = await self._journal.sends(state="unknown")
+        sends = await self._journal.sends(state="unknown", limit=EVERY)
         return [await self._described(send) for send in sends if not is_repeatable(send.infno)]
 
     async def decide(
@@ -83,21 +93,35 @@ class Decider:
         Raises:
             DecisionError: there is no such open outcome, or the platform does not bear it out.
         """
-        send = await self._journal.send(msgid)
-        if send is None or send.state.value != "unknown" or is_repeatable(send.infno):
-            raise DecisionError(f"no unknown outcome has the msgid {msgid}")
-        words = {"msgid": msgid, "how": decision.value, "operator": operator, "note": note}
+        send = await self._unknown(msgid)
+        words = {"msgid": msgid, "how": decision.value, "operator": operator}
+        words["note"] = await self._masked(note, send)
         event = AuditEvent(send.exchange_id, "decide", words)
-        async with self._resolver.holding(send):
-            if decision is Decision.REVERSE:
-                await self._reverse(send, event)
-            elif decision is Decision.CONFIRM:
-                await self._confirm(send, event, setl_id)
-            else:
-                await self._nothing(send, event)
+        try:
+            async with self._resolver.holding(send):
+                await self._unknown(msgid)  # another decision, or the policy, may have been first
+                if decision is Decision.REVERSE:
+                    await self._reverse(send, event)
+                elif decision is Decision.CONFIRM:
+                    await self._confirm(send, event, setl_id)
+                else:
+                    await self._nothing(send, event)
+        except StateError as error:
+            raise DecisionError(str(error)) from error
         after = await self._journal.send(msgid)
         still = after is not None and after.state.value == "unknown"
         return await self._described(send) if still else None
+
+    async def _unknown(self, msgid: str) -> SendRow:
+        send = await self._journal.send(msgid)
+        if send is None or send.state.value != "unknown" or is_repeatable(send.infno):
+            raise DecisionError(f"no unknown outcome has the msgid {msgid}")
+        return send
+
+    async def _masked(self, note: str, send: SendRow) -> str:
+        """The note without what identifies the patient: the audit keeps it for ever."""
+        result = await self._journal.stored_result(send.exchange_id)
+        return reporting.masked(note, result.intent if result else Intent(verb=Verb.IGNORE))
 
     async def _described(self, send: SendRow) -> Open:
         exchange = await self._journal.exchange(send.exchange_id)
@@ -137,11 +161,19 @@ class Decider:
     async def _nothing(self, send: SendRow, event: AuditEvent) -> None:
         await self._journal.resolve_send(send.msgid, "manual", event.detail["note"], events=[event])
         result = await self._journal.stored_result(send.exchange_id)
-        if result is None:
+        if result is None or await self._still_open(send):
             return
         result.status = Status.REVERSED
         result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
         await self._resolver.replace(send.exchange_id, result, "nothing happened")
+
+    async def _still_open(self, send: SendRow) -> bool:
+        """True while the message has another transaction that is unknown.
+
+        A 2601 that did nothing says nothing of the settlement that it should have undone.
+        """
+        others = await self._journal.sends(state="unknown", exchange_id=send.exchange_id)
+        return any(not (other.reverses or is_repeatable(other.infno)) for other in others)
 
     async def _confirm(self, send: SendRow, event: AuditEvent, setl_id: str) -> None:
         if send.infno not in SETTLEMENTS:
@@ -155,7 +187,10 @@ class Decider:
         visit = await self._visit(send, result)
         row = None
         if visit is not None:
-            settlement.chrg_bchno = _settle(visit, settlement)
+            computed = result.presettlement
+            settlement.chrg_bchno = _settle(
+                visit, settlement, computed.chrg_bchno if computed else ""
+            )
             row = VisitRow(
                 key=visit.key,
                 state=visit.state.value,
@@ -220,8 +255,10 @@ def _renamed(info: Record) -> Record:
     return info
 
 
-def _settle(visit: Visit, settlement: Settlement) -> str:
+def _settle(visit: Visit, settlement: Settlement, computed: str) -> str:
     """Mark what it settled; the number of the charge batch (outpatient).
+
+    `computed` is the batch that the message computed last (2206), the one that it then settled.
 
     Raises:
         DecisionError: the amount does not say which open batch it is.
@@ -231,6 +268,7 @@ def _settle(visit: Visit, settlement: Settlement) -> str:
     settled: list[Batch] = visit.open_batches()
     if visit.visit_class.value == "outpatient":
         settled = [batch for batch in settled if batch.amount == amount]
+        settled = [batch for batch in settled if batch.chrg_bchno == computed] or settled
         if len(settled) != 1:
             raise DecisionError(f"{len(settled)} open charge batches have the amount {amount}")
     for batch in settled:

@@ -22,9 +22,8 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway.clock import CHINA, Clock
-from gateway.errors import GatewayError
 from gateway.intents import Accepted, Call, Outcome, Result, Status, Verb
-from gateway.journal import AuditEvent, Journal, SendRow
+from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow
 from gateway.settings import (
     InstitutionSettings,
     PeerSettings,
@@ -39,6 +38,10 @@ from gateway.settlement.sites import Sites
 
 SETTLEMENTS = frozenset({"2207", "2304"})
 REVERSAL = "2601"
+EVERY = 1_000_000
+"""Limit of a read that has to see all: the oldest of the unknown are queries, which stay unknown
+and would hide the settlements behind them."""
+PAGE = 1_000
 
 Replace = Callable[[str, Result, str], Awaitable[None]]
 """Answers an exchange anew: `Pipeline.replace`."""
@@ -91,13 +94,13 @@ class Resolver:
         while True:
             try:
                 await self.look()
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001 - the next look comes whatever broke
                 self._watcher.failed(error)
             await asyncio.sleep(self._settings.interval)
 
     async def look(self) -> None:
         """Take one step with every unknown outcome that is due."""
-        unknown = await self._journal.sends(state="unknown")
+        unknown = await self._journal.sends(state="unknown", limit=EVERY)
         self._watcher.unknown_open(sum(not is_repeatable(send.infno) for send in unknown))
         await self._answer_reversed()
         if self._settings.policy is UnknownPolicy.HOLD:
@@ -108,12 +111,12 @@ class Resolver:
             try:
                 async with self.holding(send):
                     await self._resolve(send)
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001 - one visit does not stop the others
                 self._watcher.failed(error)
 
     async def _answer_reversed(self) -> None:
         """Answer anew what the sender's own 2601, or a 2601 before a crash, has reversed."""
-        for exchange in await self._journal.exchanges(status=Status.UNKNOWN.value):
+        for exchange in await self._waiting():
             sends = await self._journal.sends(exchange_id=exchange.exchange_id)
             states = {send.state.value for send in sends if not is_repeatable(send.infno)}
             undone = [send for send in sends if send.state.value == "reversed"]
@@ -122,8 +125,18 @@ class Resolver:
             try:
                 async with self.holding(undone[-1]):
                     await self._answer_anew(undone[-1])
-            except GatewayError as error:
+            except Exception as error:  # noqa: BLE001 - one visit does not stop the others
                 self._watcher.failed(error)
+
+    async def _waiting(self) -> list[ExchangeRow]:
+        """The exchanges whose answer says that the outcome is unknown, newest first."""
+        found: list[ExchangeRow] = []
+        page = await self._journal.exchanges(limit=PAGE, status=Status.UNKNOWN.value)
+        while page:
+            found += page
+            last = page[-1].exchange_id
+            page = await self._journal.exchanges(PAGE, last, Status.UNKNOWN.value)
+        return found
 
     def _is_due(self, send: SendRow) -> bool:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import pytest
 
 from gateway.demo import messages as m
+from gateway.settlement.visits import decode_visit
 
 OPERATOR = "o-90b1f6a42c"
 SECTION = f"""
@@ -149,3 +151,67 @@ async def test_what_is_not_unknown_cannot_be_decided(held: Any) -> None:
     for msgid in (send.msgid, "H43010000001202601010000000000"):
         status, said = await ask(held, "POST", f"/unknown/{msgid}", order("nothing"))
         assert (status, msgid in said["error"]) == (409, True)
+
+
+async def test_a_reversal_that_did_nothing_leaves_the_settlement_unknown(held: Any) -> None:
+    """Whoever vouches that the 2601 never arrived says nothing of the settlement: its sender is
+    still told that the outcome is unknown, and the settlement can be confirmed.
+    """
+    payment, msgid = await unknown_settlement(held, "drop-after")
+    await held.admin.fault("drop-before", "2601")
+    assert (await ask(held, "POST", f"/unknown/{msgid}", order("reverse")))[0] == 409
+    (reversal,) = await held.sends("2601")
+    body = order("nothing")
+    assert (await ask(held, "POST", f"/unknown/{reversal.msgid}", body))[0] == 200
+    assert (await held.tell(payment)).field("ERR", 5).startswith("FSI-UNKNOWN")
+    (settled,) = await held.settled("O1")
+    body = order("confirm", setl_id=settled["setl_id"])
+    assert (await ask(held, "POST", f"/unknown/{msgid}", body))[0] == 200
+    assert (await held.tell(payment)).field("ZSL", 3) == settled["setl_id"]
+
+
+async def test_two_operators_reverse_once(held: Any) -> None:
+    """The second order waits for the first, and then finds nothing unknown: one 2601."""
+    _, msgid = await unknown_settlement(held, "drop-after")
+    await held.admin.fault("delay-before", "2601", seconds=60)
+    orders = [
+        asyncio.create_task(ask(held, "POST", f"/unknown/{msgid}", order("reverse")))
+        for _ in range(2)
+    ]
+    async with asyncio.timeout(10):
+        await held.gate.reached.wait()
+    held.gate.opened.set()
+    answers = await asyncio.gather(*orders)
+    assert sorted(status for status, _ in answers) == [200, 409]
+    assert await held.states("2601") == ["accepted"]
+
+
+async def test_the_note_of_an_operator_names_no_patient(held: Any) -> None:
+    """The audit keeps a note for ever: name and numbers of the patient are masked in it."""
+    _, msgid = await unknown_settlement(held, "drop-before")
+    note = f"{m.ZHANG.name} {m.ZHANG.certno} 已核实"
+    await ask(held, "POST", f"/unknown/{msgid}", {**order("nothing"), "note": note})
+    (send,) = await held.sends("2207")
+    trail = await held.gateway.journal.audit_trail(send.exchange_id)
+    (decided,) = [row for row in trail if row.station == "decide"]
+    assert decided.detail["note"] == "*** *** 已核实"
+    assert send.note == "*** *** 已核实"
+
+
+async def test_a_batch_of_the_same_amount_is_told_by_what_was_computed(held: Any) -> None:
+    """Two open batches of 240.00: the message that settles the second one by its number computed
+    it just before (2206), so the confirmed settlement is that batch's.
+    """
+    await held.charged("O1")
+    await held.tell(held.his.charges(m.ZHANG, "O1", "O", (held.ct,), first=2))
+    await held.admin.fault("drop-after", "2207")
+    payment = held.his.payment(m.ZHANG, "O1", "O", "480.00")
+    assert (await held.tell(payment)).code == "AE"
+    _, listed = await ask(held, "GET", "/unknown")
+    (settled,) = await held.settled("O1")
+    body = order("confirm", setl_id=settled["setl_id"])
+    status, said = await ask(held, "POST", f"/unknown/{listed['unknown'][0]['msgid']}", body)
+    assert (status, said) == (200, {"unknown": None})
+    row = await held.gateway.journal.visit("H43010000001/O1")
+    batches = decode_visit(row.data, row.version).batches
+    assert [batch.setl_id for batch in batches] == [settled["setl_id"], ""]
