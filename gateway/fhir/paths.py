@@ -29,7 +29,7 @@ sender's message: `Claim.item[1].net.value`, `Bundle.entry[2].resource.identifie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +41,8 @@ Test = Callable[[Any], bool]
 """Does a value pass a filter?"""
 
 ROOT = "%resource."
+MAX_SHAPED = 50
+"""Members of a node at most whose names are remembered."""
 
 LOGICAL = {"identifier": "identifier", "name": "display"}
 """What a Reference itself says of the resource it names, where that resource is not at hand."""
@@ -104,6 +106,16 @@ class FHIRPaths:
         steps = self._compile(path)
         return lambda node: _run(steps, node)
 
+    def shape(self, node: Any) -> Hashable:
+        """The members of a node: nodes with the same ones can state the same things."""
+        value = node.value
+        return tuple(value) if type(value) is dict and len(value) <= MAX_SHAPED else None
+
+    def narrowed(self, path: str, node: Any) -> Callable[[Any], tuple[str, str] | None] | None:
+        """The getter of a path for nodes of this shape; None when it can find nothing in them."""
+        first = _first_name(path)
+        return None if first and first not in node.value else self.value(path)
+
     def _compile(self, path: str) -> tuple[Step, ...]:
         steps: list[Step] = []
         position = 0
@@ -163,50 +175,67 @@ class FHIRPaths:
 
         return holds
 
-    def _local(self, path: str) -> tuple[tuple[str, tuple[Test, ...]], ...] | None:
+    def _local(self, path: str) -> tuple[tuple[str, Test | None], ...] | None:
         """The names and tests of a path that stays below its node; None for any other path."""
-        parts: list[tuple[str, tuple[Test, ...]]] = []
+        parts: list[tuple[str, Test | None]] = []
         for match in _PART.finditer(path):
             filters = re.findall(r"\[([^\[\]]+)\]", match["filters"])
             special = any(text == "x" or text.isdigit() for text in filters)
             if not match["name"] or match["join"] == "->" or special:
                 return None
-            parts.append((match["name"], tuple(self._test(text) for text in filters)))
+            tests = [self._test(text) for text in filters]
+            parts.append((match["name"], _all_of(tests)))
         return tuple(parts)
 
 
+def _all_of(tests: list[Test]) -> Test | None:
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda value: all(test(value) for test in tests)
+
+
 def _local_getter(
-    parts: tuple[tuple[str, tuple[Test, ...]], ...], text_of: Callable[[Any], str]
+    parts: tuple[tuple[str, Test | None], ...], text_of: Callable[[Any], str]
 ) -> Callable[[Any], tuple[str, str] | None]:
     """The getter of a path that stays below its node: walks the values, makes no nodes."""
     last = len(parts)
+    names = tuple(name for name, _ in parts)
+    whole = ".".join(names)
+    plain = all(test is None for _, test in parts)
 
     def walk(value: Any, place: str, depth: int) -> tuple[str, str] | None:
         if depth == last:
             text = text_of(value)
             return (text, place) if text else None
-        name, tests = parts[depth]
+        name, test = parts[depth]
         inner = value.get(name) if type(value) is dict else None
         if inner is None:
             return None
         if type(inner) is not list:
-            if all(test(inner) for test in tests):
-                return walk(inner, f"{place}.{name}", depth + 1)
-            return None
+            passes = test is None or test(inner)
+            return walk(inner, f"{place}.{name}", depth + 1) if passes else None
         for index, item in enumerate(inner):
-            if all(test(item) for test in tests):
+            if test is None or test(item):
                 found = walk(item, f"{place}.{name}[{index}]", depth + 1)
                 if found is not None:
                     return found
         return None
 
-    first = parts[0][0]
-
     def get(node: Node) -> tuple[str, str] | None:
         value = node.value
-        if type(value) is not dict or first not in value:
-            return None
-        found = walk(value, node.place, 0)
+        if plain:
+            for name in names:
+                value = value.get(name) if type(value) is dict else None
+                if value is None:
+                    return None
+                if type(value) is list:
+                    break
+            else:
+                text = text_of(value)
+                if not text:
+                    return None
+                return text, node.place if node.fixed else f"{node.place}.{whole}"
+        found = walk(node.value, node.place, 0)
         return (found[0], node.place) if found is not None and node.fixed else found
 
     return get
@@ -333,10 +362,22 @@ def _to_patient(nodes: list[Node]) -> list[Node]:
 def encounter_references(nodes: list[Node]) -> list[Node]:
     """The References to the encounter of a claim: by extension (R4), element (R5), then by item."""
     resources = _to_resource(nodes)
-    stated = _choice("value")(_extension(ENCOUNTER)(resources)) + _child("encounter")(resources)
-    if not any("encounter" in item for one in resources for item in as_list(one.value.get("item"))):
+    if not resources:
+        return []
+    resource = resources[0]
+    remembered = resource.scope.library.remembered
+    key = id(resource.value), "%encounter"
+    if resource.fixed or key not in remembered:
+        remembered[key] = _find_encounters(resource)
+    found: list[Node] = remembered[key]
+    return found
+
+
+def _find_encounters(resource: Node) -> list[Node]:
+    stated = _choice("value")(_extension(ENCOUNTER)([resource])) + resource.child("encounter")
+    if not any("encounter" in item for item in as_list(resource.value.get("item"))):
         return stated
-    return stated + _child("encounter")(_child("item")(resources))
+    return stated + _child("encounter")(resource.child("item"))
 
 
 _ROOTS: dict[str, Step] = {

@@ -20,6 +20,8 @@ class Library:
     def __init__(self) -> None:
         self._entries: dict[str, tuple[dict[str, Any], str]] = {}
         self._given: dict[str, dict[str, Any]] = {}
+        self.remembered: dict[tuple[int, str], Any] = {}
+        """What was found of a resource before, by its `id()` and a word for what was asked."""
 
     def add_entry(self, resource: dict[str, Any], place: str, full_url: str) -> None:
         """An entry of the Bundle; the first one of a name counts."""
@@ -81,6 +83,14 @@ class Scope(NamedTuple):
         return Node(given, node.place, Scope(given, "", self.library), fixed=True)
 
     def _contained(self, identity: str) -> Node | None:
+        key = id(self.root), f"#{identity}"
+        remembered = self.library.remembered
+        if key not in remembered:
+            remembered[key] = self._find_contained(identity)
+        node: Node | None = remembered[key]
+        return node
+
+    def _find_contained(self, identity: str) -> Node | None:
         for index, resource in enumerate(as_list(self.root.get("contained"))):
             if isinstance(resource, dict) and resource.get("id") == identity:
                 return Node(resource, f"{self.place}.contained[{index}]", self)

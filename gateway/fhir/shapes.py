@@ -29,56 +29,11 @@ from fhir_core.types import FhirBase
 
 from gateway.errors import Problem
 from gateway.fhir import problems
+from gateway.fhir.bindings import BINDINGS, PACKAGES, Bindings
 from gateway.fhir.primitives import CHECKS, Check
 
 MAX_PROBLEMS = 50
 """Findings of one message at most; a body that is wrong everywhere is not worth more."""
-
-_ENCOUNTER_STATUS = frozenset(
-    {
-        "planned",
-        "arrived",
-        "triaged",
-        "in-progress",
-        "onleave",
-        "finished",
-        "cancelled",
-        "entered-in-error",
-        "unknown",
-    }
-)
-_TASK_STATUS = frozenset(
-    {
-        "draft",
-        "requested",
-        "received",
-        "accepted",
-        "rejected",
-        "ready",
-        "cancelled",
-        "in-progress",
-        "on-hold",
-        "failed",
-        "completed",
-        "entered-in-error",
-    }
-)
-
-Bindings = Mapping[tuple[str, str], frozenset[str]]
-
-BINDINGS: dict[str, Bindings] = {
-    "R4B": {
-        ("Encounter", "status"): _ENCOUNTER_STATUS,
-        ("EncounterStatusHistory", "status"): _ENCOUNTER_STATUS,
-        ("Task", "status"): _TASK_STATUS,
-    },
-    "R5": {("Task", "status"): _TASK_STATUS},
-}
-"""Required bindings of which the models only show the beginning."""
-
-PACKAGES = {"R4B": "fhir.resources.R4B", "R5": "fhir.resources"}
-"""Models of a release -> where fhir.resources has them."""
-
 
 _TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
 _ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
@@ -186,28 +141,21 @@ class Shapes:
                     return False
                 continue
             _, many, type_name, check, codes = element
-            if not many:
-                rows = [inner]
-            elif type(inner) is list and inner:
-                rows = inner
-            else:
-                return False
-            if check is not None:
-                for row in rows:
-                    if check(row):
-                        if codes is not None and row not in codes:
-                            return False
-                    elif row is not None or not many or f"_{name}" not in value:
+            if many:
+                if type(inner) is not list or not inner:
+                    return False
+                for row in inner:
+                    gap = row is None and check is not None and f"_{name}" in value
+                    if not gap and not self._one_fits(row, element):
                         return False
+            elif check is not None:
+                if not check(inner) or (codes is not None and inner not in codes):
+                    return False
             elif type_name == "Resource":
-                for row in rows:
-                    if not self._resource_fits(row):
-                        return False
-            else:
-                inner_shape = shapes[type_name]
-                for row in rows:
-                    if not self._fits(row, inner_shape):
-                        return False
+                if not self._resource_fits(inner):
+                    return False
+            elif not self._fits(inner, shapes[type_name]):
+                return False
         for name in shape.required:
             if name not in value:
                 return False
@@ -216,6 +164,14 @@ class Shapes:
             if count > 1 or (needed and not count):
                 return False
         return True
+
+    def _one_fits(self, value: Any, element: Element) -> bool:
+        _, _, type_name, check, codes = element
+        if check is not None:
+            return check(value) and (codes is None or value in codes)
+        if type_name == "Resource":
+            return self._resource_fits(value)
+        return self._fits(value, self._shapes[type_name])
 
     def _resource(self, value: Any, place: str) -> Iterator[Problem]:
         if not isinstance(value, dict):

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from gateway.errors import Problem
 from gateway.fhir import problems
+from gateway.fhir.bindings import PACKAGES
 from gateway.fhir.decode import encode
 from gateway.fhir.release import Release
-from gateway.fhir.shapes import PACKAGES
 
 MAX_PROBLEMS = 50
 
