@@ -99,7 +99,8 @@ class Conductor:
         if await self.is_held(visit):
             own = await resuming.own_unknown(self._journal, exchange_id)
             if own is not None:
-                return resuming.still_unknown(own, intent)
+                made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
+                return resuming.still_unknown(own, intent, made)
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
         made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
         if not made:

@@ -7,14 +7,18 @@ unknown, and a settlement that was made is part of the answer and is not made ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.errors import ProblemCode
 from gateway.intents import Intent, Result, Settlement, Status, Verb
-from gateway.journal import Journal, SendRow
+from gateway.journal import Journal, SendRow, SendState
 from gateway.settlement import reporting
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.visits import Visit
 
 TOTAL = "medfee_sumamt"
+
+_MADE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
 
 
 async def own_unknown(journal: Journal, exchange_id: str) -> SendRow | None:
@@ -23,10 +27,10 @@ async def own_unknown(journal: Journal, exchange_id: str) -> SendRow | None:
     return next((send for send in sends if not is_repeatable(send.infno)), None)
 
 
-def still_unknown(send: SendRow, intent: Intent) -> Result:
-    """The result of a message that has such a send."""
+def still_unknown(send: SendRow, intent: Intent, made: Sequence[Settlement] = ()) -> Result:
+    """The result of a message that has such a send, after the settlements that it made."""
     problem = reporting.unknown(send.infno, send.msgid, intent)
-    return Result(status=Status.UNKNOWN, intent=intent, problems=[problem])
+    return Result(status=Status.UNKNOWN, intent=intent, problems=[problem], settlements=[*made])
 
 
 async def settlements_made(
@@ -35,8 +39,8 @@ async def settlements_made(
     """The settlements (or cancellations) of the visit that this exchange has made."""
     if intent.verb not in (Verb.SETTLE, Verb.CANCEL):
         return []
-    sends = await journal.sends(state="accepted", exchange_id=exchange_id)
-    made = {send.msgid for send in sends}
+    sends = await journal.sends(exchange_id=exchange_id)
+    made = {send.msgid for send in sends if send.state in _MADE}
     return [settlement for settlement in visit.settlements if settlement.msgid in made]
 
 

@@ -33,3 +33,11 @@ def test_a_journal_that_fails_amid_a_message_makes_no_final_answer(how: str) -> 
         begin = 12.0 + seed * 0.1
         found += simulate(seed, Plan(disk=[(begin, begin + 1.0, how)])).findings
     assert found == []
+
+
+def test_a_message_taken_up_again_still_tells_what_it_settled_before_the_unknown_one() -> None:
+    """Seed 8: the gateway stopped while the second batch of a payment was on its way. Taken up, the
+    message was told unknown and later undone, "nothing was charged", and the first batch was.
+    """
+    run = simulate(8, Plan(disk=[(12.8, 13.8, "before")]))
+    assert run.findings == []
