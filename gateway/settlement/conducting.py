@@ -187,9 +187,12 @@ class Conductor:
         work.result.calls.append(done.report)
         warnings = [*done.route.warnings, *_other_place(work.result, done)]
         work.result.problems += [w for w in warnings if w not in work.result.problems]
-        if work.visit is not None and work.stored:
+        if work.visit is not None and work.stored and isinstance(done.outcome, Accepted):
             work.visit.version += 1
-            work.stored = False
+        elif work.stored:  # accepted, and not storable: what it seemed to give is not certain
+            made = work.result.settlements
+            work.result.settlements = [s for s in made if s.msgid != done.report.msgid]
+        work.stored = False
         return _conclude(step, work, done)
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from gateway.clock import Clock, stamp
 from gateway.crypto.sm import sm3
-from gateway.errors import NotSentError
+from gateway.errors import GatewayError, NotSentError, StateError
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import new_msgid
 from gateway.fsi.signin import SignIn
@@ -168,20 +168,7 @@ class Dispatcher:
         exchange_id: str,
         interpret: Interpreter,
     ) -> Dispatched:
-        now = self._clock.now()
-        msgid = await self._new_msgid(call)
-        where = {
-            "infno": call.infno,
-            "msgid": msgid,
-            "pooling_region": route.pooling_region,
-            "route_class": route.route_class,
-            "channel": route.channel,
-        }
-        with self._observer.station("record", infno=call.infno, msgid=msgid):
-            await self._journal.record_send(
-                _send(call, msgid, exchange_id, route),
-                events=[AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})],
-            )
+        msgid, where = await self._record(call, exchange_id, route)
         began = self._clock.monotonic()
         with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
             outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
@@ -193,6 +180,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - a reply that cannot be taken in says nothing certain
             reason = f"the reply cannot be taken in: {type(error).__name__}"
             outcome, visit = Unknown(reason=reason), None
+        outcome = await self._record_outcome(msgid, outcome, visit, exchange_id, where)
         reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
         report = CallReport(
             infno=call.infno,
@@ -203,15 +191,66 @@ class Dispatcher:
             route_class=route.route_class,
             seconds=round(seconds, 6),
         )
-        detail = {**where, "outcome": report.outcome, "inf_refmsgid": report.inf_refmsgid}
-        await self._journal.record_outcome(
-            msgid,
-            outcome,
-            visit=visit,
-            events=[AuditEvent(exchange_id, "send", detail)],
-        )
         self._observer.called(report)
         return Dispatched(outcome, report, route)
+
+    async def _record(
+        self, call: Call, exchange_id: str, route: Route
+    ) -> tuple[str, dict[str, str]]:
+        """Make the call durable; its msgid, and where it goes in words for the audit."""
+        now = self._clock.now()
+        where = {
+            "infno": call.infno,
+            "msgid": await self._new_msgid(call),
+            "pooling_region": route.pooling_region,
+            "route_class": route.route_class,
+            "channel": route.channel,
+        }
+        while True:
+            msgid = where["msgid"]
+            events = [AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})]
+            with self._observer.station("record", infno=call.infno, msgid=msgid):
+                try:
+                    await self._journal.record_send(
+                        _send(call, msgid, exchange_id, route), events=events
+                    )
+                except StateError:
+                    if await self._journal.send(msgid) is None:
+                        raise
+                    where["msgid"] = await self._new_msgid(call)  # a sender's own number was first
+                    continue
+            return msgid, where
+
+    async def _record_outcome(
+        self,
+        msgid: str,
+        outcome: Outcome,
+        visit: VisitRow | None,
+        exchange_id: str,
+        where: Mapping[str, str],
+    ) -> Outcome:
+        """Store what became of a send; what cannot be stored with its visit is unknown.
+
+        Raises:
+            JournalError: nothing can be stored.
+        """
+
+        async def store(outcome: Outcome, visit: VisitRow | None) -> Outcome:
+            reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
+            detail = {
+                **where,
+                "outcome": OUTCOME_NAMES[type(outcome)],
+                "inf_refmsgid": reply.inf_refmsgid if reply else "",
+            }
+            events = [AuditEvent(exchange_id, "send", detail)]
+            await self._journal.record_outcome(msgid, outcome, visit=visit, events=events)
+            return outcome
+
+        try:
+            return await store(outcome, visit)
+        except GatewayError as error:
+            reason = f"the outcome could not be stored: {type(error).__name__}"
+            return await store(Unknown(reason=reason), None)
 
     async def _new_msgid(self, call: Call) -> str:
         if call.msgid and await self._journal.send(call.msgid) is None:
