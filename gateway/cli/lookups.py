@@ -174,10 +174,16 @@ def show_region(
     insutype: Annotated[str, typer.Option(help="Insurance type, such as 310.")] = "",
     day: DateOption = "",
     json: JSONOption = False,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", envvar="GATEWAY_CONFIG", help="Settings whose [regions] files count."
+        ),
+    ] = None,
 ) -> None:
     """Show what a region is and where its fund is pooled."""
     on = _day(day)
-    table = RegionTable.load()
+    table = RegionTable.load(settings_of(config).regions.files if config else ())
     try:
         pool = table.pool_of(code, insutype, on)
     except RegionError as error:

@@ -82,6 +82,19 @@ def test_a_region_is_shown_with_its_pool(run: Run) -> None:
     assert (found["name"], found["pool"], found["pool_name"]) == ("芙蓉区", "430100", "长沙市")
 
 
+def test_the_pool_of_a_region_follows_the_tables_of_the_settings(
+    run: Run, config: Path, tmp_path: Path
+) -> None:
+    """A site whose district pools alone sees what its gateway does, not the built-in default."""
+    rules = "# source: the bureau\n# date: 2026-01-01\nscope,insutype,valid_from,valid_to,level,evidence\n"
+    (tmp_path / "pooling.csv").write_text(f"{rules}430102,*,,,self,S\n", "utf-8")
+    text = config.read_text("utf-8")
+    config.write_text(f'{text}\n[regions]\nfiles = ["pooling.csv"]\n', "utf-8")
+    code, out, _ = run("regions", "show", "430102", "--config", config, "--json")
+    assert code == 0
+    assert json.loads(out)["pool"] == "430102"
+
+
 def test_what_is_no_region_ends_with_one(run: Run) -> None:
     """Five digits, and a province that does not exist."""
     assert run("regions", "show", "43010")[0] == 1
