@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench lock clean
+.PHONY: help install demo test check bench simulate soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,14 @@ check: install ## Style, types, room contracts
 
 bench: install ## Measure (never part of the tests)
 	$(BIN)/python -m tests.bench
+
+SEEDS ?= 2000
+FIRST ?= 1
+simulate: install ## Play whole days with faults on virtual time (SEEDS=2000 FIRST=1)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
+
+soak: install ## The same, 100,000 seeds
+	$(BIN)/python -m tests.simulation --seeds 100000 --first $(FIRST)
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --output-file .ci/lock/run.txt

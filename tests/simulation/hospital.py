@@ -126,8 +126,12 @@ class _Visit:
         chance = self._chance
         if not await self._step("register"):
             return
-        for _ in range(chance.choice((1, 1, 2))):
-            await self._charge()
+        times = chance.choice((1, 1, 2))
+        if self._hospital.world.plan.hasty:
+            await asyncio.gather(self._charge(), self._charge())
+        else:
+            for _ in range(times):
+                await self._charge()
         if chance.random() < 0.1:
             await self._step("refund")
             self._open.clear()

@@ -39,6 +39,8 @@ class Plan:
     copies: float = 0.0
     """Share of messages of which a copy arrives at the same time."""
     visits: int = 2
+    hasty: bool = False
+    """The hospital sends charge messages of one visit at the same time."""
 
 
 def plan_of(seed: int) -> Plan:
@@ -69,4 +71,5 @@ def plan_of(seed: int) -> Plan:
         plan.answers_lost = chance.choice((0.1, 0.4))
     if chance.random() < 0.3:
         plan.copies = chance.choice((0.1, 0.5))
+    plan.hasty = chance.random() < 0.3
     return plan

@@ -1,0 +1,258 @@
+"""Planted bugs: each makes one real part of the gateway wrong in a way that people really do.
+
+They show that the simulation would notice: every one has to be caught within 200 seeds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
+from typing import Any
+from unittest import mock
+
+import msgspec
+
+from gateway.fsi.channel import Channel
+from gateway.intents import Accepted, NotSent, Rejected, Reply, Result, Unknown
+from gateway.journal import AuditEvent
+from gateway.journal.sqlite import SQLiteJournal
+from gateway.pipeline import Pipeline
+from gateway.settlement import absorbing, conducting, preparing
+from gateway.settlement.conducting import Conductor, VisitLocks
+from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.resolving import Resolver
+
+Bug = Callable[[], Any]
+BUGS: dict[str, Bug] = {}
+"""Name to what plants it: a context manager."""
+
+
+def _bug(plant: Callable[[], Any]) -> Bug:
+    BUGS[plant.__name__.replace("_", " ")] = plant
+    return plant
+
+
+@_bug
+def an_unknown_send_is_sent_again_under_a_new_msgid() -> Any:
+    """Somebody thought that a second try does no harm."""
+    attempt = Dispatcher._attempt
+
+    async def again(self: Dispatcher, call: Any, **options: Any) -> Any:
+        done = await attempt(self, call, **options)
+        if isinstance(done.outcome, Unknown) and not call.money:
+            return await attempt(self, call, **options)
+        return done
+
+    return mock.patch.object(Dispatcher, "_attempt", again)
+
+
+@_bug
+def the_send_is_recorded_when_its_reply_is_there() -> Any:
+    """One write less for each call."""
+    record, outcome = SQLiteJournal.record_send, SQLiteJournal.record_outcome
+    waiting: dict[str, Any] = {}
+
+    async def later(self: Any, send: Any, *, events: Any = ()) -> None:
+        waiting[send.msgid] = (send, events)
+
+    async def both(self: Any, msgid: str, found: Any, **options: Any) -> Any:
+        if msgid in waiting:
+            send, events = waiting.pop(msgid)
+            await record(self, send, events=events)
+        return await outcome(self, msgid, found, **options)
+
+    return mock.patch.multiple(SQLiteJournal, record_send=later, record_outcome=both)
+
+
+def _outcome_as(wrong: Callable[[Any], Any]) -> Any:
+    send = Channel.send
+
+    async def sent(self: Channel, call: Any, **options: Any) -> Any:
+        return wrong(await send(self, call, **options))
+
+    return mock.patch.object(Channel, "send", sent)
+
+
+@_bug
+def a_broken_connection_is_taken_for_a_refusal() -> Any:
+    """No reply, so no settlement."""
+    no = Rejected(Reply(infcode="-1", err_msg="no reply"))
+    return _outcome_as(lambda outcome: no if isinstance(outcome, Unknown) else outcome)
+
+
+@_bug
+def a_timeout_is_taken_for_not_sent() -> Any:
+    """The sender may try again, and does."""
+    return _outcome_as(
+        lambda outcome: NotSent("timeout") if isinstance(outcome, Unknown) else outcome
+    )
+
+
+@_bug
+def a_visit_with_an_unknown_send_is_not_held() -> Any:
+    """The next message of the visit goes on."""
+
+    async def never(self: Conductor, visit: Any) -> bool:
+        return False
+
+    return mock.patch.object(Conductor, "is_held", never)
+
+
+@_bug
+def a_settlement_is_made_anew_without_the_reversal() -> Any:
+    """2601 is only prepared."""
+
+    async def reverse(self: Resolver, send: Any, event: Any) -> Any:
+        await self._reversed(send, event)
+        return Accepted(Reply(infcode="0"))
+
+    return mock.patch.object(Resolver, "reverse", reverse)
+
+
+@_bug
+def a_reversal_counts_whatever_the_platform_said() -> Any:
+    """2601 was sent, and the original may still be on its way."""
+
+    async def reverse(self: Resolver, send: Any, event: Any) -> Any:
+        call = self._reversal(send)
+        done = await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)
+        await self._reversed(send, event)
+        return done.outcome
+
+    return mock.patch.object(Resolver, "reverse", reverse)
+
+
+@_bug
+def a_stated_total_is_not_compared() -> Any:
+    """The hospital's sum is not the sum of the lines, and is settled."""
+    return mock.patch.object(preparing, "money_problems", return_value=[])
+
+
+@_bug
+def a_total_loses_its_fen() -> Any:
+    """Somebody rounds to tenths of a yuan."""
+    options = preparing.settlement_options
+
+    def rounded(*given: Any) -> Any:
+        record = options(*given)
+        if record.has("medfee_sumamt"):
+            tenths = record.amount("medfee_sumamt").quantize(Decimal("0.1"))
+            record.values["medfee_sumamt"] = format(tenths, "f")
+        return record
+
+    return mock.patch.object(preparing, "settlement_options", rounded)
+
+
+@_bug
+def a_reply_is_trusted_without_its_setl_id() -> Any:
+    """Infcode 0 is good enough."""
+
+    def one(call: Any, node: str, *_required: str) -> Any:
+        found = absorbing.rows(call.output, node)
+        return found[0] if found else absorbing.text_record({})
+
+    return mock.patch.object(absorbing, "_one", one)
+
+
+@_bug
+def the_visit_is_not_stored_with_the_outcome() -> Any:
+    """It is only changed in memory."""
+    outcome = SQLiteJournal.record_outcome
+
+    async def without(self: Any, msgid: str, found: Any, *, visit: Any = None, events: Any) -> Any:
+        return await outcome(self, msgid, found, events=events)
+
+    return mock.patch.object(SQLiteJournal, "record_outcome", without)
+
+
+@_bug
+def two_messages_of_a_visit_run_at_once_and_the_last_one_wins() -> Any:
+    """No lock, and the version of the visit is lost on the way to the journal."""
+    outcome = SQLiteJournal.record_outcome
+
+    @contextlib.asynccontextmanager
+    async def hold(self: VisitLocks, key: str) -> AsyncIterator[None]:
+        yield
+
+    async def forced(self: Any, msgid: str, found: Any, *, visit: Any = None, events: Any) -> Any:
+        if visit is not None:
+            stored = await self.visit(visit.key)
+            visit = msgspec.structs.replace(visit, version=stored.version if stored else 0)
+        return await outcome(self, msgid, found, visit=visit, events=events)
+
+    return _both(
+        mock.patch.object(VisitLocks, "hold", hold),
+        mock.patch.object(SQLiteJournal, "record_outcome", forced),
+    )
+
+
+@_bug
+def a_crash_makes_what_was_on_its_way_not_sent() -> Any:
+    """Start-up tidies up."""
+
+    async def recover(self: Any) -> list[Any]:
+        found = await self.sends(state="sending")
+        for send in found:
+            event = AuditEvent(send.exchange_id, "recover")
+            await self.record_outcome(send.msgid, NotSent("crash"), events=[event])
+        return found
+
+    return mock.patch.object(SQLiteJournal, "recover", recover)
+
+
+@_bug
+def a_message_taken_up_again_forgets_what_it_settled() -> Any:
+    """Only the answer in the journal counts."""
+
+    async def none(*_: Any) -> list[Any]:
+        return []
+
+    return mock.patch.object(conducting.resuming, "settlements_made", none)
+
+
+@_bug
+def a_cancelled_settlement_keeps_its_batches() -> Any:
+    """The settlement is gone, and its lines count as settled."""
+
+    def undo(visit: Any, setl_id: str) -> None:
+        del setl_id
+        visit.apply(absorbing.VisitEvent.UNSETTLED)
+
+    return mock.patch.object(absorbing, "undo_settlement", undo)
+
+
+@_bug
+def an_answer_is_not_replaced_when_the_outcome_is_known() -> Any:
+    """The hospital is told unknown for ever."""
+
+    async def nothing(self: Pipeline, exchange_id: str, result: Result, note: str) -> None:
+        return
+
+    return mock.patch.object(Pipeline, "replace", nothing)
+
+
+@_bug
+def a_message_id_refused_as_known_is_a_refusal() -> Any:
+    """The second copy of a request speaks for the first."""
+    return mock.patch(
+        "gateway.settlement.dispatching._as_first_told", lambda outcome, _channel: outcome
+    )
+
+
+@_bug
+def the_same_message_is_new_every_time() -> Any:
+    """Messages are not recognised again."""
+    begin = SQLiteJournal.begin_exchange
+
+    async def new(self: Any, message: Any, raw: bytes, now: str, **options: Any) -> Any:
+        begun = await begin(self, message, raw, now, **options)
+        return msgspec.structs.replace(begun, kind="resume", answer=None)
+
+    return mock.patch.object(SQLiteJournal, "begin_exchange", new)
+
+
+@contextlib.contextmanager
+def _both(one: Any, other: Any) -> Iterator[None]:
+    with one, other:
+        yield
