@@ -11,12 +11,11 @@ from gateway.fhir.search import COMMON, PARAMETERS
 
 DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
 VALIDATE = f"{DEFINITIONS}/Resource-validate"
-INQUIRE = "http://hl7.org/fhir/us/davinci-pas/OperationDefinition/Claim-inquiry"
 OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    "Claim": (("submit", f"{DEFINITIONS}/Claim-submit"), ("inquire", INQUIRE)),
+    "Claim": (("submit", f"{DEFINITIONS}/Claim-submit"), ("inquire", "")),
     "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
 }
-"""Type -> its operations beside $validate."""
+"""Type -> its operations beside $validate, with their definitions; empty for one of ours."""
 DATE = "2026-11-22"
 """When this statement last changed."""
 
@@ -50,7 +49,7 @@ def capability_statement(
                 },
                 "interaction": [{"code": "batch"}, {"code": "transaction"}],
                 "resource": [
-                    *(_resource(type_name) for type_name in sorted(PARAMETERS)),
+                    *(_resource(names, type_name) for type_name in sorted(PARAMETERS)),
                     _looked_up("CodeSystem", "lookup"),
                     _looked_up("ConceptMap", "translate"),
                 ],
@@ -59,7 +58,7 @@ def capability_statement(
     }
 
 
-def _resource(type_name: str) -> dict[str, Any]:
+def _resource(names: Names, type_name: str) -> dict[str, Any]:
     interactions = ["read", "search-type"]
     if type_name in CREATED_TYPES:
         interactions.append("create")
@@ -80,7 +79,10 @@ def _resource(type_name: str) -> dict[str, Any]:
         ],
     }
     operations = [("validate", VALIDATE), *OPERATIONS.get(type_name, ())]
-    resource["operation"] = [{"name": name, "definition": url} for name, url in operations]
+    own = f"{names.base}/OperationDefinition/{type_name}"
+    resource["operation"] = [
+        {"name": name, "definition": url or f"{own}-{name}"} for name, url in operations
+    ]
     return resource
 
 
