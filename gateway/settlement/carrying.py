@@ -23,7 +23,7 @@ from gateway.intents import (
     Status,
     Unknown,
 )
-from gateway.journal import AuditEvent, Journal, SendState, VisitRow
+from gateway.journal import AuditEvent, Journal, SendRow, SendState, VisitRow
 from gateway.settings import PeerSettings
 from gateway.settlement import reporting, resuming
 from gateway.settlement.absorbing import is_readable
@@ -41,6 +41,9 @@ REVERSAL = "2601"
 
 _WITHOUT_EFFECT = frozenset({SendState.REJECTED, SendState.NOT_SENT})
 """States of a send that a further attempt of the same message may follow."""
+
+_ENDED = frozenset({SendState.REVERSED, SendState.MANUAL})
+"""States of a send that had no known outcome and turned out to have no effect."""
 
 
 class Carrier:
@@ -75,6 +78,7 @@ class Carrier:
             result.status = Status.INVALID
             return result
         call = self._call(intent, site)
+        await self._stand_beside_original(call)
         if call.money and not call.visit_key:
             raise InvalidError([_no_visit(call.infno)])
         async with self._locks.hold(call.visit_key or call.infno + exchange_id):
@@ -89,9 +93,33 @@ class Carrier:
             if done is not None:
                 await self._conclude(done, call, intent, result, exchange_id)
                 return result
+            ended = await self._ended(call, exchange_id)
+            if ended is not None:
+                result.status = Status.REVERSED
+                result.problems.append(reporting.vouched(call.infno, ended.msgid, intent))
+                return result
             await self._name_original(call)
             await self._send(call, intent, result, exchange_id)
         return result
+
+    async def _stand_beside_original(self, call: Call) -> None:
+        """A 2601 belongs to the visit of what it undoes, where the policy and operators see it.
+
+        Raises:
+            InvalidError: what it would undo was sent by another institution.
+        """
+        original = await self._journal.send(call.reverses) if call.reverses else None
+        if original is None:
+            return
+        if original.fixmedins_code != call.fixmedins_code:
+            raise InvalidError([_not_yours()])
+        call.visit_key = original.visit_key or call.visit_key
+
+    async def _ended(self, call: Call, exchange_id: str) -> SendRow | None:
+        """The send of this message whose unknown outcome a decision ended before its answer."""
+        sends = await self._journal.sends(exchange_id=exchange_id)
+        last = next((send for send in reversed(sends) if send.infno == call.infno), None)
+        return last if last is not None and last.state in _ENDED else None
 
     async def _done_before(self, call: Call, site: Site, exchange_id: str) -> Outcome | None:
         """What became of this message in an earlier attempt; None when it is to be sent."""
@@ -100,6 +128,8 @@ class Carrier:
         if last is None:
             return None
         reply = await self._journal.reply(last.msgid)
+        if last.state in _ENDED:
+            return None
         if reply is None:
             if last.state is SendState.NOT_SENT or is_repeatable(call.infno):
                 return None
@@ -221,4 +251,15 @@ def _no_visit(infno: str) -> Problem:
         place="input",
         zh=f"交易{infno}缺少就诊ID和人员编号",
         en=f"transaction {infno} names neither visit nor person",
+    )
+
+
+def _not_yours() -> Problem:
+    return Problem(
+        kind=ProblemKind.FORBIDDEN,
+        code=ProblemCode.PEER_DENIED,
+        field="omsgid",
+        place="input.data.omsgid",
+        zh="不能冲正其他定点医药机构的交易",
+        en="what another institution sent cannot be reversed",
     )
