@@ -36,6 +36,7 @@ from gateway.settlement.absorbing import rows
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.resolving import EVERY, SETTLEMENTS, Resolver
+from gateway.settlement.totals import batches_to_settle
 from gateway.settlement.visits import Batch, Visit, VisitEvent, decode_visit, encode_visit
 
 READ_BACK = "5203"
@@ -200,6 +201,9 @@ class Decider:
         note = event.detail["note"]
         await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
         result.status, result.problems, result.presettlement = Status.DONE, [], None
+        if visit is not None and _has_rest(result.intent, visit):
+            result.status = Status.REJECTED
+            result.problems = [reporting.rest_open(result.intent)]
         result.settlements.append(settlement)
         result.output = {"setlinfo": dict(settlement.info.values)}
         await self._resolver.replace(send.exchange_id, result, f"confirmed as {setl_id}")
@@ -276,3 +280,9 @@ def _settle(visit: Visit, settlement: Settlement, computed: str) -> str:
     visit.apply(VisitEvent.SETTLED)
     visit.settlements.append(settlement)
     return settled[0].chrg_bchno if visit.visit_class.value == "outpatient" else ""
+
+
+def _has_rest(intent: Intent, visit: Visit) -> bool:
+    """True when the message meant further charge batches, which nobody has tried to settle."""
+    outpatient = visit.visit_class.value == "outpatient"
+    return outpatient and intent.verb is Verb.SETTLE and bool(batches_to_settle(intent, visit, []))

@@ -133,6 +133,18 @@ def vouched(infno: str, msgid: str, intent: Intent) -> Problem:
     )
 
 
+def rest_open(intent: Intent) -> Problem:
+    """A settlement was confirmed; the message's further charge batches were never sent."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.VISIT_STATE,
+        place=intent.place,
+        zh="已确认的批次已结算，其余收费批次未结算，请用新的消息号结算其余批次",
+        en="what was confirmed is settled; the other charge batches are not: settle them with a "
+        "new control id",
+    )
+
+
 def token_gone(intent: Intent) -> Problem:
     """The e-voucher token of a message that is taken up again was not kept."""
     return Problem(

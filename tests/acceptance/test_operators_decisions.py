@@ -215,3 +215,8 @@ async def test_a_batch_of_the_same_amount_is_told_by_what_was_computed(held: Any
     row = await held.gateway.journal.visit("H43010000001/O1")
     batches = decode_visit(row.data, row.version).batches
     assert [batch.setl_id for batch in batches] == [settled["setl_id"], ""]
+    answer = await held.tell(payment)
+    assert (answer.code, answer.field("ZSL", 3)) == ("AE", settled["setl_id"])
+    assert answer.field("ERR", 5).startswith("VISIT-STATE"), "the second batch is not settled"
+    assert (await held.tell(held.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+    assert len(await held.settled("O1")) == 2
