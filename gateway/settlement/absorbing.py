@@ -131,8 +131,8 @@ def _identified(work: Work, call: Absorption) -> None:
     work.result.insurances = rows(call.output, "insuinfo")
     work.result.identities = rows(call.output, "idetinfo")
     intent = work.intent
-    if intent.verb is not Verb.IDENTIFY:
-        _same_person(intent.person, person)
+    if intent.verb is not Verb.IDENTIFY and (problems := other_person(intent.person, person)):
+        raise InvalidError(problems)
     for code in PERSON_FIELDS:
         if person.has(code):
             intent.person.values[code] = person.get(code)
@@ -149,25 +149,23 @@ def _identified(work: Work, call: Absorption) -> None:
             intent.person.values[code] = chosen.get(code)
 
 
-def _same_person(stated: Record, found: Record) -> None:
-    """A name that arrives garbled, or another person's card, stops the visit."""
-    if not stated.has("psn_name") or not found.has("psn_name"):
-        return
-    if _plain(stated.get("psn_name")) != _plain(found.get("psn_name")):
-        raise InvalidError(
-            [
-                Problem(
-                    kind=ProblemKind.VALUE,
-                    code=ProblemCode.PERSON_CONFLICT,
-                    field="psn_name",
-                    place=stated.place("psn_name"),
-                    zh="姓名与医保登记不一致",
-                    en="the name differs from the one the insurance has",
-                    remedy_zh="请核对凭证是否为本人，以及消息的字符集",
-                    remedy_en="check whose certificate it is, and the character set of the message",
-                )
-            ]
+def other_person(stated: Record, found: Record) -> list[Problem]:
+    """A name that arrives garbled, or another person's card or visit, stops the message."""
+    return [
+        Problem(
+            kind=ProblemKind.VALUE,
+            code=ProblemCode.PERSON_CONFLICT,
+            field=code,
+            place=stated.place(code),
+            zh=f"{zh}与医保登记不一致",
+            en=f"the {en} differs from the one the insurance has",
+            remedy_zh="请核对凭证是否为本人，以及消息的字符集",
+            remedy_en="check whose certificate it is, and the character set of the message",
         )
+        for code, zh, en in (("psn_name", "姓名", "name"), ("psn_no", "人员编号", "person number"))
+        if stated.has(code) and found.has(code)
+        if _plain(stated.get(code)) != _plain(found.get(code))
+    ]
 
 
 def _plain(name: str) -> str:

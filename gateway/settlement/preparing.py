@@ -23,6 +23,7 @@ from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import Profile
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import InstitutionSettings
+from gateway.settlement.absorbing import INSURANCE_FIELDS, other_person
 from gateway.settlement.charges import (
     complete_amounts,
     is_part_of,
@@ -146,6 +147,8 @@ class Preparer:
         now: datetime,
     ) -> None:
         """Number and batch the lines, expand the steps, and check what they will send."""
+        if visit is not None:
+            prepared.problems += other_person(intent.person, visit.person)
         self._complete(intent, visit, now)
         summarise(intent, visit)
         withdraw_missing(intent, visit)
@@ -204,6 +207,9 @@ class Preparer:
         facility.values["fixmedins_name"] = institution.fixmedins_name
         facility.values["mdtrtarea_admvs"] = institution.mdtrtarea_admvs
         if visit is not None:
+            for code in INSURANCE_FIELDS:  # of the row that was chosen, whatever is stated later
+                if visit.person.has(code):
+                    intent.person.set(code, visit.person.get(code))
             intent.person.fill_from(visit.person)
             intent.visit.fill_from(visit.visit)
         intent.visit.values.setdefault("begntime", stamp(now))

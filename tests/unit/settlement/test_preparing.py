@@ -267,3 +267,30 @@ def test_many_lines_are_uploaded_in_calls_below_the_limit(
         filled = preparer.fill(step, outpatient, known)
         assert preparer.check(step, filled, outpatient) == []
         assert len({line.get("chrg_bchno") for line in step.lines}) == 1
+
+
+def test_a_later_message_does_not_change_the_insurance_of_its_visit(
+    preparer: Preparer, outpatient: Intent
+) -> None:
+    """Rules section 4: one insurance row is chosen for the visit, and its values go into every
+    later call: the region and type that a later message states do not.
+    """
+    open_visit = visit(VisitState.REGISTERED)
+    open_visit.person = Record({"insutype": "390", "insuplc_admdvs": "430121", "psn_no": "4301"})
+    outpatient.person.values.update({"insutype": "310", "insuplc_admdvs": "430100"})
+    preparer.prepare(outpatient, open_visit, NOW)
+    assert outpatient.person.get("insuplc_admdvs") == "430121"
+    assert outpatient.person.get("insutype") == "390"
+
+
+@pytest.mark.parametrize("code", ["psn_name", "psn_no"])
+def test_a_message_about_another_person_does_not_touch_the_visit(
+    preparer: Preparer, outpatient: Intent, code: str
+) -> None:
+    """Charges of one patient under the visit number of another are refused."""
+    open_visit = visit(VisitState.REGISTERED)
+    open_visit.person = Record({code: "43010000000000000002"})
+    outpatient.person.values[code] = "43010000000000000001"
+    prepared = preparer.prepare(outpatient, open_visit, NOW)
+    assert prepared.stops
+    assert [p.field for p in prepared.problems if p.code is ProblemCode.PERSON_CONFLICT] == [code]
