@@ -1,1 +1,1 @@
-"""Black-box suites and the reference platform."""
+"""The reference platform of the national interface."""

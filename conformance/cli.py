@@ -19,13 +19,13 @@ application = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Black-box suites and the reference platform.",
+    help="The reference platform of the national interface.",
 )
 
 
 @application.callback()
 def conformance() -> None:
-    """Black-box suites and the reference platform."""
+    """The reference platform of the national interface."""
 
 
 @application.command()

@@ -27,7 +27,13 @@ from gateway.errors import ConfigurationError, NotSentError, UnknownOutcomeError
 from gateway.fsi import schemes
 from gateway.fsi.breaker import Breaker
 from gateway.fsi.definitions import Definitions
-from gateway.fsi.envelope import build_request, signature_bytes, signature_text, signed_bytes
+from gateway.fsi.envelope import (
+    build_request,
+    signature_bytes,
+    signature_text,
+    signed_bytes,
+    text_to_sign,
+)
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import ReplyEnvelope, read_reply
 from gateway.fsi.transport import Reply, StreamedReply, Transport
@@ -213,8 +219,9 @@ class Channel:
         now = self._clock.now()
         url = endpoint(self._settings.url, self.profile, call.infno)
         cainfo = ""
-        if self._signer is not None and self.profile.cainfo == "input":
-            cainfo = signature_text(await sign_async(self._signer, signed_bytes(call.input)))
+        text = text_to_sign(call, self.profile)
+        if self._signer is not None and text is not None:
+            cainfo = signature_text(await sign_async(self._signer, text))
         body = build_request(
             call, msgid=msgid, sign_no=sign_no, now=now, profile=self.profile, cainfo=cainfo
         )

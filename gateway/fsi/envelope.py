@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.clock import CHINA, stamp
-from gateway.crypto.sm import SigningKey, VerifyKey
+from gateway.crypto.sm import VerifyKey
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import decode_reply
 from gateway.fsi.sealed_text import read_base64
@@ -22,10 +22,10 @@ __all__ = [
     "build_request",
     "canonical_text",
     "decode_reply",
-    "encode_request",
     "new_msgid",
     "signature_text",
     "signed_bytes",
+    "text_to_sign",
     "verifies",
 ]
 
@@ -67,26 +67,9 @@ def signature_bytes(cainfo: str) -> bytes:
     return read_base64(cainfo) or b""
 
 
-def encode_request(
-    call: Call,
-    *,
-    msgid: str,
-    sign_no: str,
-    now: datetime,
-    profile: Profile,
-    signer: SigningKey | None,
-) -> bytes:
-    """The request as it is sent, signed when there is a signer and the profile asks for it.
-
-    Raises:
-        ValueError: the input holds a number or text that JSON cannot carry.
-    """
-    cainfo = ""
-    if signer is not None and profile.cainfo == "input":
-        cainfo = signature_text(signer.sign(signed_bytes(call.input)))
-    return build_request(
-        call, msgid=msgid, sign_no=sign_no, now=now, profile=profile, cainfo=cainfo
-    )
+def text_to_sign(call: Call, profile: Profile) -> bytes | None:
+    """The bytes that `cainfo` signs; None where the profile does not sign the input."""
+    return signed_bytes(call.input) if profile.cainfo == "input" else None
 
 
 def build_request(

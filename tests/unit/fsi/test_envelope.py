@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.crypto.sm import SigningKey
-from gateway.fsi.envelope import canonical_text, encode_request, new_msgid, verifies
+from gateway.fsi.envelope import (
+    build_request,
+    canonical_text,
+    new_msgid,
+    signature_text,
+    text_to_sign,
+    verifies,
+)
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.wire import decode_json, encode_json
 from gateway.intents import Call
@@ -36,14 +43,10 @@ def _call(**content: Any) -> Call:
 
 
 def _request(profile: str, signer: SigningKey | None, **content: Any) -> dict[str, Any]:
-    body = encode_request(
-        _call(**content),
-        msgid=MSGID,
-        sign_no="S1",
-        now=NOW,
-        profile=load_profile(profile),
-        signer=signer,
-    )
+    call, regional = _call(**content), load_profile(profile)
+    text = text_to_sign(call, regional)
+    cainfo = signature_text(signer.sign(text)) if signer is not None and text is not None else ""
+    body = build_request(call, msgid=MSGID, sign_no="S1", now=NOW, profile=regional, cainfo=cainfo)
     document = decode_json(body)
     assert isinstance(document, dict)
     return document
