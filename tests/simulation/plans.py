@@ -28,6 +28,8 @@ class Plan:
     """Only transactions that change something meet a fate."""
     crash_at: frozenset[int] = frozenset()
     """Points of the run at which the gateway crashes."""
+    decision_crash: int = 0
+    """Point after the operator began to decide at which the gateway crashes; 0 for none."""
     disk: list[tuple[float, float, str]] = field(default_factory=list)
     """From, to, and how the disk fails."""
     down: list[tuple[float, float]] = field(default_factory=list)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.errors import GatewayError
-from gateway.settlement.deciding import Decision, DecisionError
+from gateway.settlement.deciding import Decision
 from tests.simulation.checks import findings
 from tests.simulation.hospital import Hospital
 from tests.simulation.loop import StuckError
@@ -79,6 +78,7 @@ async def _day(world: World, hospital: Hospital) -> None:
     world.boot()
     working = world.loop.create_task(hospital.work())
     await asyncio.sleep(QUIET)
+    world.decided_from = world.points
     if world.plan.operator:
         await _decide(world)
     await asyncio.sleep(EVENING - world.loop.time())
@@ -113,9 +113,11 @@ async def _decide(world: World) -> None:
         decide = node.decider.decide(
             one.msgid, decision, operator="op", note="looked at both sides", setl_id=setl_id
         )
-        try:
-            await world.inside(node, decide)
-        except (DecisionError, GatewayError) as error:
+        task = world.inside(node, decide)
+        await asyncio.wait([task])
+        if task.cancelled():
+            return  # the gateway crashed: the operator comes again later
+        if error := task.exception():
             world.trace("decision failed", repr(error))
 
 

@@ -58,11 +58,9 @@ def test_a_platform_that_always_does_the_same_wrong_breaks_no_rule(fate: str) ->
 
 def test_a_day_without_faults_ends_with_every_message_done() -> None:
     """The rules are not kept by refusing everything: only what is wrong on purpose is refused."""
-    for seed in range(20):
-        run = simulate(seed, Plan())
-        assert run.findings == []
-        assert run.failures == []
-        assert run.settlements > 0 or run.messages < 6
+    runs = [simulate(seed, Plan()) for seed in range(20)]
+    assert [(run.findings, run.failures) for run in runs] == [([], [])] * 20
+    assert sum(run.settlements for run in runs) > 40  # two visits a day, nearly all of them settle
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:

@@ -43,6 +43,8 @@ class World:
         self.node: Node | None = None
         self.lives = 0
         self.points = 0
+        self.decided_from = 0
+        """Points that had passed when the operator began to decide."""
         self.failures: list[str] = []
         self.lines: list[str] = []
         self.keep_lines = False
@@ -92,6 +94,9 @@ class World:
         self.points += 1
         self.trace("point", self.points, name)
         if self.points in self.plan.crash_at and not self.calm:
+            self.loop.call_soon(self.crash)
+        after = self.points - self.decided_from
+        if self.decided_from and after == self.plan.decision_crash:
             self.loop.call_soon(self.crash)
 
     def fate(self, infno: str) -> str:
