@@ -86,4 +86,4 @@ async def test_the_metric_of_an_operator_counts_what_is_unknown(world: Any) -> N
         registry = world.gateway.metrics.registry
         return bool(registry.get_sample_value("gateway_unknown_open") == 1)
 
-    await world.until(counted)
+    assert await world.until(counted)
