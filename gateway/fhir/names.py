@@ -10,7 +10,6 @@ from __future__ import annotations
 ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 """Standard adjudication codes: submitted, copay, eligible, deductible, eligpercent, benefit."""
 
-IDENTIFIER_TYPE = "http://terminology.hl7.org/CodeSystem/v2-0203"
 TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
 
 CURRENCY = "CNY"

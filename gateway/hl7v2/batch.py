@@ -68,12 +68,6 @@ class BatchFile(msgspec.Struct, kw_only=True):
     """FTS-1."""
     closed: bool = False
 
-    @property
-    def first_envelope(self) -> Envelope:
-        """The outermost envelope that there is."""
-        inner = self.batches[0].envelope if self.batches else None
-        return self.envelope or inner or Envelope()
-
 
 def is_batch(raw: bytes) -> bool:
     """True for a file, a batch, or several messages in a row."""
