@@ -235,7 +235,8 @@ async def test_a_process_killed_while_it_made_the_file_leaves_one_that_can_be_op
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA user_version = 0")
-    await (await SQLiteJournal.open(path)).close()
+    async with await SQLiteJournal.open(path) as journal:
+        assert await journal.sends() == []
 
 
 async def test_a_closed_journal_says_so_and_closes_once(

@@ -276,6 +276,7 @@ async def test_a_closed_process_leaves_its_open_work_at_once(shared: Any, messag
 async def test_the_schema_is_made_once_by_processes_that_start_together(shared: Any) -> None:
     """Four at the same moment in an empty database: one migrates, the others find it done."""
     opened = await asyncio.gather(*(shared.open() for _ in range(4)))
+    assert [await journal.sends() for journal in opened] == [[], [], [], []]
     for journal in opened:
         await journal.close()
 
