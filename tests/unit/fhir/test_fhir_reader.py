@@ -215,7 +215,7 @@ def resource_or_problems(raw: bytes) -> object:
     try:
         return READER.read(raw, CREATE_TASK)
     except MessageError as error:
-        return [problem.zh and problem.en for problem in error.problems]
+        return error.problems and all(problem.zh and problem.en for problem in error.problems)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

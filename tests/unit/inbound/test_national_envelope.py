@@ -185,7 +185,7 @@ def envelope_or_problems(raw: bytes) -> object:
     try:
         return parse(raw)
     except UnreadableError as error:
-        return [problem.zh and problem.en for problem in error.problems]
+        return error.problems and all(problem.zh and problem.en for problem in error.problems)
 
 
 @given(st.binary(max_size=200))
