@@ -117,6 +117,17 @@ class VisitLine(_Line, tag="visit"):
     updated_at: str
 
 
+class BookLine(_Line, tag="book"):
+    """A row of `books`."""
+
+    kind: str
+    key: str
+    state: str
+    version: int
+    data: bytes
+    updated_at: str
+
+
 class SerialLine(_Line, tag="serial"):
     """A row of `serials`."""
 
@@ -176,6 +187,7 @@ Row = (
     | SendLine
     | ReplyLine
     | VisitLine
+    | BookLine
     | SerialLine
     | SessionLine
     | ResourceLine
@@ -190,6 +202,7 @@ TABLES: Final[dict[type[Row], str]] = {
     SendLine: "sends",
     ReplyLine: "send_replies",
     VisitLine: "visits",
+    BookLine: "books",
     SerialLine: "serials",
     SessionLine: "sessions",
     ResourceLine: "resources",

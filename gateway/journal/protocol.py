@@ -13,6 +13,7 @@ from gateway.journal.records import (
     AuditReport,
     AuditRow,
     Begun,
+    BookRow,
     ExchangeRow,
     Send,
     SendRow,
@@ -195,6 +196,31 @@ class Journal(Protocol):
 
         Raises:
             StateError: the visit was changed meanwhile.
+        """
+        ...
+
+    async def money_sends(self, begin: str, end: str, infno: str = "") -> list[SendRow]:
+        """Money transactions recorded from `begin` to before `end`, oldest first.
+
+        Both are times or their beginnings (`2026-03-02`); `infno` keeps those of one number.
+        """
+        ...
+
+    async def book(self, kind: str, key: str) -> BookRow | None:
+        """The book of this key."""
+        ...
+
+    async def books(
+        self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000
+    ) -> list[BookRow]:
+        """Books in the order of their keys, of those that begin with `prefix`."""
+        ...
+
+    async def put_book(self, book: BookRow, *, events: Sequence[AuditEvent] = ()) -> BookRow:
+        """Store a book; returns it as stored.
+
+        Raises:
+            StateError: the book was changed meanwhile.
         """
         ...
 

@@ -163,6 +163,19 @@ class VisitRow(msgspec.Struct, frozen=True):
     data: bytes = b""
 
 
+class BookRow(msgspec.Struct, frozen=True):
+    """What longer work of the gateway keeps between its steps, such as a day's reconciliation.
+
+    `data` belongs to whoever made it and may hold patient data. `version` as in `VisitRow`.
+    """
+
+    kind: str
+    key: str
+    state: str
+    version: int = 0
+    data: bytes = b""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Counts for operators: rows by status or state, size of the store in bytes."""
 

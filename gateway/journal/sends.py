@@ -122,7 +122,7 @@ def recover(db: sqlite3.Connection, now: str) -> list[SendRow]:
 def one(db: sqlite3.Connection, msgid: str) -> SendRow | None:
     """One send."""
     found = db.execute(SQL["send"], {"msgid": msgid}).fetchone()
-    return None if found is None else _row(found)
+    return None if found is None else send_row(found)
 
 
 def rows(
@@ -141,10 +141,11 @@ def rows(
         query = "sends_of_exchange"
     else:
         query = "sends_in_state" if state else "sends"
-    return [_row(found) for found in db.execute(SQL[query], values)]
+    return [send_row(found) for found in db.execute(SQL[query], values)]
 
 
-def _row(found: sqlite3.Row) -> SendRow:
+def send_row(found: sqlite3.Row) -> SendRow:
+    """A stored send."""
     values = dict(found)
     values["exchange_id"] = values["exchange_id"] or ""
     return msgspec.convert(values, SendRow, strict=False)

@@ -18,17 +18,17 @@ from typing import Any, Final, Self, TypeVar
 from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
-from gateway.journal import audit, database, dump, exchanges, sends
+from gateway.journal import audit, books, counting, database, dump, exchanges, sends
 from gateway.journal.archive import Sink, Source
 from gateway.journal.migrations import load_migrations
 from gateway.journal.protocol import Journal
-from gateway.journal.queries import SQL
 from gateway.journal.readers import Readers
 from gateway.journal.records import (
     AuditEvent,
     AuditReport,
     AuditRow,
     Begun,
+    BookRow,
     ExchangeRow,
     Send,
     SendRow,
@@ -282,6 +282,24 @@ class SQLiteJournal(Journal):
         """See `Journal.put_visit`."""
         return await self._write(lambda db, now: sends.put_visit(db, visit, now), events)
 
+    async def money_sends(self, begin: str, end: str, infno: str = "") -> list[SendRow]:
+        """See `Journal.money_sends`."""
+        return await self._readers.run(lambda db: books.money_sends(db, begin, end, infno))
+
+    async def book(self, kind: str, key: str) -> BookRow | None:
+        """See `Journal.book`."""
+        return await self._readers.run(lambda db: books.one(db, kind, key))
+
+    async def books(
+        self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000
+    ) -> list[BookRow]:
+        """See `Journal.books`."""
+        return await self._readers.run(lambda db: books.rows(db, kind, prefix, after, limit))
+
+    async def put_book(self, book: BookRow, *, events: Sequence[AuditEvent] = ()) -> BookRow:
+        """See `Journal.put_book`."""
+        return await self._write(lambda db, now: books.put(db, book, now), events)
+
     async def next_serial(self, fixmedins_code: str, second: str) -> int:
         """See `Journal.next_serial`."""
         return await self._write(lambda db, _: sends.next_serial(db, fixmedins_code, second))
@@ -327,7 +345,7 @@ class SQLiteJournal(Journal):
 
     async def stats(self) -> Stats:
         """See `Journal.stats`."""
-        return await self._readers.run(_stats)
+        return await self._readers.run(counting.stats)
 
     async def dump(self, sink: Sink, before: str = "") -> None:
         """See `Journal.dump`."""
@@ -352,23 +370,3 @@ class SQLiteJournal(Journal):
         if self._lock is not None:
             self._lock.release()
             self._lock = None
-
-
-def _stats(db: sqlite3.Connection) -> Stats:
-    def counts(query: str) -> dict[str, int]:
-        return {str(name): int(count) for name, count in db.execute(SQL[query])}
-
-    def count(query: str) -> int:
-        return int(db.execute(SQL[query]).fetchone()[0])
-
-    pages, size = (
-        int(db.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_count", "page_size")
-    )
-    return Stats(
-        exchanges=counts("count_exchanges"),
-        sends=counts("count_sends"),
-        visits=counts("count_visits"),
-        resources=count("count_resources"),
-        audit_rows=count("count_audit"),
-        size=pages * size,
-    )

@@ -39,6 +39,8 @@ class Needs(NamedTuple):
     visits: tuple[str, ...] = ()
     serials: tuple[tuple[str, str], ...] = ()
     """Institution and second."""
+    books: tuple[tuple[str, str], ...] = ()
+    """Kind and key."""
     abandoned: bool = False
     """Sends that nobody waits for any more."""
     own: bool = False
@@ -47,7 +49,7 @@ class Needs(NamedTuple):
     def check(self) -> None:
         """Refuse what could not even be asked for."""
         texts = (*self.exchanges, *self.msgids, *self.held, *self.reversed, *self.visits)
-        check_text(*texts, *itertools.chain(*self.keys, *self.serials))
+        check_text(*texts, *itertools.chain(*self.keys, *self.serials, *self.books))
 
 
 class Fenced(Exception):  # noqa: N818 - not an error of ours: the writer makes one of it
@@ -106,6 +108,7 @@ class Batch:
     reversed: dict[str, str] = field(default_factory=dict)
     visits: dict[str, int] = field(default_factory=dict)
     serials: dict[tuple[str, str], int] = field(default_factory=dict)
+    books: dict[tuple[str, str], int] = field(default_factory=dict)
     abandoned: list[SendRow] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
     """Those of the abandoned sends that are this instance's."""
@@ -118,6 +121,7 @@ class Batch:
     replies: dict[str, bytes] = field(default_factory=dict)
     put_visits: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     put_serials: dict[tuple[str, str], int] = field(default_factory=dict)
+    put_books: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     sessions: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     resources: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     tokens: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
@@ -165,7 +169,7 @@ class Batch:
         rows = await db.fetch(
             POSTGRES["facts"],
             *(self.instance, every.exchanges, every.msgids, every.held, every.reversed),
-            *(every.visits, *_columns(every.serials, 2)),
+            *(every.visits, *_columns(every.serials, 2), *_columns(every.books, 2)),
         )
         always: dict[str, tuple[str, str]] = {}
         for kind, key, value in rows:
@@ -182,6 +186,9 @@ class Batch:
             elif kind == "serial":
                 institution, _, second = key.partition("\n")
                 self.serials[institution, second] = int(value)
+            elif kind == "book":
+                name, _, book = key.partition("\n")
+                self.books[name, book] = int(value)
             else:
                 always[kind] = (key, value)
         self.transaction = always["transaction"][0]
@@ -232,6 +239,7 @@ class Batch:
             ("insert_sends", [send.row() for send in self.new_sends.values()]),
             ("insert_replies", list(self.replies.items())),
             ("put_visits", _with_keys(self.put_visits)),
+            ("put_books", [(*key, *rest) for key, rest in self.put_books.items()]),
             ("put_serials", [(*key, last) for key, last in self.put_serials.items()]),
             ("put_sessions", _with_keys(self.sessions)),
             ("delete_resources", list(self.resources)),
@@ -291,6 +299,7 @@ def _together(needs: Sequence[Needs]) -> Needs:
         reversed=every("reversed"),
         visits=every("visits"),
         serials=every("serials"),
+        books=every("books"),
         abandoned=any(one.abandoned for one in needs),
         own=any(one.own for one in needs),
     )

@@ -15,7 +15,7 @@ from gateway.intents import Answer, Message, Outcome, Resource, Result
 from gateway.journal import storage
 from gateway.journal.archive import resource_tokens
 from gateway.journal.postgres.batch import Batch, KnownExchange, NewSend, check_text
-from gateway.journal.records import AuditEvent, Begun, Send, SendRow, VisitRow
+from gateway.journal.records import AuditEvent, Begun, BookRow, Send, SendRow, VisitRow
 from gateway.journal.sends import RECOVERED, REVERSAL, what_became
 from gateway.journal.states import SendState, Stage, check_send, check_stage
 
@@ -224,6 +224,18 @@ def put_visit(batch: Batch, visit: VisitRow, now: str) -> VisitRow:
     stored = msgspec.structs.replace(visit, version=visit.version + 1)
     batch.visits[visit.key] = stored.version
     batch.put_visits[visit.key] = (stored.state, stored.version, stored.data, now)
+    return stored
+
+
+def put_book(batch: Batch, book: BookRow, now: str) -> BookRow:
+    """Store a book over the version that was read."""
+    key = (book.kind, book.key)
+    if batch.books.get(key, 0) != book.version:
+        raise StateError(f"the book was changed after version {book.version} was read")
+    check_text(book.state)
+    stored = msgspec.structs.replace(book, version=book.version + 1)
+    batch.books[key] = stored.version
+    batch.put_books[key] = (stored.state, stored.version, stored.data, now)
     return stored
 
 

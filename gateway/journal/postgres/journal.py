@@ -31,6 +31,7 @@ from gateway.journal.queries import POSTGRES
 from gateway.journal.records import (
     AuditEvent,
     Begun,
+    BookRow,
     Send,
     SendRow,
     VisitRow,
@@ -287,6 +288,11 @@ class PostgresJournal(Views):
         return await self._write(
             needs, lambda batch, now: deeds.put_visit(batch, visit, now), events
         )
+
+    async def put_book(self, book: BookRow, *, events: Sequence[AuditEvent] = ()) -> BookRow:
+        """See `Journal.put_book`."""
+        needs = Needs(books=((book.kind, book.key),))
+        return await self._write(needs, lambda batch, now: deeds.put_book(batch, book, now), events)
 
     async def next_serial(self, fixmedins_code: str, second: str) -> int:
         """See `Journal.next_serial`."""

@@ -16,6 +16,7 @@ from gateway.journal.protocol import Journal
 from gateway.journal.records import (
     AuditReport,
     AuditRow,
+    BookRow,
     ExchangeRow,
     SendRow,
     Stats,
@@ -91,6 +92,23 @@ class Views(Journal):
     ) -> list[VisitRow]:
         """See `Journal.visits`."""
         return await reader.visits(self._readers, state, after, limit)
+
+    async def money_sends(self, begin: str, end: str, infno: str = "") -> list[SendRow]:
+        """See `Journal.money_sends`."""
+        rows = await self._readers.rows("sends_of_money", begin, end, infno)
+        return [send_row(row) for row in rows]
+
+    async def book(self, kind: str, key: str) -> BookRow | None:
+        """See `Journal.book`."""
+        row = await self._readers.row("book", kind, key)
+        return None if row is None else BookRow(**row)
+
+    async def books(
+        self, kind: str, *, prefix: str = "", after: str = "", limit: int = 1000
+    ) -> list[BookRow]:
+        """See `Journal.books`."""
+        rows = await self._readers.rows("books", kind, after, prefix, limit)
+        return [BookRow(**row) for row in rows]
 
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """See `Journal.resource`."""

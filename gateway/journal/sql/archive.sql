@@ -33,6 +33,11 @@ FROM send_replies ORDER BY msgid;
 SELECT key, state, version, data, updated_at
 FROM visits ORDER BY key;
 
+-- name: export_books
+-- Every row of books.
+SELECT kind, key, state, version, data, updated_at
+FROM books ORDER BY kind, key;
+
 -- name: export_serials
 -- Every row of serials.
 SELECT fixmedins_code, second, last
@@ -152,7 +157,8 @@ DELETE FROM send_replies WHERE msgid IN (
 -- name: count_rows
 -- How many rows there are of anything that a journal stores.
 SELECT (SELECT count(*) FROM exchanges) + (SELECT count(*) FROM sends)
-    + (SELECT count(*) FROM visits) + (SELECT count(*) FROM serials)
+    + (SELECT count(*) FROM visits) + (SELECT count(*) FROM books)
+    + (SELECT count(*) FROM serials)
     + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM audit);
 
 -- name: import_exchanges
@@ -192,6 +198,12 @@ INSERT INTO send_replies (
 INSERT INTO visits (
     key, state, version, data, updated_at
 ) VALUES (?, ?, ?, ?, ?);
+
+-- name: import_books
+-- Stores a row of books from a file.
+INSERT INTO books (
+    kind, key, state, version, data, updated_at
+) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: import_serials
 -- Stores a row of serials from a file.

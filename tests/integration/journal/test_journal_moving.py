@@ -26,7 +26,7 @@ from gateway.intents import (
     Unknown,
     Verb,
 )
-from gateway.journal import AuditEvent, Journal, Send, VisitRow
+from gateway.journal import AuditEvent, BookRow, Journal, Send, VisitRow
 from gateway.journal.archive import Header, Sink, Source, VisitLine
 
 OLD, NEW = "2025-12-31 23:59:59", "2026-01-01 00:00:00"
@@ -64,6 +64,7 @@ def fill(message: Callable[..., Message], send: Callable[..., Send]) -> Fill:
         waiting = Answer(body=b"AE", outcome=Status.UNKNOWN, final=False)
         await journal.finish_exchange(ids["unknown"], waiting, RESULT)
         await journal.record_outcome("S1", Rejected(Reply(infcode="-1", err_msg="no")))
+        await journal.put_book(BookRow("reconciliation", "H/2025-12-31", "balanced", 0, b"\x00{}"))
         await journal.next_serial("H43010000001", "20260302120000")
         await journal.session_put("H|1", "S", "2099-01-01 00:00:00")
         return ids
@@ -115,6 +116,8 @@ async def test_a_journal_moves_between_the_stores_without_loss(
         assert (total, [one.id for one in found]) == (2, ["new", "old"])
         assert (await journal.search_resources("Claim", {"_id": ["old"]}))[0] == 1
         assert await journal.next_serial("H43010000001", "20260302120000") == 1
+        book = await journal.book("reconciliation", "H/2025-12-31")
+        assert book == BookRow("reconciliation", "H/2025-12-31", "balanced", 1, b"\x00{}")
 
 
 async def test_what_was_open_is_taken_up_in_the_new_store(

@@ -29,8 +29,8 @@ Tamper = Callable[[str], Awaitable[list[tuple[int, str]]]]
 async def test_a_journal_of_a_newer_version_is_refused(shared: Any, *, read_only: bool) -> None:
     """Older code would not know what it must keep."""
     await (await shared.open()).close()
-    await shared.execute("INSERT INTO migrations VALUES (2, 'later', 'x', '')")
-    with pytest.raises(ConfigurationError, match="has schema 2, this version knows 1"):
+    await shared.execute("INSERT INTO migrations VALUES (1000, 'later', 'x', '')")
+    with pytest.raises(ConfigurationError, match=r"has schema 1000, this version knows \d"):
         await shared.open(read_only=read_only)
 
 
@@ -153,7 +153,7 @@ def test_a_file_without_a_dsn_is_refused_without_its_content(tmp_path: Path) -> 
 
 CRITERIA = (
     *("sends_", "exchanges", "visits", "find_", "audit_trail", "resource", "message", "answer"),
-    *("send", "reply", "session", "is_worked_on"),
+    *("send", "reply", "session", "is_worked_on", "book"),
 )
 
 

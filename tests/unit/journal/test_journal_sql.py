@@ -67,6 +67,7 @@ CRITERIA = (
     "audit_trail",
     "resources",
     "exchange_by",
+    "book",
 )
 
 
@@ -135,5 +136,4 @@ def test_a_migration_that_was_applied_with_another_text_is_refused(db: sqlite3.C
 def test_migration_files_are_numbered_from_one() -> None:
     """The first is the first schema."""
     migrations = load_migrations()
-    assert [migration.number for migration in migrations] == [1]
-    assert migrations[0].name == "first_schema"
+    assert [(one.number, one.name) for one in migrations] == [(1, "first_schema"), (2, "books")]

@@ -28,7 +28,10 @@ def test_every_query_is_used(name: str) -> None:
 def test_migration_files_are_numbered_from_one() -> None:
     """The first is the first schema."""
     migrations = load_migrations("postgres")
-    assert [(one.number, one.name) for one in migrations] == [(1, "first_schema")]
+    assert [(one.number, one.name) for one in migrations] == [
+        (1, "first_schema"),
+        (2, "books"),
+    ]
 
 
 def test_both_stores_allow_the_same_states() -> None:

@@ -33,6 +33,11 @@ FROM send_replies ORDER BY msgid;
 SELECT key, state, version, data, updated_at
 FROM visits ORDER BY key;
 
+-- name: export_books
+-- Every row of books.
+SELECT kind, key, state, version, data, updated_at
+FROM books ORDER BY kind, key;
+
 -- name: export_serials
 -- Every row of serials.
 SELECT fixmedins_code, second, last
@@ -149,7 +154,8 @@ WHERE s.exchange_id = ANY($1::text[]) AND r.msgid = s.msgid
 -- name: count_rows
 -- How many rows there are of anything that a journal stores.
 SELECT (SELECT count(*) FROM exchanges) + (SELECT count(*) FROM sends)
-    + (SELECT count(*) FROM visits) + (SELECT count(*) FROM serials)
+    + (SELECT count(*) FROM visits) + (SELECT count(*) FROM books)
+    + (SELECT count(*) FROM serials)
     + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM audit);
 
 -- name: set_head

@@ -36,7 +36,11 @@ SELECT 'visit', key, version::text FROM visits WHERE key = ANY($6::text[])
 UNION ALL
 SELECT 'serial', s.fixmedins_code || chr(10) || s.second, s.last::text
 FROM unnest($7::text[], $8::text[]) AS w (fixmedins_code, second)
-JOIN serials AS s ON s.fixmedins_code = w.fixmedins_code AND s.second = w.second;
+JOIN serials AS s ON s.fixmedins_code = w.fixmedins_code AND s.second = w.second
+UNION ALL
+SELECT 'book', b.kind || chr(10) || b.key, b.version::text
+FROM unnest($9::text[], $10::text[]) AS w (kind, key)
+JOIN books AS b ON b.kind = w.kind AND b.key = w.key;
 
 -- name: exchanges_by_key
 -- What is known of messages that arrive; alive says that their owner still has its licence, the
@@ -133,6 +137,13 @@ INSERT INTO send_replies (msgid, reply) SELECT * FROM unnest($1::text[], $2::byt
 INSERT INTO visits (key, state, version, data, updated_at)
 SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::text[])
 ON CONFLICT (key) DO UPDATE SET state = excluded.state, version = excluded.version,
+    data = excluded.data, updated_at = excluded.updated_at;
+
+-- name: put_books
+-- Stores books whose versions were compared. Arrays: kind, key, state, version, data, time.
+INSERT INTO books (kind, key, state, version, data, updated_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bytea[], $6::text[])
+ON CONFLICT (kind, key) DO UPDATE SET state = excluded.state, version = excluded.version,
     data = excluded.data, updated_at = excluded.updated_at;
 
 -- name: put_serials

@@ -90,6 +90,22 @@ SELECT key, state, version, data FROM visits WHERE key > $2 ORDER BY key LIMIT $
 -- The same, in the state $3.
 SELECT key, state, version, data FROM visits WHERE state = $3 AND key > $2 ORDER BY key LIMIT $1;
 
+-- name: book
+-- One book: kind, key.
+SELECT kind, key, state, version, data FROM books WHERE kind = $1 AND key = $2;
+
+-- name: books
+-- Books of the kind $1 in the order of their keys, behind $2, that begin with $3; $4 at most.
+SELECT kind, key, state, version, data FROM books
+WHERE kind = $1 AND key > $2 AND key >= $3::text AND key < $3::text || chr(1114111)
+ORDER BY key LIMIT $4;
+
+-- name: sends_of_money
+-- Money transactions from $1 to before $2, of the number $3 where that is not empty, oldest first.
+SELECT * FROM sends
+WHERE money AND created_at >= $1 AND created_at < $2 AND ($3::text = '' OR infno = $3::text)
+ORDER BY created_at, seq;
+
 -- name: session
 -- The sign-in number of the key $1, unless it expired before $2.
 SELECT value FROM sessions WHERE key = $1 AND expires > $2;
