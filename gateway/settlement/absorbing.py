@@ -212,10 +212,11 @@ def _charged(work: Work, call: Absorption) -> None:
     results = rows(call.output, "result")
     by_number = {row.get("feedetl_sn"): row for row in results}
     for batch in batches_of(call.lines):
-        found = [by_number[n.feedetl_sn] for n in batch.lines if n.feedetl_sn in by_number]
-        for of_line, of_batch in SPLITS.items():
-            total = sum((row.amount(of_line) for row in found), Decimal("0.00"))
-            setattr(batch, of_batch, format(total, "f"))
+        found = [by_number.get(line.feedetl_sn, Record()) for line in batch.lines]
+        if all(row.has(code) for row in found for code in SPLITS):
+            for of_line, of_batch in SPLITS.items():
+                total = sum((row.amount(of_line) for row in found), Decimal("0.00"))
+                setattr(batch, of_batch, format(total, "f"))
         visit.batches.append(batch)
     work.result.charge_results += results
     visit.apply(VisitEvent.CHARGED)
@@ -249,7 +250,11 @@ def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
 
 
 def _presettled(work: Work, call: Absorption) -> None:
-    work.result.presettlement = _settlement(work, call)
+    computed = work.result.presettlement = _settlement(work, call)
+    batch = work.opened().batch(call.batch)
+    if batch is not None and not batch.is_split and all(map(computed.info.has, SPLITS.values())):
+        for code in SPLITS.values():
+            setattr(batch, code, computed.info.get(code))
 
 
 def _settled(work: Work, call: Absorption) -> None:

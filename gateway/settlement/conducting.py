@@ -34,7 +34,7 @@ from gateway.settlement.filling import Filled
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.sites import Sites, new_visit, visit_number
-from gateway.settlement.totals import Step
+from gateway.settlement.totals import SPLIT_SUMS, Step
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
 
 
@@ -152,7 +152,7 @@ class Conductor:
         )
         for step in prepared.steps:
             filled = preparer.fill(step, intent, visit)
-            found = preparer.check(step, filled, intent)
+            found = _splits_told(preparer.check(step, filled, intent), step, intent)
             if any(problem.stops for problem in found):
                 result.problems += found
                 result.status = Status.INVALID
@@ -194,6 +194,15 @@ class Conductor:
             work.result.settlements = [s for s in made if s.msgid != done.report.msgid]
         work.stored = False
         return _conclude(step, work, done)
+
+
+def _splits_told(found: list[Problem], step: Step, intent: Intent) -> list[Problem]:
+    """One problem in the place of every split sum that the platform did not say."""
+    missing = [p for p in found if p.field in SPLIT_SUMS and p.code is ProblemCode.FIELD_REQUIRED]
+    if not missing:
+        return found
+    told = reporting.splits_unknown(step.infno, step.batch, intent)
+    return [told, *(p for p in found if p not in missing)]
 
 
 def _interpret(

@@ -2,6 +2,8 @@
 
 Rules (DESIGN section 5): the message id is durable before the first byte leaves; one money
 transaction is in flight per visit; an unknown outcome is never sent again under a new message id.
+A refusal for an expired sign-in is answered by one further attempt under the same message id: where
+the request came twice and the refusal belongs to its second copy, the platform recognises it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
-from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -40,6 +41,9 @@ OUTCOME_NAMES: dict[type, str] = {
     NotSent: "not-sent",
     Unknown: "unknown",
 }
+
+EXPIRED = "sign-in-expired"
+"""Outcome, in the audit, of an attempt that a renewed sign-in followed."""
 
 
 class Observer(Protocol):
@@ -131,28 +135,14 @@ class Dispatcher:
             except NotSentError as error:
                 report = CallReport(infno=call.infno, msgid="", outcome="not-sent")
                 return Dispatched(NotSent(error.reason), report, route)
-        attempt = partial(
-            self._attempt,
+        return await self._attempt(
             call,
             route=route,
             channel=channel,
+            sign_no=sign_no,
             exchange_id=exchange_id,
             interpret=interpret,
         )
-        done = await attempt(sign_no=sign_no)
-        if (
-            sign_no
-            and self.sign_in is not None
-            and isinstance(done.outcome, Rejected)
-            and channel.profile.classify(done.outcome.reply.err_msg) == "sign-in-expired"
-        ):
-            self.sign_in.forget(institution, call.opter, sign_no)
-            try:
-                sign_no = await self.sign_in.number(institution, call.opter, call.opter_name)
-            except NotSentError as error:
-                return Dispatched(NotSent(error.reason), done.report, route)
-            done = await attempt(sign_no=sign_no)
-        return done
 
     async def sign_in_call(self, call: Call) -> Outcome:
         """Make the call of a sign-in, which belongs to no exchange."""
@@ -170,17 +160,26 @@ class Dispatcher:
     ) -> Dispatched:
         msgid, where = await self._record(call, exchange_id, route)
         began = self._clock.monotonic()
-        with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
-            outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
-            outcome = _as_first_told(outcome, channel)
-            line.note(outcome=OUTCOME_NAMES[type(outcome)])
+        outcome = await self._send(channel, call, msgid, sign_no)
+        events: list[AuditEvent] = []
+        unsigned: NotSent | None = None
+        if sign_no and _is_unsigned(outcome, channel):
+            events.append(AuditEvent(exchange_id, "send", {**where, "outcome": EXPIRED}))
+            try:
+                sign_no = await self._renewed(call, sign_no)
+            except NotSentError as error:
+                unsigned = NotSent(error.reason)
+            else:
+                outcome = await self._send(channel, call, msgid, sign_no)
         seconds = self._clock.monotonic() - began
         try:
             outcome, visit = interpret(outcome, msgid)
         except Exception as error:  # noqa: BLE001 - a reply that cannot be taken in says nothing certain
             reason = f"the reply cannot be taken in: {type(error).__name__}"
             outcome, visit = Unknown(reason=reason), None
-        outcome = await self._record_outcome(msgid, outcome, visit, exchange_id, where)
+        outcome = await self._record_outcome(
+            msgid, outcome, visit, exchange_id=exchange_id, where=where, before=events
+        )
         reply = outcome.reply if isinstance(outcome, Accepted | Rejected) else None
         report = CallReport(
             infno=call.infno,
@@ -192,7 +191,26 @@ class Dispatcher:
             seconds=round(seconds, 6),
         )
         self._observer.called(report)
-        return Dispatched(outcome, report, route)
+        return Dispatched(unsigned or outcome, report, route)
+
+    async def _send(self, channel: Channel, call: Call, msgid: str, sign_no: str) -> Outcome:
+        """Give the call to the platform once."""
+        with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
+            outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+            outcome = _as_first_told(outcome, channel)
+            line.note(outcome=OUTCOME_NAMES[type(outcome)])
+        return outcome
+
+    async def _renewed(self, call: Call, sign_no: str) -> str:
+        """A number in place of the one that the platform does not know any more.
+
+        Raises:
+            NotSentError: signing in failed.
+        """
+        assert self.sign_in is not None
+        institution = self._institutions[call.fixmedins_code]
+        self.sign_in.forget(institution, call.opter, sign_no)
+        return await self.sign_in.number(institution, call.opter, call.opter_name)
 
     async def _record(
         self, call: Call, exchange_id: str, route: Route
@@ -212,7 +230,7 @@ class Dispatcher:
             with self._observer.station("record", infno=call.infno, msgid=msgid):
                 try:
                     await self._journal.record_send(
-                        _send(call, msgid, exchange_id, route), events=events
+                        _row(call, msgid, exchange_id, route), events=events
                     )
                 except StateError:
                     if await self._journal.send(msgid) is None:
@@ -226,8 +244,10 @@ class Dispatcher:
         msgid: str,
         outcome: Outcome,
         visit: VisitRow | None,
+        *,
         exchange_id: str,
         where: Mapping[str, str],
+        before: Sequence[AuditEvent],
     ) -> Outcome:
         """Store what became of a send; what cannot be stored with its visit is unknown.
 
@@ -242,7 +262,7 @@ class Dispatcher:
                 "outcome": OUTCOME_NAMES[type(outcome)],
                 "inf_refmsgid": reply.inf_refmsgid if reply else "",
             }
-            events = [AuditEvent(exchange_id, "send", detail)]
+            events = [*before, AuditEvent(exchange_id, "send", detail)]
             await self._journal.record_outcome(msgid, outcome, visit=visit, events=events)
             return outcome
 
@@ -260,6 +280,13 @@ class Dispatcher:
         return new_msgid(call.fixmedins_code, now, serial)
 
 
+def _is_unsigned(outcome: Outcome, channel: Channel) -> bool:
+    """True when the platform refused for the sign-in, before it did anything."""
+    if not isinstance(outcome, Rejected):
+        return False
+    return channel.profile.classify(outcome.reply.err_msg) == EXPIRED
+
+
 def _as_first_told(outcome: Outcome, channel: Channel) -> Outcome:
     """A refusal because the msgid is known says that it arrived twice, not what the first did."""
     if isinstance(outcome, Rejected):
@@ -269,7 +296,7 @@ def _as_first_told(outcome: Outcome, channel: Channel) -> Outcome:
     return outcome
 
 
-def _send(call: Call, msgid: str, exchange_id: str, route: Route) -> Send:
+def _row(call: Call, msgid: str, exchange_id: str, route: Route) -> Send:
     return Send(
         msgid=msgid,
         exchange_id=exchange_id,

@@ -79,6 +79,24 @@ def unreadable(infno: str, intent: Intent) -> Problem:
     )
 
 
+def splits_unknown(infno: str, chrg_bchno: str, intent: Intent) -> Problem:
+    """The upload was accepted and its reply does not split every line: nothing is settled."""
+    batch = f" {chrg_bchno}" if chrg_bchno else ""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.FSI_REPLY,
+        field="inscp_scp_amt",
+        place=intent.settlement.place("chrg_bchno") or intent.place,
+        zh=f"平台没有返回收费批次{batch}明细的费用分割（全自费、超限价、先行自付、范围内），"
+        f"不能办理{infno}，未结算",
+        en=f"the platform has not said how the lines of charge batch{batch} are split (fully "
+        f"self-paid, over ceiling, self-paid first, within scope): {infno} is not sent",
+        remedy_zh="请撤销该批次的明细，用新的批次号重新上传",
+        remedy_en="withdraw the lines of the batch and upload them under a new batch number",
+        detail=infno,
+    )
+
+
 def unknown(infno: str, msgid: str, intent: Intent, _outcome: Unknown | None = None) -> Problem:
     """The outcome is not known."""
     return Problem(

@@ -17,7 +17,7 @@ from gateway.settlement.credits import credited_batches
 from gateway.settlement.visits import Batch, Visit
 
 SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
-"""Sums of the 2204 replies, known once the lines are uploaded."""
+"""Sums of the 2204 replies, known once the lines are uploaded and the platform has split them."""
 
 SETTLING = frozenset({"2206", "2207", "2303", "2304"})
 """Transactions that state a total."""
@@ -62,7 +62,10 @@ def line_records(batch: Batch) -> list[Record]:
 
 
 def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Record:
-    """The settlement options, with the totals of the batch (outpatient) or the stay."""
+    """The settlement options, with the totals of the batch (outpatient) or the stay.
+
+    A split sum that the platform has not said is left out, never zero.
+    """
     options = Record(dict(intent.settlement.values), dict(intent.settlement.sources))
     if step.batch:
         options.values["chrg_bchno"] = step.batch
@@ -87,7 +90,7 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
     options.values["medfee_sumamt"] = format(total, "f")
     options.sources.pop("medfee_sumamt", None)
     for code in SPLIT_SUMS:
-        if batches:
+        if batches and all(batch.is_split for batch in batches):
             values = (Decimal(getattr(batch, code)) for batch in batches)
             options.values[code] = format(sum(values, Decimal("0.00")), "f")
     return options

@@ -136,21 +136,27 @@ class Line(msgspec.Struct, kw_only=True):
 class Batch(msgspec.Struct, kw_only=True):
     """A charge batch that the platform took.
 
-    The four split sums are those of the platform's reply to 2204 (field names of 2207).
+    The four split sums are those of the platform's reply to 2204 (field names of 2207), or of 2206
+    where that reply does not split every line; empty while the platform has not said them.
     """
 
     chrg_bchno: str
     lines: list[Line] = []
     setl_id: str = ""
-    fulamt_ownpay_amt: str = "0"
-    overlmt_selfpay: str = "0"
-    preselfpay_amt: str = "0"
-    inscp_scp_amt: str = "0"
+    fulamt_ownpay_amt: str = ""
+    overlmt_selfpay: str = ""
+    preselfpay_amt: str = ""
+    inscp_scp_amt: str = ""
 
     @property
     def amount(self) -> Decimal:
         """Sum of the lines, yuan."""
         return sum((Decimal(line.amount) for line in self.lines), Decimal("0.00"))
+
+    @property
+    def is_split(self) -> bool:
+        """True when the platform has said how the amount is split."""
+        return bool(self.inscp_scp_amt)
 
 
 class Visit(msgspec.Struct, kw_only=True):

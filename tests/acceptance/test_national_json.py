@@ -289,12 +289,15 @@ class TestUnknown:
         assert len(await world.settled("N1")) == 1
 
     async def test_a_reversal_finds_the_second_attempt(self, world: Any) -> None:
-        """After a renewed sign-in the transaction left under another msgid: the hospital's 2601
+        """After a sign-in that failed the transaction left under another msgid: the hospital's 2601
         names its own, and the right one is undone.
         """
         mdtrt_id = await charged(world)
         msgid = world.msgid()
         await world.admin.fault("expired-sign-no", "2207")
+        await world.admin.fault("refuse", "9001")
+        reply = await world.carry("2207", settlement(mdtrt_id), insuplc=REGION, msgid=msgid)
+        assert reply.status == 503
         await accepted(world, "2207", settlement(mdtrt_id), msgid=msgid)
         assert len(await world.settled("N1")) == 1
         await accepted(world, "2601", reversal(msgid))

@@ -41,3 +41,20 @@ def test_a_message_taken_up_again_still_tells_what_it_settled_before_the_unknown
     """
     run = simulate(8, Plan(disk=[(12.8, 13.8, "before")]))
     assert run.findings == []
+
+
+@pytest.mark.parametrize("hasty", [True, False])
+def test_a_sign_in_that_is_lost_between_two_copies_of_a_request_doubles_nothing(
+    *, hasty: bool
+) -> None:
+    """Seed 9686: 2201 was delivered twice, and between the copies the platform forgot who had
+    signed in. The refusal of the second copy led to a new sign-in and, under another message id, to
+    a second registration, which was refused; the hospital was told no, and the platform had one.
+    """
+    found = []
+    for seed in range(60):
+        begin = 4.0 + seed * 0.1
+        down = [(begin, begin + 0.01)]
+        plan = Plan(fates=("twice-second",), rate=0.9, aimed=True, down=down, hasty=hasty)
+        found += simulate(seed, plan).findings
+    assert found == []

@@ -29,8 +29,21 @@ FATES = (
     "outer-401",  # the outer gateway refuses: not delivered
 )
 
-_GIVES = ("1101", "2201", "2206", "2207", "2208", "2303", "2304", "2305", "2401", "9001")
-"""Transactions whose reply must give something that nothing else can take the place of."""
+_GIVES = (
+    "1101",
+    "2201",
+    "2204",
+    "2206",
+    "2207",
+    "2208",
+    "2301",
+    "2303",
+    "2304",
+    "2305",
+    "2401",
+    "9001",
+)
+"""Transactions whose reply gives something that a later step needs."""
 
 LATEST = 120.0
 """Seconds after which the latest request has arrived."""
