@@ -295,10 +295,10 @@ class Result(msgspec.Struct, kw_only=True):
 class Message(msgspec.Struct, kw_only=True):
     """A message that was read.
 
-    `control_id` is MSH-10, Claim.identifier or msgid; `sender` what makes it unique (MSH-3 and
-    MSH-4, the identifier system). `fingerprint` is an SM3 hex digest of the content without the
-    e-voucher token. `context` is what is needed to write the answer later, JSON-ready, without
-    token. `document` is the parsed form, of the protocol's own type.
+    `control_id` is MSH-10, Claim.identifier or msgid; `sender` what makes it unique (peer,
+    MSH-3 and MSH-4; peer and identifier system). `fingerprint` is an SM3 hex digest of the content
+    without the e-voucher token. `context` is what is needed to write the answer later, JSON-ready,
+    without token. `document` is the parsed form, of the protocol's own type.
     """
 
     protocol: str

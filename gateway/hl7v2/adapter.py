@@ -82,7 +82,7 @@ class HL7Adapter:
         return Message(
             protocol=self.protocol,
             peer=peer.name,
-            sender=header.sender,
+            sender=f"{peer.name}|{header.sender}",
             control_id=document.segments[0].data(header.control_id),
             kind=kind,
             fingerprint=sm3(encode(masked, "utf-8")).hex(),

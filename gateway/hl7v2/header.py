@@ -66,7 +66,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sender(self) -> str:
-        """What makes a control id unique: `MSH-3|MSH-4`, first components."""
+        """Who numbers the messages: `MSH-3|MSH-4`, first components."""
         return f"{self.application}|{self.facility}"
 
     @property

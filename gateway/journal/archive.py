@@ -23,8 +23,11 @@ from gateway.intents import Resource
 from gateway.journal import storage
 from gateway.journal.chain import Link, Verifier
 
-FORM: Final = 1
-"""The form of the file; a reader of another form refuses it."""
+FORM: Final = 2
+"""The form of the file; a reader of a later form refuses it."""
+
+FORM_WITHOUT_PEERS: Final = 1
+"""The form in which the keys of HL7 v2 messages did not begin with the peer; it is read too."""
 
 MOVED: Final = "moved"
 """The owner of imported rows: a process that is not there."""
@@ -284,6 +287,13 @@ class Sink:
             self.path.unlink(missing_ok=True)
 
 
+def _with_peer(line: ExchangeLine) -> ExchangeLine:
+    """A row as migration 3 makes it."""
+    if line.protocol != "hl7v2":
+        return line
+    return msgspec.structs.replace(line, sender=f"{line.peer}|{line.sender}")
+
+
 def _unwritten(path: Path, error: OSError) -> JournalError:
     return JournalError(f"{path}: cannot be written: {error.strerror}")
 
@@ -345,7 +355,7 @@ class Source:
     def _begin(self, line: Header | Row | End) -> None:
         if not isinstance(line, Header):
             raise ConfigurationError("this file is no export of a journal", file=str(self.path))
-        if line.form != FORM:
+        if line.form not in (FORM_WITHOUT_PEERS, FORM):
             reason = f"this file has form {line.form}, this version reads {FORM}"
             raise ConfigurationError(reason, file=str(self.path))
         self.header = line
@@ -364,7 +374,9 @@ class Source:
     def rows(self) -> Iterator[Row]:
         """Every row, in order."""
         for _, line in self._lines():
-            if not isinstance(line, Header | End):
+            if isinstance(line, ExchangeLine) and self.header.form == FORM_WITHOUT_PEERS:
+                yield _with_peer(line)
+            elif not isinstance(line, Header | End):
                 yield line
 
     def _lines(self) -> Iterator[tuple[bytes, Header | Row | End]]:

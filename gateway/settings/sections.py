@@ -226,8 +226,8 @@ class HL7Dialect(Section):
 class PeerSettings(Section):
     """`[[peers]]`: a sender."""
 
-    name: str
-    """Name in logs and the audit."""
+    name: Annotated[str, Field(min_length=1, pattern=r"^[^|]*$")]
+    """Name in logs and the audit, and part of the key of its messages: it stays as it is."""
     institutions: list[str]
     """fixmedins_code of the institutions it may speak for."""
     applications: list[str] = []

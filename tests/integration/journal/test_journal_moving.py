@@ -27,7 +27,15 @@ from gateway.intents import (
     Verb,
 )
 from gateway.journal import AuditEvent, BookRow, Journal, Send, VisitRow
-from gateway.journal.archive import Header, Sink, Source, VisitLine
+from gateway.journal.archive import (
+    FORM,
+    FORM_WITHOUT_PEERS,
+    ExchangeLine,
+    Header,
+    Sink,
+    Source,
+    VisitLine,
+)
 
 OLD, NEW = "2025-12-31 23:59:59", "2026-01-01 00:00:00"
 RESULT = Result(status=Status.DONE, intent=Intent(verb=Verb.SETTLE))
@@ -74,7 +82,7 @@ def fill(message: Callable[..., Message], send: Callable[..., Send]) -> Fill:
 
 async def exported(journal: Journal, path: Path, before: str = "") -> Path:
     """The journal as a file."""
-    with Sink(path, Header(1, "archive" if before else "whole", before)) as sink:
+    with Sink(path, Header(FORM, "archive" if before else "whole", before)) as sink:
         await journal.dump(sink, before)
     return path
 
@@ -160,7 +168,7 @@ async def test_the_file_is_for_its_owner_alone_and_never_written_over(filled: Fi
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
     """Half a journal would be taken for a whole one."""
-    with pytest.raises(KeyError), Sink(tmp_path / "half", Header(1, "whole")):
+    with pytest.raises(KeyError), Sink(tmp_path / "half", Header(FORM, "whole")):
         raise KeyError
     assert not (tmp_path / "half").exists()
 
@@ -174,7 +182,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_no_file(tmp_path: Path) -> N
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
         with (
             pytest.raises(JournalError, match="cannot be written: File too large"),
-            Sink(tmp_path / "big", Header(1, "whole")) as sink,
+            Sink(tmp_path / "big", Header(FORM, "whole")) as sink,
         ):
             sink.put(rows)
     finally:
@@ -212,9 +220,21 @@ async def test_a_file_of_something_else_is_refused_with_its_line(tmp_path: Path)
         file.write_bytes(content)
         with pytest.raises(ConfigurationError, match=r"x:\d: this line is none of an export"):
             Source(file)
-    file.write_bytes(b'["journal",2,"whole",""]\n')
-    with pytest.raises(ConfigurationError, match="form 2, this version reads 1"):
+    file.write_bytes(b'["journal",3,"whole",""]\n')
+    with pytest.raises(ConfigurationError, match="form 3, this version reads 2"):
         Source(file)
+
+
+def test_the_keys_of_an_older_form_get_their_peer(tmp_path: Path) -> None:
+    """What migration 3 did to the rows of a journal happens to those of a file too."""
+    rest = ("C1", "his", "", "", "final", "done", OLD, OLD)
+    rows = [ExchangeLine("1", "hl7v2", "HIS|MAIN", *rest), ExchangeLine("2", "fsi", "H43", *rest)]
+    for form, sender in ((FORM_WITHOUT_PEERS, "his|HIS|MAIN"), (FORM, "HIS|MAIN")):
+        with Sink(tmp_path / str(form), Header(form, "archive", NEW)) as sink:
+            sink.put(rows)
+        first, second = Source(tmp_path / str(form)).rows()
+        assert isinstance(first, ExchangeLine)
+        assert (first.sender, second) == (sender, rows[1])
 
 
 async def test_a_file_with_a_broken_audit_is_refused(

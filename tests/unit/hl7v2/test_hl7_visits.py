@@ -27,7 +27,7 @@ async def test_a04_registers_an_outpatient(make_raw: Make, understand: Understan
     raw = make_raw("ADT^A04^ADT_A01", "EVN||202603010901|||7^王收费", PID, PV1)
     message, intent, problems = await understand(raw)
     assert problems == []
-    assert (message.kind, message.control_id, message.sender) == ("ADT^A04", "C1", "HIS|MAIN")
+    assert (message.kind, message.control_id, message.sender) == ("ADT^A04", "C1", "his|HIS|MAIN")
     assert (intent.verb, intent.visit_class) == (Verb.REGISTER, VisitClass.OUTPATIENT)
     assert intent.person.values == {
         "psn_name": "张伟示",

@@ -136,4 +136,24 @@ def test_a_migration_that_was_applied_with_another_text_is_refused(db: sqlite3.C
 def test_migration_files_are_numbered_from_one() -> None:
     """The first is the first schema."""
     migrations = load_migrations()
-    assert [(one.number, one.name) for one in migrations] == [(1, "first_schema"), (2, "books")]
+    assert [(migration.number, migration.name) for migration in migrations] == [
+        (1, "first_schema"),
+        (2, "books"),
+        (3, "keys_with_peers"),
+    ]
+
+
+def test_older_keys_of_hl7_messages_get_their_peer(db: sqlite3.Connection) -> None:
+    """A row of the first schema is found by the key that its message has now; others stay."""
+    first, *rest = load_migrations()
+    migrate(db, [first], "", "")
+    for protocol, sender in (("hl7v2", "HIS|MAIN"), ("fsi", "H43010000001")):
+        db.execute(
+            "INSERT INTO exchanges (exchange_id, protocol, sender, control_id, peer, kind, "
+            "fingerprint, owner, stage, status, received_at, answered_at) "
+            "VALUES (?, ?, ?, 'C1', 'his', '', '', '', 'final', 'done', '', '')",
+            (protocol, protocol, sender),
+        )
+    migrate(db, [first, *rest], "", "")
+    found = db.execute("SELECT protocol, sender FROM exchanges ORDER BY seq").fetchall()
+    assert [tuple(row) for row in found] == [("hl7v2", "his|HIS|MAIN"), ("fsi", "H43010000001")]

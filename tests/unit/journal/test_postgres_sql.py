@@ -31,6 +31,7 @@ def test_migration_files_are_numbered_from_one() -> None:
     assert [(one.number, one.name) for one in migrations] == [
         (1, "first_schema"),
         (2, "books"),
+        (3, "keys_with_peers"),
     ]
 
 
