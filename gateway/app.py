@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple, Self
 
 from gateway import __version__
+from gateway.backoffice import BackOffice
 from gateway.clock import Clock, SystemClock
 from gateway.errors import GatewayError
 from gateway.fhir.adapter import FHIRAdapter
@@ -176,6 +177,7 @@ class Gateway:
         self._transport: HTTPTransport | None = None
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
+        self._office: BackOffice | None = None
         self._mllp: MLLPServer | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -191,6 +193,12 @@ class Gateway:
         """The pipeline of a started gateway."""
         assert self._pipeline is not None
         return self._pipeline
+
+    @property
+    def office(self) -> BackOffice:
+        """The work beside the messages of a started gateway."""
+        assert self._office is not None
+        return self._office
 
     @property
     def mllp_address(self) -> tuple[str, int]:
@@ -275,6 +283,15 @@ class Gateway:
             clock=clock,
             watcher=watch,
         )
+        self._office = BackOffice(
+            settings=settings,
+            sites=self._sites,
+            journal=journal,
+            dispatcher=dispatcher,
+            clock=clock,
+            watch=watch,
+        )
+        self._background += self._office.start()
         self._decider = Decider(journal=journal, dispatcher=dispatcher, resolver=resolver)
         self._background.append(asyncio.create_task(resolver.run()))
         return adapters

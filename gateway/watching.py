@@ -6,13 +6,14 @@ nothing that identifies a patient (the redaction of `gateway.telemetry` stands b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.intents import CallReport, Message, Result
+from gateway.settlement.reconciling import Finding, Report
 from gateway.telemetry import Logger, Metrics, StationLine, exchange_scope, station
 
 _REFUSALS = {
@@ -129,6 +130,29 @@ class Watch:
     def resolved(self, msgid: str, infno: str, how: str) -> None:
         """An outcome is known."""
         self._log.warning("outcome resolved", msgid=msgid, infno=infno, outcome=how)
+
+    def reconciled(self, report: Report) -> None:
+        """A day was reconciled; only counts are logged."""
+        state = report.state.value
+        self._metrics.reconciliations.labels(report.fixmedins_code, state).inc()
+        level = self._log.info if state == "balanced" else self._log.warning
+        level(
+            "day reconciled",
+            institution=report.fixmedins_code,
+            day=report.begin.isoformat(),
+            outcome=state,
+            count=report.totals.count,
+            differences=len(report.differences),
+        )
+
+    def reconciliation_open(
+        self, fixmedins_code: str, findings: Mapping[str, int], behind: int
+    ) -> None:
+        """Differences in the window by finding, and days without a comparison."""
+        for finding in Finding:
+            gauge = self._metrics.reconciliation_differences.labels(fixmedins_code, finding.value)
+            gauge.set(findings.get(finding.value, 0))
+        self._metrics.reconciliation_behind.labels(fixmedins_code).set(behind)
 
     def _count(self, codes: list[str]) -> None:
         for code in codes:

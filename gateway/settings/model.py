@@ -19,6 +19,7 @@ from gateway.settings.sections import (
     MLLPSettings,
     OperatorSettings,
     PeerSettings,
+    ReconciliationSettings,
     RegionSettings,
     ResolverSettings,
     Section,
@@ -50,6 +51,8 @@ class Settings(Section):
     """Region tables."""
     resolver: ResolverSettings = ResolverSettings()
     """Unknown outcomes."""
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
+    """Reconciliation with the centre."""
     operator: OperatorSettings = OperatorSettings()
     """Operators."""
     limits: LimitSettings = LimitSettings()

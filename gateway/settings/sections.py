@@ -288,6 +288,27 @@ class ResolverSettings(Section):
     """2601 attempts for one transaction; a reversal of unknown outcome goes to the operator."""
 
 
+class ReconciliationSettings(Section):
+    """`[reconciliation]`: our settlements against the centre's books (3201, 3202)."""
+
+    enabled: bool = False
+    """True reconciles every day by itself."""
+    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "02:30"
+    """Time of day (China Standard Time) from which the day before is reconciled."""
+    catch_up_days: Annotated[int, Field(ge=1, le=366)] = 31
+    """Days back that are caught up, and looked at again while they have differences."""
+    retry_minutes: float = 30.0
+    """Minutes before a day that got no answer is asked for again."""
+    insutypes: list[str] = ["310", "390"]
+    """Insurance types asked for beside those of our own settlements."""
+    clr_types: list[str] = []
+    """Clearing classes asked for beside those of our own settlements and earlier reports."""
+    setl_optins: list[str] = []
+    """Clearing centres asked for beside those of our own settlements and earlier reports."""
+    folder: Path = Path("reconciliation")
+    """Folder of the detail and result files; they hold person numbers."""
+
+
 class OperatorSettings(Section):
     """`[operator]`: who may decide about unknown outcomes over HTTP."""
 

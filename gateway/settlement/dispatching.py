@@ -144,6 +144,31 @@ class Dispatcher:
             interpret=interpret,
         )
 
+    def channel_of(self, call: Call) -> Channel:
+        """The channel that a call of the gateway's own (of no person) leaves by."""
+        institution = self._institutions[call.fixmedins_code]
+        on = self._clock.now().date()
+        route = self._router.route(
+            call.insuplc_admdvs, institution, insutype="", on=on, first_identification=True
+        )
+        return self._channels[route.channel]
+
+    async def sign_no(self, call: Call, channel: Channel) -> str:
+        """The sign-in number for a call over this channel, empty where none is needed.
+
+        Raises:
+            NotSentError: signing in failed.
+        """
+        if self.sign_in is None or not channel.profile.sign_in:
+            return ""
+        institution = self._institutions[call.fixmedins_code]
+        return await self.sign_in.number(institution, call.opter, call.opter_name)
+
+    async def forget_sign_in(self, call: Call, channel: Channel) -> None:
+        """The platform refused the sign-in number of a call: the next one signs in again."""
+        if self.sign_in is not None and (sign_no := await self.sign_no(call, channel)):
+            self.sign_in.forget(self._institutions[call.fixmedins_code], call.opter, sign_no)
+
     async def sign_in_call(self, call: Call) -> Outcome:
         """Make the call of a sign-in, which belongs to no exchange."""
         return (await self.dispatch(call, exchange_id="")).outcome

@@ -80,9 +80,10 @@ WITHOUT_VISIT = frozenset({Verb.IDENTIFY, Verb.ENTITLE, Verb.CARRY, Verb.IGNORE}
 
 READS = frozenset(
     {"1101", "1201", "2001", "2206", "2303", "9001", "9002", "9101", "9102", "2203", "2403"}
+    | {"3201", "3202", "3260", "4103", "4104", "4105"}
 )
-"""Safe to repeat after an unknown outcome: they read, compute, overwrite or store a file that
-nothing refers to yet (matrix part 5)."""
+"""Safe to repeat after an unknown outcome: they read, compute, compare, overwrite or store a file
+that nothing refers to yet (matrix part 5)."""
 
 
 def plan(verb: Verb, visit_class: VisitClass | None, state: VisitState) -> tuple[str, ...] | None:

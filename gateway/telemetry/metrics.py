@@ -73,6 +73,24 @@ class Metrics:
         self.unknown_open = gauge(
             "gateway_unknown_open", "Transactions whose outcome is unknown and not yet resolved"
         )
+        # state: balanced, different, incomplete
+        self.reconciliations = counter(
+            "gateway_reconciliations",
+            "Days that were reconciled, by institution and result",
+            "institution",
+            "state",
+        )
+        self.reconciliation_differences = gauge(
+            "gateway_reconciliation_differences",
+            "Settlements in which we and the centre differ, by institution and finding",
+            "institution",
+            "finding",
+        )
+        self.reconciliation_behind = gauge(
+            "gateway_reconciliation_behind_days",
+            "Days in the window that were not compared yet",
+            "institution",
+        )
         self.problems = counter("gateway_problems", "Problems told to senders, by code", "code")
         self.connections = gauge("gateway_connections", "Open connections", "port")
         # reason: full, slow, idle

@@ -107,6 +107,8 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
     "bytes": NUMBER,
     "lines": NUMBER,
     "count": NUMBER,
+    "differences": NUMBER,
+    "day": re.compile(r"20\d\d-[01]\d-[0-3]\d"),
     "rows": NUMBER,
     "open": NUMBER,
     "in_flight": NUMBER,

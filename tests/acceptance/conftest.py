@@ -24,7 +24,7 @@ from conformance.platform.config import load_config
 from conformance.platform.demo import ACCOUNTS, write_demo
 from conformance.platform.server import Platform
 from gateway.app import Gateway
-from gateway.clock import CHINA
+from gateway.clock import CHINA, Clock, SystemClock
 from gateway.demo import messages as m
 from gateway.demo.sandbox import TABLES
 from gateway.demo.talking import FHIRSender, HL7Answer, HL7Sender, PlatformAdmin
@@ -58,6 +58,8 @@ interval = 0.02
 
 [limits]
 {limits}
+
+{sections}
 
 [[institutions]]
 fixmedins_code = "H43010000001"
@@ -124,12 +126,14 @@ class World:
     token = TOKEN
     bottle, ct = BOTTLE, CT
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, *, clock: Clock | None = None, **changes: Any) -> None:
+        """`clock` is that of the platform and the gateway; the machine's when none is given."""
         self.folder = folder
+        self.clock = clock or SystemClock()
         self.changes = changes
         self.gate = Gate()
         config = load_config(write_demo(folder))
-        self.platform = Platform(config, sleep=self.gate)
+        self.platform = Platform(config, sleep=self.gate, clock=self.clock.now)
         self.his = m.HIS("GB 18030-2000", "gb18030")
         self.client = m.FHIRClient("https://fsi-gateway.example/fhir")
         self.admin_token = config.admin_token
@@ -156,7 +160,8 @@ class World:
 
     async def start(self, **changes: Any) -> None:
         """Start a gateway on the folder."""
-        gateway = Gateway(load_settings(self.write_settings(**changes), environment={}))
+        settings = load_settings(self.write_settings(**changes), environment={})
+        gateway = Gateway(settings, clock=self.clock)
         await gateway.start()
         self._gateway = gateway
         self.fhir = FHIRSender(f"{self.http}/fhir/r4", TOKEN)
@@ -179,6 +184,7 @@ class World:
             "mllp": "",
             "http": "",
             "limits": "",
+            "sections": "",
             "platform": self.platform.url,
             "account": ACCOUNTS["430100"],
             "tables": TABLES,

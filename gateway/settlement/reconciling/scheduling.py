@@ -1,0 +1,254 @@
+"""Every day is reconciled once, by one node, and days that were missed are caught up.
+
+Rules:
+
+1. A day is due from the time of day `at` of the day after it on. The window reaches back
+   `catch_up_days`; older days are reconciled by command.
+2. A day that balanced is not asked for again. One with differences is asked for again at each
+   `at` while it is in the window, since repairs change it; one that got no answer after
+   `retry_minutes`.
+3. Whoever stores the day's book as running has it, until its lease ends. Every group that was
+   compared prolongs the lease; a node that lost it stops.
+4. A day that broke off goes on behind the groups that were compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+import msgspec
+
+from gateway.clock import CHINA, Clock, stamp
+from gateway.errors import GatewayError, StateError
+from gateway.journal import AuditEvent, BookRow, Journal
+from gateway.settings import ReconciliationSettings
+from gateway.settlement.reconciling.report import Report, ReportState
+from gateway.settlement.reconciling.running import Kinds, Reconciler
+
+KIND = "reconciliation"
+RUNNING = "running"
+LEASE_SECONDS = 900.0
+"""How long a node that went silent in the middle of a group is waited for."""
+LOOK_SECONDS = 20.0
+"""Seconds between looks at what is due."""
+KNOWN_DAYS = 31
+"""Reports from which the known groups are taken."""
+
+
+class Kept(msgspec.Struct, kw_only=True):
+    """The book of a day: the report as far as it is, and who works on it."""
+
+    report: Report
+    node: str = ""
+    lease_until: str = ""
+    attempted_at: str = ""
+
+
+class ReconciliationWatcher(Protocol):
+    """Is told how reconciliations end."""
+
+    def reconciled(self, report: Report) -> None:
+        """A day was worked on to its end; the report has patient data and is not logged."""
+        ...
+
+    def reconciliation_open(
+        self, fixmedins_code: str, findings: Mapping[str, int], behind: int
+    ) -> None:
+        """Differences in the window by finding, and days of it without a comparison."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """A step broke and is tried again."""
+        ...
+
+
+class BusyError(GatewayError):
+    """Another gateway is reconciling this day."""
+
+
+def book_key(fixmedins_code: str, day: date) -> str:
+    """The key of a day's book."""
+    return f"{fixmedins_code}/{day.isoformat()}"
+
+
+def decode_book(row: BookRow) -> Kept:
+    """A day's book."""
+    return msgspec.json.decode(row.data, type=Kept)
+
+
+class Schedule:
+    """The reconciliations of every institution of the gateway."""
+
+    def __init__(
+        self,
+        *,
+        settings: ReconciliationSettings,
+        reconcilers: Mapping[str, Reconciler],
+        journal: Journal,
+        clock: Clock,
+        watcher: ReconciliationWatcher,
+        node: str,
+    ) -> None:
+        """`node` names this process; no other may have the same name."""
+        self._settings = settings
+        self._reconcilers = reconcilers
+        self._journal = journal
+        self._clock = clock
+        self._watcher = watcher
+        self._node = node
+
+    async def run(self) -> None:
+        """Do what is due, again and again, until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception as error:  # noqa: BLE001 - the next look comes whatever broke
+                self._watcher.failed(error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> list[Report]:
+        """Reconcile every day that is due, oldest first; what was worked on."""
+        done: list[Report] = []
+        for code in self._reconcilers:
+            for day in await self.due(code):
+                try:
+                    done.append(await self.reconcile(code, day))
+                except BusyError:
+                    continue
+            await self._tell(code)
+        return done
+
+    async def due(self, fixmedins_code: str) -> list[date]:
+        """The days of an institution that are due now, oldest first."""
+        now = self._clock.now().astimezone(CHINA)
+        books = {row.key: row for row in await self._window(fixmedins_code)}
+        found = []
+        for day in self._days(now):
+            row = books.get(book_key(fixmedins_code, day))
+            if row is None or self._is_due(row, now):
+                found.append(day)
+        return found
+
+    def _round(self, now: datetime) -> datetime:
+        """The last time of day `at` that has come."""
+        at = time.fromisoformat(self._settings.at)
+        today = datetime.combine(now.date(), at, tzinfo=CHINA)
+        return today if now >= today else today - timedelta(days=1)
+
+    def _days(self, now: datetime) -> list[date]:
+        last = self._round(now).date() - timedelta(days=1)
+        count = self._settings.catch_up_days
+        return [last - timedelta(days=back) for back in reversed(range(count))]
+
+    def _is_due(self, row: BookRow, now: datetime) -> bool:
+        kept = decode_book(row)
+        if row.state == RUNNING:
+            return kept.lease_until <= stamp(now)
+        if row.state == ReportState.INCOMPLETE:
+            again = now - timedelta(minutes=self._settings.retry_minutes)
+            return kept.attempted_at <= stamp(again)
+        if row.state == ReportState.DIFFERENT:
+            return kept.attempted_at < stamp(self._round(now))
+        return False
+
+    async def reconcile(self, fixmedins_code: str, day: date) -> Report:
+        """Reconcile a day now, whether it is due or not.
+
+        Raises:
+            BusyError: another gateway has it.
+            StateError: the institution is not one of this gateway.
+        """
+        reconciler = self._reconcilers.get(fixmedins_code)
+        if reconciler is None:
+            raise StateError(f"no institution {fixmedins_code} in the settings")
+        row, earlier = await self._take(fixmedins_code, day)
+        kinds = await self.kinds(fixmedins_code)
+
+        async def save(report: Report) -> None:
+            nonlocal row
+            row = await self._store(row, report, RUNNING)
+
+        report = await reconciler.run(day, day, kinds, earlier=earlier, save=save)
+        detail = {
+            "institution": fixmedins_code,
+            "day": day.isoformat(),
+            "state": report.state.value,
+            "differences": str(len(report.differences)),
+        }
+        await self._store(row, report, report.state.value, AuditEvent("", "reconcile", detail))
+        self._watcher.reconciled(report)
+        return report
+
+    async def report(self, fixmedins_code: str, day: date) -> Report | None:
+        """The report of a day as it stands."""
+        row = await self._journal.book(KIND, book_key(fixmedins_code, day))
+        return None if row is None else decode_book(row).report
+
+    async def kinds(self, fixmedins_code: str) -> Kinds:
+        """The groups of the settings and of the reports of the last days."""
+        settings = self._settings
+        known = Kinds(
+            insutypes=tuple(settings.insutypes),
+            clr_types=tuple(settings.clr_types),
+            setl_optins=tuple(settings.setl_optins),
+        )
+        for row in (await self._window(fixmedins_code))[-KNOWN_DAYS:]:
+            known = known.with_groups(decode_book(row).report.groups)
+        return known
+
+    async def _window(self, fixmedins_code: str) -> list[BookRow]:
+        days = max(self._settings.catch_up_days, KNOWN_DAYS) + 1
+        first = self._clock.now().astimezone(CHINA).date() - timedelta(days=days + 1)
+        prefix = f"{fixmedins_code}/"
+        return await self._journal.books(
+            KIND, prefix=prefix, after=book_key(fixmedins_code, first), limit=days + 2
+        )
+
+    async def _take(self, fixmedins_code: str, day: date) -> tuple[BookRow, Report | None]:
+        """Store the day as running under this node; what broke off before, to go on with."""
+        key = book_key(fixmedins_code, day)
+        row = await self._journal.book(KIND, key)
+        earlier: Report | None = None
+        if row is not None:
+            kept = decode_book(row)
+            running = row.state == RUNNING and kept.lease_until > stamp(self._clock.now())
+            if running and kept.node != self._node:
+                raise BusyError(f"{day.isoformat()} is being reconciled by another gateway")
+            unfinished = row.state in (RUNNING, ReportState.INCOMPLETE)
+            earlier = kept.report if unfinished else None
+        report = earlier or Report(fixmedins_code=fixmedins_code, begin=day, end=day)
+        fresh = row or BookRow(KIND, key, RUNNING)
+        return await self._store(fresh, report, RUNNING), earlier
+
+    async def _store(
+        self, row: BookRow, report: Report, state: str, event: AuditEvent | None = None
+    ) -> BookRow:
+        now = self._clock.now().astimezone(CHINA)
+        kept = Kept(
+            report=report,
+            node=self._node,
+            lease_until=stamp(now + timedelta(seconds=LEASE_SECONDS)),
+            attempted_at=stamp(now),
+        )
+        book = BookRow(row.kind, row.key, state, row.version, msgspec.json.encode(kept))
+        try:
+            return await self._journal.put_book(book, events=[event] if event else [])
+        except StateError:
+            raise BusyError(f"{row.key} was taken over by another gateway") from None
+
+    async def _tell(self, fixmedins_code: str) -> None:
+        """Count what is open in the window."""
+        now = self._clock.now().astimezone(CHINA)
+        books = {row.key: row for row in await self._window(fixmedins_code)}
+        findings: dict[str, int] = {}
+        behind = 0
+        for day in self._days(now):
+            row = books.get(book_key(fixmedins_code, day))
+            if row is None or row.state in (RUNNING, ReportState.INCOMPLETE):
+                behind += 1
+            for found in decode_book(row).report.differences if row is not None else ():
+                findings[found.finding.value] = findings.get(found.finding.value, 0) + 1
+        self._watcher.reconciliation_open(fixmedins_code, findings, behind)
