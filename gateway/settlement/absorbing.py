@@ -25,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.fsi import results
 from gateway.intents import Intent, Record, Result, Settlement, Verb
+from gateway.settlement.agreeing import MismatchError, differing, mismatches
 from gateway.settlement.charges import batches_of
 from gateway.settlement.coverage import choose_insurance
 from gateway.settlement.visits import Visit, VisitEvent
@@ -36,6 +37,12 @@ SPLITS = {
     "inscp_scp_amt": "inscp_scp_amt",
 }
 """Split amounts of a line in the 2204 reply -> their sums in the 2207 input."""
+
+COMPUTING = frozenset({"2101", "2206", "2303"})
+"""Transactions that compute a settlement and make none."""
+
+CANCELLING = frozenset({"2103", "2208", "2305"})
+"""Transactions that cancel a settlement."""
 
 PERSON_FIELDS = ("psn_no", "psn_cert_type", "certno", "psn_name", "gend", "brdy", "naty", "age")
 INSURANCE_FIELDS = ("insutype", "psn_type", "insuplc_admdvs", "cvlserv_flag", "emp_name")
@@ -61,6 +68,8 @@ class Work(msgspec.Struct, kw_only=True):
     """The last reply changed the visit, which went to the journal with it."""
     unreadable: bool = False
     """The last reply was accepted and lacked what it must give."""
+    mismatch: tuple[str, ...] = ()
+    """Fields in which the last reply was about something else than was asked."""
 
     def opened(self) -> Visit:
         """The visit of a verb that has one."""
@@ -76,6 +85,8 @@ class Absorption(msgspec.Struct, kw_only=True):
     output: Mapping[str, Any]
     batch: str = ""
     lines: Sequence[Record] = ()
+    asked: Mapping[str, Any] = {}
+    """The input, with which a settlement in the reply is compared."""
     today: str = ""
     """`yyyy-MM-dd`, for what is valid now."""
 
@@ -88,6 +99,8 @@ def absorb(work: Work, call: Absorption) -> None:
 
     Raises:
         UnreadableReplyError: the reply lacks what the transaction must give.
+        MismatchError: the reply is about another visit, person or total: what it settled stands at
+            the platform.
         InvalidError: the reply shows that the message cannot go on (no insurance, another person).
         StateError: the visit's table has no such transition.
     """
@@ -232,6 +245,19 @@ def _withdrawn(work: Work, call: Absorption) -> None:
 
 def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
     info = _one(call, "setlinfo", "medfee_sumamt", *required)
+    cancelled = work.intent.settlement.get("setl_id") if call.infno in CANCELLING else ""
+    total = next(
+        (
+            made.info.get("medfee_sumamt")
+            for made in work.opened().settlements
+            if cancelled and made.info.get("setl_id") == cancelled
+        ),
+        "",
+    )
+    if fields := differing(call.asked, info, total):
+        if call.infno in COMPUTING:
+            raise InvalidError(mismatches(call.infno, fields, work.intent))
+        raise MismatchError(fields, info.get("setl_id"))
     try:
         amounts = results.settlement(call.output)
     except UnknownOutcomeError as error:

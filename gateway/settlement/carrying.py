@@ -26,7 +26,8 @@ from gateway.intents import (
 from gateway.journal import AuditEvent, Journal, SendRow, SendState, VisitRow
 from gateway.settings import PeerSettings
 from gateway.settlement import reporting, resuming
-from gateway.settlement.absorbing import is_readable
+from gateway.settlement.absorbing import is_readable, rows
+from gateway.settlement.agreeing import MismatchError, differing, mismatches, noted
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
@@ -184,7 +185,7 @@ class Carrier:
             done = await self._dispatcher.dispatch(
                 call,
                 exchange_id=exchange_id,
-                interpret=partial(_interpret, call.infno),
+                interpret=partial(_interpret, call),
                 insutype=intent.person.get("insutype"),
             )
         except StateError:
@@ -217,6 +218,7 @@ class Carrier:
         else:
             result.status = Status.UNKNOWN
             result.problems.append(reporting.unknown(call.infno, call.msgid, intent))
+            result.problems += mismatches(call.infno, noted(outcome.reason), intent)
 
     async def _note_reversal(self, call: Call, exchange_id: str) -> None:
         """The sender's own 2601 ends an unknown outcome of ours."""
@@ -230,9 +232,15 @@ class Carrier:
             )
 
 
-def _interpret(infno: str, outcome: Outcome, _msgid: str) -> tuple[Outcome, VisitRow | None]:
-    if isinstance(outcome, Accepted) and not is_readable(infno, outcome.reply.output):
-        return Unknown(reason=f"{infno}: the reply lacks what it must give"), None
+def _interpret(call: Call, outcome: Outcome, _msgid: str) -> tuple[Outcome, VisitRow | None]:
+    if not isinstance(outcome, Accepted):
+        return outcome, None
+    output = outcome.reply.output
+    if not is_readable(call.infno, output):
+        return Unknown(reason=f"{call.infno}: the reply lacks what it must give"), None
+    settled = rows(output, "setlinfo") if call.money else []
+    if settled and (fields := differing(call.input, settled[0])):
+        return Unknown(reason=str(MismatchError(fields, settled[0].get("setl_id")))), None
     return outcome, None
 
 

@@ -7,8 +7,9 @@ step (DESIGN section 5).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
@@ -29,6 +30,7 @@ from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement import reporting, resuming
 from gateway.settlement.absorbing import Absorption, UnreadableReplyError, Work, absorb
+from gateway.settlement.agreeing import MismatchError, mismatches
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
@@ -166,7 +168,8 @@ class Conductor:
         call = _call(step, filled, work)
 
         def interpret(outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
-            return _interpret(step, work, outcome, msgid, f"{self._clock.now():%Y-%m-%d}")
+            today = f"{self._clock.now():%Y-%m-%d}"
+            return _interpret(step, work, outcome, msgid, asked=call.input, today=today)
 
         try:
             done = await self._dispatcher.dispatch(
@@ -206,7 +209,13 @@ def _splits_told(found: list[Problem], step: Step, intent: Intent) -> list[Probl
 
 
 def _interpret(
-    step: Step, work: Work, outcome: Outcome, msgid: str, today: str
+    step: Step,
+    work: Work,
+    outcome: Outcome,
+    msgid: str,
+    *,
+    asked: Mapping[str, Any],
+    today: str,
 ) -> tuple[Outcome, VisitRow | None]:
     """Take an accepted reply in; one that lacks what it must give is of unknown outcome."""
     if not isinstance(outcome, Accepted):
@@ -217,12 +226,16 @@ def _interpret(
         output=outcome.reply.output,
         batch=step.batch,
         lines=step.lines,
+        asked=asked,
         today=today,
     )
     try:
         absorb(work, absorption)
     except UnreadableReplyError as error:
         work.unreadable = True
+        return Unknown(reason=str(error)), None
+    except MismatchError as error:
+        work.mismatch = error.fields
         return Unknown(reason=str(error)), None
     except InvalidError as error:
         work.stopped = list(error.problems)
@@ -261,6 +274,7 @@ def _conclude(step: Step, work: Work, done: Dispatched) -> bool:
         result.retry_after = 5
     else:
         result.problems.append(reporting.unknown(step.infno, done.report.msgid, intent))
+        result.problems += mismatches(step.infno, work.mismatch, intent)
         result.status = Status.UNKNOWN
     return False
 

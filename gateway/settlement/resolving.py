@@ -6,7 +6,7 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
 2. 2601 is tried only for the transactions that the region can reverse, and only while no reversal
    of the same send is itself in flight or unknown.
 3. A reversal of unknown outcome, and a refused one, goes to the operator: a platform that does not
-   know the message may still receive it.
+   know the message may still receive it. So does a reply that is about something else.
 4. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
    settlement; the sender's exchange then gets its final answer.
 5. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
@@ -31,6 +31,7 @@ from gateway.settings import (
     UnknownPolicy,
 )
 from gateway.settlement import reporting
+from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
@@ -106,7 +107,7 @@ class Resolver:
         if self._settings.policy is UnknownPolicy.HOLD:
             return
         for send in unknown:
-            if not self.is_reversible(send) or not self._is_due(send):
+            if not self.is_reversible(send) or not self._is_due(send) or is_mismatch(send.note):
                 continue
             try:
                 async with self.holding(send):

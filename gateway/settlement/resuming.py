@@ -13,6 +13,7 @@ from gateway.errors import ProblemCode
 from gateway.intents import Intent, Result, Settlement, Status, Verb
 from gateway.journal import Journal, SendRow, SendState
 from gateway.settlement import reporting
+from gateway.settlement.agreeing import mismatches, noted
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.visits import Visit
 
@@ -29,8 +30,9 @@ async def own_unknown(journal: Journal, exchange_id: str) -> SendRow | None:
 
 def still_unknown(send: SendRow, intent: Intent, made: Sequence[Settlement] = ()) -> Result:
     """The result of a message that has such a send, after the settlements that it made."""
-    problem = reporting.unknown(send.infno, send.msgid, intent)
-    return Result(status=Status.UNKNOWN, intent=intent, problems=[problem], settlements=[*made])
+    problems = [reporting.unknown(send.infno, send.msgid, intent)]
+    problems += mismatches(send.infno, noted(send.note), intent)
+    return Result(status=Status.UNKNOWN, intent=intent, problems=problems, settlements=[*made])
 
 
 async def settlements_made(

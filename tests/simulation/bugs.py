@@ -156,6 +156,12 @@ def a_reply_is_trusted_without_its_setl_id() -> Any:
 
 
 @_bug
+def a_settlement_of_another_sum_or_visit_is_a_success() -> Any:
+    """It has a setl_id, that is enough."""
+    return mock.patch.object(absorbing, "differing", return_value=())
+
+
+@_bug
 def the_visit_is_not_stored_with_the_outcome() -> Any:
     """It is only changed in memory."""
     outcome = SQLiteJournal.record_outcome

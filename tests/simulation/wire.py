@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,6 +25,7 @@ FATES = (
     "twice",  # delivered twice, the reply is the first one's
     "twice-second",  # delivered twice, the reply is the second one's
     "garbled",  # the reply is cut off
+    "altered",  # carried out, and the reply names another visit or total
     "empty",  # accepted, and the reply lacks its output
     "http-500",  # carried out, and a proxy answers
     "outer-401",  # the outer gateway refuses: not delivered
@@ -134,6 +136,8 @@ class Wire:
             self._trace("arrived", body, content)
             if fate == "empty" and infno in _GIVES and b'"infcode":0' in content:
                 content = b'{"infcode":0,"inf_refmsgid":"R","err_msg":"","output":{}}'
+            if fate == "altered":
+                content = _altered(content, other_visit=infno in ("2304", "2208"))
             if not answered or fate == "silent":
                 return
             call_later(back, answer, None if fate == "unanswered" else content)
@@ -147,6 +151,13 @@ class Wire:
     def stream(self, *_args: Any, **_options: Any) -> Any:
         """No files in this world."""
         raise NotSentError("no files")
+
+
+def _altered(content: bytes, *, other_visit: bool) -> bytes:
+    """The reply to a settlement with another visit, or a total that is a hundred yuan more."""
+    if other_visit:
+        return content.replace(b'"mdtrt_id":"4301', b'"mdtrt_id":"4399')
+    return re.sub(rb'("medfee_sumamt":-?)(?=\d)', rb"\g<1>1", content)
 
 
 def _reply(body: bytes) -> Reply:
