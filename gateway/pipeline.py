@@ -78,6 +78,10 @@ class Adapter(Protocol):
         """True when the sender was told that we have the message, and waits for its answer."""
         ...
 
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:
+        """What `read` was told of a kept message besides its bytes."""
+        ...
+
 
 class Watcher(Protocol):
     """Is told what passes, for log lines and metrics; is given no patient data."""
@@ -288,7 +292,9 @@ class Pipeline:
             if raw is None:
                 continue
             count += 1
-            answer = await self.work(await self.accept(row.protocol, raw, peer, {}))
+            answer = await self.work(
+                await self.accept(row.protocol, raw, peer, adapter.meta(context))
+            )
             await deliver(row.protocol, peer, answer)
         return count
 

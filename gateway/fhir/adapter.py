@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.crypto.sm import sm3
 from gateway.errors import (
     DuplicateError,
     InvalidError,
@@ -40,6 +41,7 @@ from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
 from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader, may_refer
+from gateway.fhir.tasks import POLL, STATUS, due, task_code
 from gateway.fhir.terminology import Books
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
@@ -112,6 +114,7 @@ class FHIRAdapter:
             peer=peer.name,
             received=instant(self.now()),
             waits=meta.get("wait") == "async",
+            release=meta.get("release", ""),
             content=document.fingerprint,
             resource=encode(
                 without_certificate(document.resource) if document.certified else document.resource
@@ -123,10 +126,10 @@ class FHIRAdapter:
         if exchange.type == "Encounter":
             key = await self._encounter(work, exchange, store, key, place)
         elif exchange.type == "Task":
-            await self._focus(work, exchange, store, await claim_of(document.resource, store))
-            if not number and work.response is not None:
-                # A task that was rejected while the outcome was not known may be sent again.
-                key = f"{key}/{work.response['meta']['versionId']}"
+            upon = await self._task(work, exchange, store)
+            if not number and upon:
+                # A task without identifier may be sent again when what it is about has changed.
+                key = f"{key}/{upon}"
                 exchange.id = identity(peer.name, exchange.type, system, key)
         elif exchange.type == "Claim" and exchange.interaction == "update":
             key = await self._withdrawn(work, exchange, store, key)
@@ -177,10 +180,13 @@ class FHIRAdapter:
     def owns(self, context: Mapping[str, Any]) -> bool:
         """True for a question that was asked with `respond-async`.
 
-        Any other client waits on its connection and comes again. An update says by its URL that
-        it is one, which is not kept: its client has to ask again.
+        Any other client waits on its connection and comes again.
         """
-        return bool(context.get("waits")) and context.get("interaction") != "update"
+        return bool(context.get("waits"))
+
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:
+        """What `read` was told of a question besides its bytes."""
+        return msgspec.convert(context, Exchange).meta if "release" in context else {}
 
     def redact(self, raw: bytes) -> bytes:
         """The bytes without an e-voucher number."""
@@ -224,6 +230,21 @@ class FHIRAdapter:
         work.stored = stored if exchange.interaction == "update" else None
         exchange.version = int(base) + 1 if base.isdigit() else 1
         return f"{key}/{exchange.content[:32]}" + (f"/{base}" if base != "0" else "")
+
+    async def _task(self, work: Work, exchange: Exchange, store: PeerStore) -> str:
+        """Find what a Task is about; the version of that."""
+        task = work.document.resource
+        code = task_code(task)
+        if code == POLL:
+            exchange.found = await due(store)
+            return sm3("\n".join(exchange.found).encode()).hex()[:32]
+        await self._focus(work, exchange, store, await claim_of(task, store))
+        if work.response is None:
+            return ""
+        if code == STATUS:
+            exchange.found = [f"ClaimResponse/{work.response['id']}"]
+            exchange.step = str(work.response.get("outcome", ""))
+        return str(work.response["meta"]["versionId"])
 
     async def _focus(self, work: Work, exchange: Exchange, store: PeerStore, claim_id: str) -> None:
         """What is kept of the claim that is to be cancelled."""

@@ -29,6 +29,7 @@ from gateway.fhir.building import (
     reference_tokens,
     stamped,
     status_tokens,
+    version_of,
 )
 from gateway.fhir.claim_response import claim_response, reversal_response
 from gateway.fhir.decode import decode_own, encode
@@ -36,7 +37,17 @@ from gateway.fhir.eligibility_response import coverages, eligibility_response
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.references import as_list
-from gateway.fhir.stored import BASE, CONTENT, LINE, VISIT, tokens_of, tokens_of_codes
+from gateway.fhir.stored import (
+    BASE,
+    CONTENT,
+    KEPT_TYPES,
+    LINE,
+    REVISED_TYPES,
+    VISIT,
+    tokens_of,
+    tokens_of_codes,
+)
+from gateway.fhir.tasks import CANCEL, POLL, later, polled, task_code
 from gateway.fhir.visit_answers import encounter_echo, task_answer
 from gateway.intents import Answer, Resource, Result, Status
 
@@ -66,7 +77,20 @@ class Answers:
         self._now = now
 
     def answer(self, exchange: Exchange, result: Result) -> Answer:
-        """The answer to a question that was understood, or refused by a check of ours."""
+        """The answer to a question that was understood, or refused by a check of ours.
+
+        A resource that a later answer will or may replace is kept as a version besides.
+        """
+        answer = self._answer(exchange, result)
+        answer.resources += [
+            version_of(one, str(decode_own(one.body)["meta"]["versionId"]))
+            for one in answer.resources
+            if one.type in REVISED_TYPES
+            or (result.status is Status.UNKNOWN and one.type in KEPT_TYPES)
+        ]
+        return answer
+
+    def _answer(self, exchange: Exchange, result: Result) -> Answer:
         if result.status is Status.NOT_SENT:
             return self.not_sent(result.problems, result.retry_after)
         resource = decode_own(exchange.resource)
@@ -186,20 +210,25 @@ class Answers:
         """Not known yet: nothing to show but where to ask."""
         location = exchange.url(f"{STATUS_PATH}/{resource.type}", resource.id)
         headers = {"Content-Location": location, "Retry-After": str(POLL_AFTER)}
-        return self._with(self.outcome(202, result.problems, Status.UNKNOWN, headers), resource)
+        answer = self.outcome(202, result.problems, Status.UNKNOWN, headers)
+        return self._with(answer, resource, later(resource, exchange.peer))
 
-    def _with(self, answer: Answer, resource: Resource) -> Answer:
-        return msgspec.structs.replace(answer, resources=[resource])
+    def _with(self, answer: Answer, *resources: Resource) -> Answer:
+        return msgspec.structs.replace(answer, resources=[*answer.resources, *resources])
 
     def _task(self, exchange: Exchange, task: dict[str, Any], result: Result) -> Answer:
         codes = {problem.code for problem in result.problems if problem.stops}
         if result.status is Status.INVALID and not codes <= REFUSED_TASKS:
             return self.outcome(status_of(result.problems), result.problems, result.status)
-        cancelled, reversal = self._cancelled(exchange, result)
-        answered = task_answer(self._names, exchange, task, result, reversal)
+        code = task_code(task)
+        others, reversal = self._cancelled(exchange, result) if code == CANCEL else ([], "")
+        told = [f"ClaimResponse/{reversal}"] if reversal else exchange.found
+        answered = task_answer(self._names, exchange, task, result, told)
         own = stamped(answered, instant(self._now()))
         resource = self._keep(exchange, own, {}, "status")
-        return self._made(exchange, result, own, [resource, *cancelled], resource)
+        if code == POLL:
+            others = [polled(name, exchange.peer) for name in exchange.found]
+        return self._made(exchange, result, own, [resource, *others], resource)
 
     def _cancelled_claim(self, exchange: Exchange, result: Result) -> Answer:
         """A Claim that was put with status cancelled."""
@@ -228,6 +257,7 @@ class Answers:
         original = {**decode_own(exchange.response), "status": "cancelled"}
         reversal = reversal_response(self._names, exchange, original, result)
         visit = {VISIT: [result.intent.visit.get("ipt_otp_no")]}
+        before = [decode_own(text) for text in (exchange.claim, exchange.response)]
         resources = [
             self._keep(exchange, stamped(claim, updated), visit, "status", "use"),
             self._keep(
@@ -239,6 +269,7 @@ class Answers:
                 "outcome",
             ),
             self._keep(exchange, stamped(reversal, updated), visit, "status", "use", "outcome"),
+            *(version_of(kept(b, exchange.peer, {}), b["meta"]["versionId"]) for b in before),
         ]
         return resources, reversal["id"]
 
@@ -254,6 +285,8 @@ class Answers:
     ) -> Answer:
         """The answer with `body`, where `own` is the resource that was made or changed."""
         unknown = waits and result.status is Status.UNKNOWN
+        if unknown or exchange.waits:
+            resources = [*resources, later(body, exchange.peer)]
         meta = own["meta"]
         headers = {"Last-Modified": http_date(meta["lastUpdated"])}
         if exchange.interaction != "submit":

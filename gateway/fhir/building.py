@@ -15,7 +15,7 @@ from gateway.errors import Problem
 from gateway.fhir.decode import canonical, encode
 from gateway.fhir.names import CURRENCY, ERROR_PLACE, Names
 from gateway.fhir.paths import scalar
-from gateway.fhir.stored import PEER
+from gateway.fhir.stored import OF, PEER, VERSIONS
 from gateway.intents import Resource
 
 
@@ -52,6 +52,20 @@ class Exchange(msgspec.Struct, kw_only=True):
     """Task: the line tokens that were kept with that ClaimResponse."""
     reversal: str = ""
     """Task on a claim that is cancelled already: the id of the ClaimResponse that did it."""
+    found: list[str] = []
+    """Task that asks: the answers (`Type/id`) that it is told."""
+    release: str = ""
+    """Path segment of the release that the question has the form of."""
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """What the adapter was told of the request."""
+        told = {"interaction": self.interaction, "type": self.type, "base": self.base}
+        if self.interaction not in {"create", "submit"}:
+            told["id"] = self.id
+        if self.release:
+            told["release"] = self.release
+        return told | ({"wait": "async"} if self.waits else {})
 
     def url(self, type_name: str, identity: str) -> str:
         """Absolute URL of a resource of ours."""
@@ -113,6 +127,16 @@ def kept(resource: dict[str, Any], peer: str, search: Mapping[str, Iterable[str]
         id=resource["id"],
         body=encode(resource),
         search={name: values for name, values in tokens.items() if values} | {PEER: [peer]},
+    )
+
+
+def version_of(resource: Resource, version: str) -> Resource:
+    """A copy that stays when the resource is replaced."""
+    return Resource(
+        type=resource.type + VERSIONS,
+        id=f"{resource.id}/{version}",
+        body=resource.body,
+        search={PEER: resource.search[PEER], OF: [resource.id]},
     )
 
 

@@ -6,37 +6,8 @@ from typing import Any
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
-from gateway.fhir.names import TASK_CODE
-from gateway.fhir.references import as_list, local_name
+from gateway.fhir.references import local_name
 from gateway.fhir.stored import PeerStore
-
-LIVE_STATUSES = frozenset({"requested", "received", "accepted", "ready", "in-progress"})
-
-
-def check_task(task: dict[str, Any]) -> list[Problem]:
-    """Only the cancelling of a Claim is served (mapping matrix 2.1)."""
-    found = []
-    codings = as_list(task.get("code", {}).get("coding"))
-    if not any(
-        coding.get("code") == "cancel" and coding.get("system", TASK_CODE) == TASK_CODE
-        for coding in codings
-    ):
-        found.append(
-            problems.not_supported(
-                "Task.code", "只支持代码cancel", "only the code cancel is served"
-            )
-        )
-    if task.get("status") not in LIVE_STATUSES:
-        found.append(
-            problems.wrong_value(
-                "Task.status", "该状态的任务不执行", "a task of this status is not carried out"
-            )
-        )
-    if not task.get("focus"):
-        found.append(
-            problems.required("Task.focus", "缺少要撤销的Claim", "the Claim to cancel is missing")
-        )
-    return found
 
 
 async def claim_of(task: dict[str, Any], store: PeerStore) -> str:
@@ -59,7 +30,7 @@ def cancel_step(response: dict[str, Any] | None, place: str) -> tuple[str, list[
     `again` means that it is cancelled already: nothing is sent (X-048).
     """
     if response is None:
-        return "", [_unknown(place)]
+        return "", [unknown_settlement(place)]
     if response.get("status") == "cancelled":
         return "again", []
     if response.get("outcome") == "queued":
@@ -75,14 +46,15 @@ def cancel_step(response: dict[str, Any] | None, place: str) -> tuple[str, list[
             )
         ]
     if response.get("outcome") == "error":
-        return "", [_unknown(place)]
+        return "", [unknown_settlement(place)]
     return ("refund" if response.get("use") == "predetermination" else "cancel"), []
 
 
-def _unknown(place: str) -> Problem:
+def unknown_settlement(place: str) -> Problem:
+    """Nothing is known that was answered to the claim."""
     return problems.not_found(
         place,
         ProblemCode.SETTLEMENT_UNKNOWN,
-        "没有可撤销的结算",
-        "there is no settlement to cancel",
+        "没有可查询或撤销的结算",
+        "there is no settlement of this claim",
     )

@@ -59,7 +59,7 @@ def capability_statement(
 
 
 def _resource(names: Names, type_name: str) -> dict[str, Any]:
-    interactions = ["read", "search-type"]
+    interactions = ["read", "vread", "history-instance", "search-type"]
     if type_name in CREATED_TYPES:
         interactions.append("create")
     if type_name in UPDATED_TYPES:
@@ -68,7 +68,7 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
         "type": type_name,
         "interaction": [{"code": code} for code in interactions],
         "versioning": "versioned",
-        "readHistory": False,
+        "readHistory": True,
         "updateCreate": False,
         "conditionalCreate": type_name in CREATED_TYPES,
         "conditionalRead": "not-match",

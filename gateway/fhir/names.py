@@ -11,6 +11,8 @@ ADJUDICATION = "http://terminology.hl7.org/CodeSystem/adjudication"
 """Standard adjudication codes: submitted, copay, eligible, deductible, eligpercent, benefit."""
 
 TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
+FINANCIAL_TASK = "http://terminology.hl7.org/CodeSystem/financialtaskcode"
+"""Codes of tasks about claims: cancel, poll, release, reprocess, status."""
 
 CURRENCY = "CNY"
 """The only currency of the interface (X-052)."""

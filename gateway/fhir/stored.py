@@ -2,8 +2,9 @@
 
 Every kept resource carries search tokens beside its public ones: `_peer` (who may see it),
 `_visit` (the hospital's visit number), `_content` (fingerprint of what was sent), `_base` (the
-version it was sent upon) and `_line` (`sequence=key` of an uploaded line). A token that begins
-with `_` is no search parameter.
+version it was sent upon), `_line` (`sequence=key` of an uploaded line), `_later` (an answer that
+was not polled yet) and `_of` (the resource that this is a version of). A token that begins with
+`_` is no search parameter.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ from gateway.fhir.references import local_name, references_in
 from gateway.intents import Resource
 
 PEER, VISIT, CONTENT, BASE, LINE = "_peer", "_visit", "_content", "_base", "_line"
+LATER, OF = "_later", "_of"
+
+LATER_TYPE = "Later"
+"""Type under which marks of answers are kept that their clients have to come back for."""
+VERSIONS = "/_history"
+"""Behind a type: the type under which the earlier versions of its resources are kept."""
 
 KEPT_TYPES = frozenset(
     {
@@ -30,6 +37,9 @@ KEPT_TYPES = frozenset(
     }
 )
 """Types that are kept with an answer, and so can be read and searched."""
+
+REVISED_TYPES = frozenset({"Coverage", "Encounter"})
+"""Types of which each version is kept; of the others, those that a later answer replaced."""
 
 _MAY_REFER = re.compile(rb"\\\\|(?:" + "|".join(sorted(KEPT_TYPES)).encode() + rb")/")
 
@@ -85,6 +95,16 @@ class PeerStore:
         return await self._reader.search_resources(
             type_name, wanted | {PEER: [self._peer]}, limit, offset
         )
+
+    async def versions(
+        self, type_name: str, identity: str, limit: int, offset: int = 0
+    ) -> tuple[int, list[Resource]]:
+        """How many versions of a resource are kept, and a page of them, newest first."""
+        return await self.search(type_name + VERSIONS, {OF: [identity]}, limit, offset)
+
+    async def version(self, type_name: str, identity: str, version: str) -> Resource | None:
+        """A version of a resource that is kept."""
+        return await self.resource(type_name + VERSIONS, f"{identity}/{version}")
 
     async def referred(self, resources: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         """Kept resources that the given ones refer to, by `Type/id`."""

@@ -10,13 +10,14 @@ import msgspec
 
 from gateway.errors import Problem
 from gateway.fhir import problems
-from gateway.fhir.cancels import cancel_step, check_task, claim_of
+from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
 from gateway.fhir.stored import LINE, VISIT, PeerStore
+from gateway.fhir.tasks import CANCEL, STATUS, check_task, task_code
 from gateway.fhir.visits import (
     check_person,
     check_visit_number,
@@ -150,8 +151,11 @@ class Understanding:
         return intent, [*found, *more, *check_person(intent, root)]
 
     def _task(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
-        found = check_task(work.document.resource)
-        if found:
+        task = work.document.resource
+        found, code = check_task(task), task_code(task)
+        if code == STATUS and not found and work.response is None:
+            found = [unknown_settlement("Task.focus")]
+        if found or code != CANCEL:
             return Intent(verb=Verb.IGNORE), found
         return self._cancel(maps, work, "Task.focus")
 

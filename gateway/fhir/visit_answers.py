@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from gateway.fhir.building import Exchange, concept, first_stop
@@ -10,6 +11,8 @@ from gateway.fhir.references import as_list
 from gateway.intents import Result, Status
 
 SYSTEM = "mdtrt-id"
+OUTCOMES = frozenset({"queued", "complete", "partial", "error"})
+"""ClaimResponse.outcome, as a Task that asks for it is told."""
 
 
 def encounter_echo(
@@ -32,13 +35,13 @@ def _stated(encounter: dict[str, Any], system: str) -> str:
 
 
 def task_answer(
-    names: Names, exchange: Exchange, task: dict[str, Any], result: Result, output: str
+    names: Names, exchange: Exchange, task: dict[str, Any], result: Result, told: Sequence[str]
 ) -> dict[str, Any]:
     """The Task with what became of it (X-049).
 
     `completed` with the reversal as output, `failed` when the platform refused, `rejected` when
-    it may not be done now, `in-progress` while the outcome is not known. `output` is the id of the
-    ClaimResponse that says what was undone, empty when nothing was.
+    it may not be done now, `in-progress` while the outcome is not known. `told` are the resources
+    (`Type/id`) that are its output: what was undone, or what was asked for.
     """
     status = {
         Status.DONE: "completed",
@@ -60,11 +63,12 @@ def task_answer(
             **concept(system, problem.code.value),
             "text": problem.zh,
         }
+    output: list[dict[str, Any]] = [
+        {"type": {"text": name.partition("/")[0]}, "valueReference": {"reference": name}}
+        for name in told
+    ]
+    if exchange.step in OUTCOMES:
+        output.append({"type": {"text": "outcome"}, "valueCode": exchange.step})
     if status == "completed" and output:
-        answered["output"] = [
-            {
-                "type": {"text": "ClaimResponse"},
-                "valueReference": {"reference": f"ClaimResponse/{output}"},
-            }
-        ]
+        answered["output"] = output
     return answered

@@ -214,6 +214,10 @@ class HL7Adapter:
                 return mask_tokens(text, self._token_types).encode(codec)
         raise AssertionError("latin-1 fits any bytes")
 
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 - the bytes say all
+        """Nothing: a message says everything about itself."""
+        return {}
+
     def owns(self, context: Mapping[str, Any]) -> bool:
         """In enhanced mode the sender was told CA and waits for the application's word."""
         return bool(self.accept_answer(context))

@@ -136,7 +136,10 @@ class _Server:
                     "GET",
                     f"/{name}/{{id}}/_history/{{version}}",
                     read,
-                    "Read, if this is the present version.",
+                    "Read this version.",
+                ),
+                self._route(
+                    "GET", f"/{name}/{{id}}/_history", self._history(name), "The versions."
                 ),
             ]
         routes += [
@@ -254,6 +257,12 @@ class _Server:
         async def work(request: web.Request, ask: Ask) -> Reply:
             info = request.match_info
             return await self._do.read(ask, type_name, info["id"], info.get("version", ""))
+
+        return work
+
+    def _history(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await self._do.history(ask, type_name, request.match_info["id"])
 
         return work
 

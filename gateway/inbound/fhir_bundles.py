@@ -153,6 +153,8 @@ class Bundles:
                 return await self._do.read(own, name, identity)
             case "GET" | "HEAD", [name, identity, "_history", version] if name in PARAMETERS:
                 return await self._do.read(own, name, identity, version)
+            case "GET" | "HEAD", [name, identity, "_history"] if name in PARAMETERS:
+                return await self._do.history(own, name, identity)
             case "POST", [name, "$submit"] if name in SUBMITTED:
                 return await self._do.submit(own, name, raw)
             case "POST", [name] if name in CREATED_TYPES:

@@ -22,6 +22,7 @@ from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
+from gateway.inbound.fhir_history import history_bundle, versions_of
 from gateway.inbound.fhir_jobs import Jobs
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
@@ -205,7 +206,7 @@ class Interactions:
     # What only looks
 
     async def read(self, ask: Ask, type_name: str, identity: str, version: str = "") -> Reply:
-        """The present version of a resource.
+        """The present version of a resource, or the stated one.
 
         Raises:
             Refusal: 404 or 400.
@@ -216,7 +217,10 @@ class Interactions:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
         body = decode_own(found.body)
         if version and version != body["meta"]["versionId"]:
-            raise Refusal(404, problem("没有保存这个版本", "This version is not kept"))
+            found = await self.store(ask).version(type_name, identity, version)
+            if found is None:
+                raise Refusal(404, problem("没有保存这个版本", "This version is not kept"))
+            body = decode_own(found.body)
         headers = validators(body)
         if headers["ETag"] in ask.if_none_match:
             return Reply(status=304, headers={"ETag": headers["ETag"]})
@@ -260,6 +264,26 @@ class Interactions:
             for entry in bundle.get("entry", []):
                 entry["resource"] = self._cut(entry["resource"], subset)
         return Reply(status=200, body=encode(bundle), formed=subset is not NO_SUBSET)
+
+    async def history(self, ask: Ask, type_name: str, identity: str) -> Reply:
+        """A page of the versions of a resource.
+
+        Raises:
+            Refusal: 404 or 400.
+        """
+        search, problems = parse_search(
+            type_name,
+            [pair for pair in ask.pairs if pair[0] in {"_count", "_offset"}],
+            page_size=self._page_size,
+            strict=False,
+        )
+        if problems:
+            return self._speech.outcome(400, problems)
+        versions = await versions_of(self.store(ask), type_name, identity)
+        if not versions:
+            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
+        bundle = history_bundle(ask.base, versions, search.count, search.offset)
+        return Reply(status=200, body=encode(bundle))
 
     async def status(self, ask: Ask, type_name: str, identity: str) -> Reply:
         """202 while the outcome behind an answer is not known, then the answer."""

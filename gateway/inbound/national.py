@@ -189,6 +189,10 @@ class NationalAdapter:
         now = answers.moment(self._clock.now())
         return answers.from_error(context or {"received": now}, error, now)
 
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002 - never taken up
+        """Nothing: no message of this protocol is taken up."""
+        return {}
+
     def owns(self, context: Mapping[str, Any]) -> bool:
         """Never: the sender waits on its connection and comes again."""
         del context

@@ -110,6 +110,10 @@ class Speech:
         """There is no token in it."""
         return raw
 
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
     def owns(self, context: Mapping[str, Any]) -> bool:
         """True when the hospital waits for nothing but the answer."""
         return bool(context.get("owned"))

@@ -64,6 +64,8 @@ class Centre:
 
     async def conduct(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
         self.carried.append(intent)
+        if intent.verb is Verb.IGNORE:
+            return Result(status=Status.DONE, intent=intent)
         await self.gate.wait()
         number = f"MSG-{len(self.carried)}"
         result = Result(
@@ -155,6 +157,11 @@ class Line:
         self._running.pop(exchange_id)
         return answer
 
+    async def idle(self) -> None:
+        """Wait until nothing is worked on."""
+        while self._running:
+            await asyncio.wait(list(self._running.values()))
+
     async def replace(self, exchange_id: str, result: Result) -> None:
         """What the resolver does once an outcome is known."""
         row = await self._journal.exchange(exchange_id)
@@ -170,6 +177,7 @@ class Port:
     def __init__(self, settings: Settings, journal: SQLiteJournal) -> None:
         clock = StoppedClock()
         self.journal = journal
+        self.peer = settings.peers[0]
         self.centre = Centre()
         self.adapter = FHIRAdapter(settings, journal, clock.now)
         self.pipeline = Line(self.adapter, journal, self.centre)

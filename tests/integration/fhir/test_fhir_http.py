@@ -107,6 +107,8 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
     routes = {(route.method, route.path) for route in port.mount.routes}
     needed = {
         "read": ("GET", "/{id}"),
+        "vread": ("GET", "/{id}/_history/{version}"),
+        "history-instance": ("GET", "/{id}/_history"),
         "search-type": ("GET", ""),
         "create": ("POST", ""),
         "update": ("PUT", "/{id}"),

@@ -229,7 +229,7 @@ async def test_a_cancellation_of_unknown_outcome_is_in_progress(
 
     assert (answer.status, body(answer)["status"]) == (202, "in-progress")
     assert "/_status/Task/" in answer.headers["Content-Location"]
-    assert [resource.type for resource in answer.resources] == ["Task"]
+    assert [one.type for one in answer.resources] == ["Task", "Later", "Task/_history"]
 
 
 @pytest.mark.parametrize(

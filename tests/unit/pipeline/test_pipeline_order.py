@@ -36,12 +36,16 @@ class TextAdapter:
 
     protocol = "text"
 
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
     async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         """`id content`; anything else cannot be read."""
         try:
             control_id, content = raw.decode().split()
         except ValueError:
             raise UnreadableError([problem(ProblemCode.READ_SYNTAX)]) from None
+        self.told.append(meta.get("told", ""))
         return Message(
             protocol="text",
             peer=peer.name,
@@ -49,7 +53,7 @@ class TextAdapter:
             control_id=control_id,
             kind="ADT^A04",
             fingerprint=content,
-            context={"id": control_id},
+            context={"id": control_id, "told": meta.get("told", "")},
             document=content,
         )
 
@@ -76,6 +80,10 @@ class TextAdapter:
     def redact(self, raw: bytes) -> bytes:
         """Nothing is secret here."""
         return raw
+
+    def meta(self, context: Mapping[str, Any]) -> Mapping[str, str]:
+        """What was told beside the text."""
+        return {"told": f"{context['told']} again"}
 
     def owns(self, context: Mapping[str, Any]) -> bool:
         """Messages whose id begins with E were acknowledged at once."""
@@ -334,7 +342,7 @@ async def test_what_an_earlier_process_had_accepted_is_finished_and_delivered(
 ) -> None:
     """A-005: CA was given, the process died: the work is done at the next start, oldest first."""
     for text in (b"E1 a", b"O2 b", b"E3 c"):
-        await pipeline.accept("text", text, PEER, {})
+        await pipeline.accept("text", text, PEER, {"told": text.decode()})
     await journal.close()
     delivered: list[tuple[str, str, bytes]] = []
 
@@ -342,8 +350,9 @@ async def test_what_an_earlier_process_had_accepted_is_finished_and_delivered(
         delivered.append((protocol, peer.name, answer.body))
 
     async with await SQLiteJournal.open(tmp_path / "j.db") as again:
+        adapter = TextAdapter()
         restarted = Pipeline(
-            adapters={"text": TextAdapter()},
+            adapters={"text": adapter},
             journal=again,
             conductor=cast("Conductor", conductor),
             carrier=cast("Carrier", None),
@@ -353,6 +362,7 @@ async def test_what_an_earlier_process_had_accepted_is_finished_and_delivered(
         )
         assert await restarted.take_up({"his": PEER}, deliver) == 2
         assert conductor.seen == ["a", "c"]
+        assert adapter.told == ["E1 a again", "E3 c again"]
         assert delivered == [("text", "his", b"done E1"), ("text", "his", b"done E3")]
         assert await handle(restarted, "O2 b") == "done O2"
 
