@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench simulate soak lock clean
+.PHONY: help install demo test check bench simulate kill drops soak lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,8 +38,18 @@ FIRST ?= 1
 simulate: install ## Play whole days with faults on virtual time (SEEDS=2000 FIRST=1)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
-soak: install ## The same, 100,000 seeds
+KILLS ?= 50
+kill: install ## Kill gateways under load, on SQLite and on PostgreSQL (KILLS=50)
+	$(BIN)/python -m tests.crashes --kills $(KILLS)
+
+DROPS ?= 10000
+drops: install ## Lose replies of the platform under load (DROPS=10000)
+	$(BIN)/python -m tests.crashes --drops $(DROPS) --desks 32 --store sqlite
+
+soak: install ## The long ones: 100,000 seeds, 500 kills
 	$(BIN)/python -m tests.simulation --seeds 100000 --first $(FIRST)
+	$(BIN)/python -m tests.crashes --kills 400
+	$(BIN)/python -m tests.crashes --kills 100 --store postgres --nodes 2 --lease 1
 
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --output-file .ci/lock/run.txt

@@ -28,4 +28,4 @@ async def open_journal(
         reason = f"a journal in PostgreSQL needs the extra `postgres` ({error.name} is missing)"
         raise ConfigurationError(reason) from error
     dsn = read_dsn(settings.dsn_file)
-    return await PostgresJournal.open(dsn, clock=clock, read_only=read_only)
+    return await PostgresJournal.open(dsn, clock=clock, read_only=read_only, lease=settings.lease)

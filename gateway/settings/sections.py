@@ -104,6 +104,8 @@ class JournalSettings(Section):
     """SQLite file; created on first start."""
     dsn_file: Path | None = None
     """File that holds the DSN of a PostgreSQL database, used instead of `path`."""
+    lease: Annotated[float, Field(ge=0.5)] = 15.0
+    """PostgreSQL: seconds after which the others take over from a gateway that went silent."""
 
 
 class InstitutionSettings(Section):

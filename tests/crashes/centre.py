@@ -1,0 +1,80 @@
+"""The reference platform as a place where things happen to the gateway: it dies, its replies are lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from conformance.platform.centre import Centre as Region
+from conformance.platform.centre import Reply
+from conformance.platform.config import PlatformConfig
+from conformance.platform.faults import Fault, FaultKind
+from conformance.platform.server import Platform
+
+REGION = "430100"
+SIGN_IN = "90"
+"""Sign-ins begin so; losing their replies is no matter of money."""
+
+LOSSES = (FaultKind.DROP_AFTER, FaultKind.DROP_AFTER, FaultKind.DROP_BEFORE)
+"""How a reply gets lost: mostly after the work was done."""
+
+
+class Centre(Platform):
+    """A platform in memory.
+
+    `trap` is asked before and after the work of every request, with the transaction. `lossy` is
+    the share of requests whose reply is lost, and `lost` counts them, up to `losses`.
+    """
+
+    def __init__(self, config: PlatformConfig, chance: random.Random) -> None:
+        silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+        super().__init__(config, log=structlog.wrap_logger(None, wrapper_class=silent))
+        self.store = self._store
+        self._chance = chance
+        self.trap: Callable[[str, str], None] = lambda _moment, _infno: None
+        self.lossy = 0.0
+        self.losses = 0
+        self.lost = 0
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        infno = request.headers.get("_api_name", "")
+        strikes = self.lost < self.losses and self._chance.random() < self.lossy
+        if strikes and not infno.startswith(SIGN_IN):
+            self.lost += 1
+            kind = self._chance.choice(LOSSES)
+            self.faults.add(Fault(kind=kind, region=REGION, infno=infno))
+        return await super()._serve(request)
+
+    def _work(self, centre: Region, body: bytes, name: str) -> Reply:
+        self.trap("arrived", name)
+        reply = super()._work(centre, body, name)
+        self.trap("worked", name)
+        return reply
+
+    def rows(self, query: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of the platform's own database."""
+        return [dict(row) for row in self.store.all(query, *values)]
+
+    def did(self, msgid: str) -> bool:
+        """True when the request of this number was carried out."""
+        return bool(self.rows("SELECT 1 FROM requests WHERE msgid = ? AND infcode = 0", msgid))
+
+    def settlement(self, msgid: str) -> str:
+        """The live settlement that a request made, empty when there is none."""
+        query = "SELECT setl_id FROM settlements WHERE msgid = ? AND state = 'settled'"
+        found = self.rows(query, msgid)
+        return str(found[0]["setl_id"]) if found else ""
+
+    def take_out(self, infno: str, number: str) -> None:
+        """A clerk of the bureau undoes by hand what 2601 cannot: a registration, or open lines."""
+        visits = "(SELECT mdtrt_id FROM visits WHERE ipt_otp_no = ?)"
+        statement = {
+            "2201": "UPDATE visits SET state = 'cancelled' WHERE mdtrt_id IN",
+            "2204": "DELETE FROM charges WHERE setl_id = '' AND mdtrt_id IN",
+        }[infno]
+        self.store.run(f"{statement} {visits}", number)

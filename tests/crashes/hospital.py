@@ -1,0 +1,281 @@
+"""A hospital under load: desks that register, charge and collect, and ask until they know.
+
+A desk repeats a message, byte for byte, when the connection breaks or is refused, after AR (503),
+and while it is told that the outcome is not known or the visit waits. Only when it is told that
+the transaction was undone does it begin the same step anew, under another control id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+
+from gateway.demo import messages as m
+from gateway.demo.talking import FHIRSender, HL7Sender
+from gateway.errors import NotSentError, UnknownOutcomeError
+
+PAUSE = 0.02
+"""Seconds before a message is repeated that has no final answer yet."""
+
+ITEMS = (m.Item("CT001", "X线计算机体层(CT)平扫", "1", "240.00", "240.00"),)
+TOTAL = "240.00"
+PEOPLE = (m.ZHANG, m.LI, m.RARE)
+UNDECIDED = {"FSI-UNKNOWN", "VISIT-HELD", "INTERNAL"}
+"""Codes of ours that say: ask again."""
+ANEW = 20
+"""How often a step is begun anew at most."""
+
+
+class Door(NamedTuple):
+    """Where one gateway is; `open` is set while it runs."""
+
+    host: str
+    mllp: int
+    http: int
+    open: asyncio.Event
+
+
+class Said(msgspec.Struct):
+    """A message and every answer to it that was final, as its parts that must not change."""
+
+    key: str
+    visit: str
+    step: str
+    message: Any
+    answers: list[tuple[str, ...]] = []
+
+    @property
+    def final(self) -> bool:
+        """The desk need not ask again."""
+        return bool(self.answers)
+
+    @property
+    def done(self) -> bool:
+        """It was told that it is done."""
+        return self.final and self.answers[-1][0] == "done"
+
+
+class Surprise(Exception):  # noqa: N818 - what a desk did not expect
+    """An answer that ends nothing and asks for nothing."""
+
+
+class Hospital:
+    """Everything that was said; `asking` are the messages without a final answer."""
+
+    def __init__(self, doors: list[Door], token: str) -> None:
+        self.doors, self.token = doors, token
+        self.his = m.HIS("GB 18030-2000", "gb18030")
+        self.client = m.FHIRClient("https://fsi-gateway.example/fhir")
+        self.said: dict[str, Said] = {}
+        self.asking: set[str] = set()
+        self.closing = False
+        """No further visit is begun."""
+        self.surprises: list[str] = []
+        self.visits = 0
+        """Visits begun."""
+        self.answered = 0
+        """Final answers given."""
+
+    def said_of(self, key: str) -> Said | None:
+        """What was said under a control id or an identifier."""
+        return self.said.get(key) or self.said.get(key.rpartition("|")[2])
+
+    async def work(self, hl7: int, fhir: int) -> None:
+        """So many desks of each kind, until `closing`."""
+        desks = [_HL7Desk(self, number) for number in range(hl7)]
+        others = [_FHIRDesk(self, number) for number in range(fhir)]
+        await asyncio.gather(*(desk.work() for desk in [*desks, *others]))
+
+    async def ask_again(self) -> None:
+        """Ask once more for every answer."""
+        desks: dict[bool, _Desk] = {True: _HL7Desk(self, 0), False: _FHIRDesk(self, 0)}
+        for said in self.said.values():
+            if said.final:
+                await desks[isinstance(said.message, bytes)].ask(said)
+        for desk in desks.values():
+            await desk.close()
+
+    def next_visit(self) -> tuple[str, m.Person]:
+        """The number of a visit and whose it is."""
+        self.visits += 1
+        return f"K{self.visits}", PEOPLE[self.visits % len(PEOPLE)]
+
+
+class _Desk:
+    """One connection; asks at the gateways in turn."""
+
+    def __init__(self, hospital: Hospital, number: int) -> None:
+        self.hospital = hospital
+        self._turn = number
+
+    async def work(self) -> None:
+        """One visit after another."""
+        while not self.hospital.closing:
+            try:
+                await self.visit(*self.hospital.next_visit())
+            except Surprise as surprise:
+                self.hospital.surprises.append(str(surprise))
+        await self.close()
+
+    async def visit(self, number: str, person: m.Person) -> None:
+        """The way of one patient."""
+        raise NotImplementedError
+
+    async def door(self) -> Door:
+        """The next gateway that runs."""
+        doors = self.hospital.doors
+        self._turn += 1
+        door = doors[self._turn % len(doors)]
+        if not door.open.is_set():
+            opening = [asyncio.create_task(other.open.wait()) for other in doors]
+            await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
+            for task in opening:
+                task.cancel()
+            door = next(other for other in doors if other.open.is_set())
+        return door
+
+    async def step(
+        self, step: str, visit: str, make: Callable[[], tuple[str, Any]]
+    ) -> tuple[str, ...]:
+        """Carry a step out, anew as long as it was undone; what its last message was told."""
+        for _ in range(ANEW):
+            key, message = make()
+            said = Said(key, visit, step, message)
+            self.hospital.said[key] = said
+            await self.ask(said)
+            if said.done:
+                return said.answers[-1]
+        raise Surprise(f"{visit}: {step} was undone {ANEW} times")
+
+    async def ask(self, said: Said) -> None:
+        """Send a message until it has a final answer."""
+        asking = self.hospital.asking
+        asking.add(said.key)
+        while (answer := await self.once(said)) is None:  # noqa: ASYNC110 - asks from outside
+            await asyncio.sleep(PAUSE)
+        said.answers.append(answer)
+        self.hospital.answered += 1
+        asking.discard(said.key)
+
+    async def once(self, said: Said) -> tuple[str, ...] | None:
+        """Send a message; its answer when that is final."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Close the connection."""
+        raise NotImplementedError
+
+
+class _HL7Desk(_Desk):
+    """Speaks HL7 v2 over MLLP."""
+
+    def __init__(self, hospital: Hospital, number: int) -> None:
+        super().__init__(hospital, number)
+        self._sender: HL7Sender | None = None
+
+    async def visit(self, number: str, person: m.Person) -> None:
+        """A registration, a charge line, a payment."""
+        his = self.hospital.his
+        diagnosis = his.diagnosis("J06.900", "急性上呼吸道感染", "A")
+        insurance = his.insurance(person)
+        for step, make in (
+            ("register", lambda: his.visit("A04", person, number, "O", diagnosis, insurance)),
+            ("charge", lambda: his.charges(person, number, "O", ITEMS)),
+            ("pay", lambda: his.payment(person, number, "O", TOTAL)),
+        ):
+            await self.step(step, number, lambda make=make: _keyed(make()))
+
+    async def once(self, said: Said) -> tuple[str, ...] | None:
+        """See `_Desk.once`."""
+        if self._sender is None:
+            door = await self.door()
+            self._sender = HL7Sender(door.host, door.mllp, "gb18030")
+        try:
+            answer = await self._sender.send(said.message)
+        except (NotSentError, UnknownOutcomeError):
+            await self.close()
+            return None
+        refusals = {row[5].partition("^")[0] for row in answer.segments if row[0] == "ERR"}
+        if answer.code == "AA":
+            lines = [line for line in answer.lines() if not line.startswith("MSH")]
+            return "done", answer.field("ZSL", 3), answer.field("ZSL", 8), *lines
+        if "FSI-REVERSED" in refusals:
+            return ("undone",)
+        if answer.code == "AR" or refusals & UNDECIDED:
+            return None
+        raise Surprise(f"{said.visit}: {said.step} was told {answer.lines()[1:]}")
+
+    async def close(self) -> None:
+        """See `_Desk.close`."""
+        if self._sender is not None:
+            sender, self._sender = self._sender, None
+            await sender.close()
+
+
+def _keyed(message: bytes) -> tuple[str, bytes]:
+    return message.split(b"|", 10)[9].decode(), message
+
+
+class _FHIRDesk(_Desk):
+    """Posts Claims."""
+
+    def __init__(self, hospital: Hospital, number: int) -> None:
+        super().__init__(hospital, number)
+        self._sender: FHIRSender | None = None
+
+    async def visit(self, number: str, person: m.Person) -> None:
+        """A Claim that registers, charges and settles."""
+        client = self.hospital.client
+
+        def make() -> tuple[str, Any]:
+            claim = client.claim(person, number, ITEMS, TOTAL)
+            return claim["identifier"][0]["value"], claim
+
+        await self.step("claim", number, make)
+
+    async def once(self, said: Said) -> tuple[str, ...] | None:
+        """See `_Desk.once`."""
+        if self._sender is None:
+            door = await self.door()
+            base = f"http://{door.host}:{door.http}/fhir/r4"
+            self._sender = FHIRSender(base, self.hospital.token)
+        try:
+            status, resource = await self._sender.post("Claim", said.message)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            await self.close()
+            return None
+        if status in (200, 201) and resource.get("outcome") == "complete":
+            text = msgspec.json.encode(resource, order="deterministic").decode()
+            return "done", _settled(resource), str(_benefit(resource)), text
+        told = msgspec.json.encode(resource).decode()
+        if "FSI-REVERSED" in told:
+            return ("undone",)
+        if status in (202, 409, 500, 503):
+            return None
+        raise Surprise(f"{said.visit}: the Claim was told {status} {told}")
+
+    async def close(self) -> None:
+        """See `_Desk.close`."""
+        if self._sender is not None:
+            sender, self._sender = self._sender, None
+            await sender.close()
+
+
+def _settled(response: dict[str, Any]) -> str:
+    """The setl_id of a ClaimResponse."""
+    for identifier in response.get("identifier", []):
+        if identifier.get("system", "").endswith("/setl-id"):
+            return str(identifier["value"])
+    return ""
+
+
+def _benefit(response: dict[str, Any]) -> Decimal:
+    for total in response.get("total", []):
+        if any(c.get("code") == "benefit" for c in total["category"]["coding"]):
+            return Decimal(str(total["amount"]["value"]))
+    return Decimal(0)

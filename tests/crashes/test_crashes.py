@@ -1,0 +1,127 @@
+"""Real gateways killed under load, real replies lost: nothing is lost, nothing is settled twice.
+
+Fifty kills a run of the tests: a kill costs a start and what it left behind, so the SQLite journal
+has half of them, PostgreSQL the others. `make soak` has five hundred, `make drops` ten thousand
+lost replies.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.journal.embedded import EmbeddedServer
+from tests.crashes.books import differences
+from tests.crashes.nursery import Nursery
+from tests.crashes.run import Load, World, play, play_in
+
+SQLITE_KILLS, POSTGRES_KILLS, KILLS_OF_ONE_OF_TWO = 25, 15, 10
+DROPS = 200
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+async def nursery() -> AsyncIterator[Nursery]:
+    """Starts gateways."""
+    async with Nursery() as one:
+        yield one
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    """A PostgreSQL server."""
+    with EmbeddedServer() as one:
+        yield one
+
+
+async def test_a_gateway_on_sqlite_that_is_killed_again_and_again(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """Under load, at moments of every kind: within a minute of each start everything that was in
+    flight has its answer, and in the end the books of all three sides are the same.
+    """
+    outcome = await play(tmp_path, Load(kills=SQLITE_KILLS), nursery)
+    assert outcome.findings == []
+    assert (outcome.kills, outcome.settlements > SQLITE_KILLS) == (SQLITE_KILLS, True)
+
+
+async def test_a_gateway_on_postgresql_that_is_killed_again_and_again(
+    tmp_path: Path, nursery: Nursery, server: EmbeddedServer
+) -> None:
+    """The same; what a dead process had in flight is taken over when its lease is over."""
+    load = Load(kills=POSTGRES_KILLS, dsn=server.dsn, seed=2)
+    outcome = await play(tmp_path, load, nursery)
+    assert outcome.findings == []
+    assert (outcome.kills, outcome.settlements > POSTGRES_KILLS) == (POSTGRES_KILLS, True)
+
+
+async def test_one_of_two_gateways_is_killed_and_the_other_finishes_its_work(
+    tmp_path: Path, nursery: Nursery, server: EmbeddedServer
+) -> None:
+    """Both work on one journal; the dead one is started again only when every message that it had
+    was answered by the other.
+    """
+    load = Load(kills=KILLS_OF_ONE_OF_TWO, dsn=server.dsn, nodes=2, lease=1.0, seed=3)
+    outcome = await play(tmp_path, load, nursery)
+    assert outcome.findings == []
+    assert outcome.kills == KILLS_OF_ONE_OF_TWO
+
+
+async def test_replies_that_get_lost_lose_and_double_nothing(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """A fifth of all replies of the platform, whatever the transaction."""
+    outcome = await play(tmp_path, Load(drops=DROPS, desks=16, seed=4), nursery)
+    assert outcome.findings == []
+    assert outcome.drops == DROPS
+
+
+async def test_the_comparison_finds_what_does_not_fit(tmp_path: Path, nursery: Nursery) -> None:
+    """Each change of one side's books is named; without one there is nothing to name."""
+    world = World(tmp_path, Load(visits=4, desks=3), nursery)
+    async with world.open():
+        await play_in(world)
+
+        async def found() -> set[str]:
+            told = differences(world.config, world.environment, world)
+            return {finding async for finding in told}
+
+        assert world.outcome.findings == []
+        assert await found() == set()
+        store = world.centre.store
+        for change, words in THEIRS.items():
+            store.run("BEGIN")
+            store.run(change)
+            assert any(words in one for one in await found()), change
+            store.run("ROLLBACK")
+        assert await found() == set()
+        for change, words in OURS.items():
+            with sqlite3.connect(tmp_path / "journal.db") as shell:
+                shell.execute(change)
+            assert any(words in one for one in await found()), change
+
+
+THEIRS = {
+    "UPDATE settlements SET state = 'reversed' WHERE rowid = 1": "does not have it",
+    "UPDATE settlements SET fund_pay_sumamt = '0.01' WHERE rowid = 1": "was not told",
+    "UPDATE ledger SET fund_pay_sumamt = '0.01' WHERE rowid = 1": "the bureau owes",
+    "UPDATE settlements SET mdtrt_id = (SELECT mdtrt_id FROM settlements LIMIT 1)": "times",
+    "UPDATE charges SET setl_id = ''": "are not settled",
+    "DELETE FROM requests WHERE infno = '2207'": "the platform never did it",
+    "UPDATE requests SET msgid = msgid || 'X' WHERE infno = '2203'": "the journal does not",
+}
+"""A change of the bureau's books -> what has to be said about it."""
+
+OURS = {
+    "UPDATE audit SET station = 'sent' WHERE seq = 7": "audit row 7: altered",
+    "UPDATE sends SET state = 'not-sent' WHERE infno = '2203'": "the platform did it",
+    "UPDATE sends SET state = 'unknown' WHERE infno = '2207'": "is left unknown",
+    "UPDATE exchanges SET stage = 'provisional'": "its answer is not final",
+    "UPDATE exchanges SET control_id = control_id || 'X'": "the journal does not have it",
+    "DELETE FROM visits": "the journal does not",
+}
+"""A change of the gateway's books -> what has to be said about it."""
