@@ -48,6 +48,7 @@ from gateway.settlement.work import rows
 
 READ_BACK = "5203"
 VISITS = "5201"
+PURCHASE = "2102"
 
 
 class Decision(StrEnum):
@@ -223,8 +224,10 @@ class Decider:
 
         A purchase (2102) got its mdtrt_id with its settlement: each of the time is asked for.
         """
-        stated = result.intent.visit.get("mdtrt_id")
-        for mdtrt_id in [stated] if stated else await self._purchases(send, result):
+        visits = [result.intent.visit.get("mdtrt_id")]
+        if send.infno == PURCHASE and not visits[0]:
+            visits = await self._purchases(send, result)
+        for mdtrt_id in visits:
             data = {"psn_no": send.psn_no, "setl_id": setl_id, "mdtrt_id": mdtrt_id}
             outcome = await self._asked(send, READ_BACK, data)
             if isinstance(outcome, Accepted):
