@@ -22,15 +22,13 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
-from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_http import hl7_mount
-from gateway.inbound.hl7_intake import Intake
-from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
+from gateway.inbound.operator_office import reconciliation_routes
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Resource
 from gateway.journal import Journal, open_journal
@@ -302,21 +300,12 @@ class Gateway:
     async def _open_ports(self, adapters: Adapters) -> None:
         settings, decider = self.settings, self._decider
         assert decider is not None
-        limits = Limits(settings.peers, self._clock)
-        intake = Intake(self.pipeline, adapters.hl7v2, limits, refused=self._watch.refused)
         if settings.mllp.enabled:
             self._mllp = MLLPServer(
                 settings.mllp,
                 settings.peers,
-                intake,
+                self.pipeline,
                 adapters.hl7v2,
-                limits=limits,
-                deliveries=Deliveries(
-                    settings.peers,
-                    self._clock,
-                    store=self.journal,
-                    observe=self._watch.delivery,
-                ),
                 observe=self._watch.port_event,
             )
             await self._mllp.start()
@@ -328,9 +317,9 @@ class Gateway:
                     page_size=settings.fhir.page_size,
                     software_version=__version__,
                 ),
-                hl7_mount(intake, adapters.hl7v2),
+                hl7_mount(self.pipeline, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
-                operator_mount(decider),
+                operator_mount(decider, reconciliation_routes(self.office.schedule)),
             ]
             self._http = HTTPServer(
                 settings.http,

@@ -14,6 +14,7 @@ from gateway.cli import (
     keys,
     lookups,
     playing,
+    reconciling,
     records,
     sending,
     serving,
@@ -68,6 +69,7 @@ app.add_typer(records.exchanges, name="exchanges")
 app.add_typer(records.audit, name="audit")
 app.add_typer(journals.journal, name="journal")
 app.add_typer(unknown.unknown, name="unknown")
+app.add_typer(reconciling.reconcile, name="reconcile")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
 app.add_typer(lookups.regions, name="regions")

@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
+from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
-from gateway.errors import GatewayError
-from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow, open_journal
-from gateway.settings import JournalSettings
+from gateway.cli.reading import with_journal
+from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow
 
 exchanges = typer.Typer(no_args_is_help=True, help="Messages and how they were answered.")
 audit = typer.Typer(no_args_is_help=True, help="The hash chain of what happened.")
-
-T = TypeVar("T")
 
 JournalOption = Annotated[
     Path | None,
     typer.Option("--journal", help="Journal file; the one of the settings if left out."),
 ]
-
-
-def _with_journal(config: Path, journal: Path | None, task: Callable[[Journal], Awaitable[T]]) -> T:
-    settings = JournalSettings(path=journal) if journal else settings_of(config).journal
-    if settings.dsn_file is None and not settings.path.exists():
-        stop(Exit.UNREADABLE, f"{settings.path}: no journal there")
-
-    async def run() -> T:
-        try:
-            store = await open_journal(settings, read_only=True)
-        except GatewayError as error:
-            stop(Exit.UNREADABLE, str(error))
-        try:
-            return await task(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(run())
 
 
 @exchanges.command("list")
@@ -56,7 +33,7 @@ def list_exchanges(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """List messages, newest first; no patient data is shown."""
-    rows = _with_journal(config, journal, lambda store: store.exchanges(limit, before, status))
+    rows = with_journal(config, journal, lambda store: store.exchanges(limit, before, status))
     if json:
         show_json(rows)
         return
@@ -99,7 +76,7 @@ def show_exchange(
         sends = await store.sends(exchange_id=exchange_id)
         return row, sends, await store.audit_trail(exchange_id), text
 
-    row, sends, trail, text = _with_journal(config, journal, read)
+    row, sends, trail, text = with_journal(config, journal, read)
     if row is None:
         stop(Exit.PROBLEMS, f"no exchange {exchange_id}")
     if json:
@@ -142,7 +119,7 @@ def verify(
     Ends with 0 when it is intact and 1 when it is not. The head, noted elsewhere, proves later
     that the chain was not made anew.
     """
-    report: AuditReport = _with_journal(config, journal, lambda store: store.audit_verify())
+    report: AuditReport = with_journal(config, journal, lambda store: store.audit_verify())
     if json:
         show_json(
             {

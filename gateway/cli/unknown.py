@@ -2,75 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import aiohttp
-import msgspec
 import typer
 
-from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
+from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption
 from gateway.cli.exits import Exit
-from gateway.cli.output import say, show_json, show_table, stop
+from gateway.cli.operating import (
+    OperatorOption,
+    TokenOption,
+    URLOption,
+    ask,
+    base_url,
+    token_of,
+)
+from gateway.cli.output import say, show_json, show_table
 from gateway.settlement.deciding import Decision
 
 unknown = typer.Typer(no_args_is_help=True, help="Outcomes that are not known.")
-
-TOKEN_VARIABLE = "GATEWAY_OPERATOR_TOKEN"  # noqa: S105 - the name of a variable, not a secret
-SECONDS = 60.0
-
-URLOption = Annotated[
-    str, typer.Option("--url", help="Base URL of the running gateway; by the settings if left out.")
-]
-TokenOption = Annotated[
-    Path | None,
-    typer.Option("--token-file", help=f"File with the operator's token; else ${TOKEN_VARIABLE}."),
-]
-
-
-def _token(file: Path | None) -> str:
-    if file is None:
-        token = os.environ.get(TOKEN_VARIABLE, "")
-    else:
-        try:
-            token = file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            stop(Exit.CONFIGURATION, f"{file}: {error}")
-    if not token.strip():
-        stop(Exit.CONFIGURATION, f"an operator's token is needed: --token-file or {TOKEN_VARIABLE}")
-    return token.strip()
-
-
-def _base(url: str, config: Path) -> str:
-    if url:
-        return url.rstrip("/")
-    http = settings_of(config).http
-    return f"http://{http.host}:{http.port}"
-
-
-async def _ask(method: str, url: str, token: str, body: object = None) -> tuple[int, Any]:
-    timeout = aiohttp.ClientTimeout(total=SECONDS)
-    headers = {"Authorization": f"Bearer {token}"}
-    data = msgspec.json.encode(body) if body is not None else None
-    async with (
-        aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-        session.request(method, url, data=data) as response,
-    ):
-        return response.status, msgspec.json.decode(await response.read())
-
-
-def _call(method: str, url: str, token: str, body: object = None) -> Any:
-    try:
-        status, content = asyncio.run(_ask(method, url, token, body))
-    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
-        stop(Exit.NOT_REACHED, f"{url}: {type(error).__name__}")
-    if status == 401:
-        stop(Exit.CONFIGURATION, "the gateway does not know this operator's token")
-    if status != 200:
-        stop(Exit.PROBLEMS, str(content.get("error", content)))
-    return content["unknown"]
 
 
 @unknown.command("list")
@@ -82,7 +31,8 @@ def list_unknown(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """List what has no known outcome; exit code 5 when there is any."""
-    rows = _call("GET", f"{_base(url, config)}/operator/unknown", _token(token_file))
+    address = f"{base_url(url, config)}/operator/unknown"
+    rows = ask("GET", address, token_of(token_file))["unknown"]
     if json:
         show_json(rows)
     elif rows:
@@ -109,7 +59,7 @@ def resolve(
     ],
     *,
     note: Annotated[str, typer.Option(help="Why; goes into the audit.")],
-    operator: Annotated[str, typer.Option(help="Who decides; goes into the audit.")],
+    operator: OperatorOption,
     setl_id: Annotated[str, typer.Option(help="For confirm: the platform's setl_id.")] = "",
     url: URLOption = "",
     token_file: TokenOption = None,
@@ -122,8 +72,8 @@ def resolve(
         "note": note,
         "setl_id": setl_id,
     }
-    url = f"{_base(url, config)}/operator/unknown/{msgid}"
-    left = _call("POST", url, _token(token_file), body)
+    address = f"{base_url(url, config)}/operator/unknown/{msgid}"
+    left = ask("POST", address, token_of(token_file), body)["unknown"]
     if left is not None:
         say(f"{msgid} is still unknown")
         raise typer.Exit(Exit.UNKNOWN)

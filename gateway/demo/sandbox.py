@@ -61,6 +61,10 @@ policy = "reverse-and-settle"
 delay = 1.0
 interval = 0.5
 
+[reconciliation]
+clr_types = ["11", "21"]
+setl_optins = ["{region}"]
+
 [operator]
 token_sha256 = ["{operator_sha256}"]
 

@@ -6,6 +6,7 @@ them. Nothing they show identifies a patient.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
@@ -40,8 +41,8 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     setl_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
 
 
-def operator_mount(decider: Decides) -> Mount:
-    """The mount of the operators' routes."""
+def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
+    """The mount of the operators' routes; `more` are those of `operator_office`."""
 
     async def unknown(_request: web.Request) -> web.StreamResponse:
         return _json(200, {"unknown": msgspec.to_builtins(await decider.open())})
@@ -79,7 +80,7 @@ def operator_mount(decider: Decides) -> Mount:
             summary="Decide about one: reverse, confirm or nothing.",
         ),
     )
-    return Mount(prefix=PREFIX, protocol="operator", routes=routes, refuse=refuse_plainly)
+    return Mount(prefix=PREFIX, protocol="operator", routes=(*routes, *more), refuse=refuse_plainly)
 
 
 def _json(status: int, content: Any) -> web.Response:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gateway.settings.base import Section
 from gateway.settings.sections import (
     ChannelSettings,
     CodeSettings,
@@ -23,6 +22,7 @@ from gateway.settings.sections import (
     ReconciliationSettings,
     RegionSettings,
     ResolverSettings,
+    Section,
 )
 
 

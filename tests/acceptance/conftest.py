@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -369,3 +370,31 @@ async def open_world(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Wo
 async def world(open_world: Callable[..., Awaitable[World]]) -> World:
     """A world that holds unknown outcomes for the operator."""
     return await open_world()
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def command(world: World, *arguments: str | Path, token: str = "") -> Ended:
+    """Run `gateway ARGUMENTS` in a process of its own, with the settings of the world."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "gateway", *map(str, arguments), "--config", str(world.folder / "gateway.toml")),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "GATEWAY_OPERATOR_TOKEN": token},
+    )
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+def gateway_command() -> Callable[..., Awaitable[Ended]]:
+    """Runs a command of the gateway beside a world."""
+    return command

@@ -118,7 +118,8 @@ class Schedule:
                     done.append(await self.reconcile(code, day))
                 except BusyError:
                     continue
-            await self._tell(code)
+            if not done:
+                await self._tell(code)
         return done
 
     async def due(self, fixmedins_code: str) -> list[date]:
@@ -180,6 +181,7 @@ class Schedule:
         }
         await self._store(row, report, report.state.value, AuditEvent("", "reconcile", detail))
         self._watcher.reconciled(report)
+        await self._tell(fixmedins_code)
         return report
 
     async def report(self, fixmedins_code: str, day: date) -> Report | None:

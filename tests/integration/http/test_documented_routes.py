@@ -15,9 +15,11 @@ from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_routes import Permission, Route
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
+from gateway.inbound.operator_office import reconciliation_routes
 from gateway.inbound.peers import PeerDirectory
 from gateway.settings import Settings
 from gateway.settlement.deciding import Decider
+from gateway.settlement.reconciling.scheduling import Schedule
 from gateway.telemetry import Metrics, get_logger
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
@@ -56,7 +58,7 @@ def routes(port: Any) -> list[Route]:
         fhir_mount(port.pipeline, adapters.fhir, page_size=50, software_version="1"),
         hl7_mount(port.pipeline, adapters.hl7v2),
         national_mount(port.pipeline, clock),
-        operator_mount(cast("Decider", None)),
+        operator_mount(cast("Decider", None), reconciliation_routes(cast("Schedule", None))),
     ]
     peers = PeerDirectory(SETTINGS.peers)
     server = HTTPServer(SETTINGS.http, peers, mounts, metrics=Metrics(), log=get_logger())
@@ -98,4 +100,8 @@ def _spelled_out(path: str) -> list[str]:
 def test_only_deciding_needs_an_operator(routes: list[Route]) -> None:
     """An operator's token opens nothing that a peer's opens, and the other way round."""
     paths = {route.path for route in routes if route.permission is Permission.OPERATOR}
-    assert paths == {"/operator/unknown", "/operator/unknown/{msgid}"}
+    assert paths == {
+        "/operator/unknown",
+        "/operator/unknown/{msgid}",
+        "/operator/reconciliations",
+    }
