@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from gateway import __version__
 from gateway.backoffice import BackOffice
 from gateway.clock import Clock, SystemClock
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, JournalError
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.stored import ResourceReader
 from gateway.fsi.channel import Channel
@@ -52,6 +52,9 @@ from mappings.regions import RegionTable
 
 TAKE_UP_SECONDS = 15.0
 """Seconds between looks for the messages of a gateway that died."""
+
+HEALTH_SECONDS = 0.5
+"""Seconds between looks at whether the journal still takes writes."""
 
 DRAIN_SECONDS = 30.0
 """Seconds that messages in work have at a stop."""
@@ -182,6 +185,8 @@ class Gateway:
         self._mllp: MLLPServer | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
+        self.failed = asyncio.Event()
+        """Set when the journal takes no more writes: this process can only be started anew."""
 
     @property
     def journal(self) -> Journal:
@@ -233,6 +238,7 @@ class Gateway:
             await self._journal.recover()
             await self._open_ports(self._assemble(self._journal))
             self._background.append(asyncio.create_task(self._take_up()))
+            self._background.append(asyncio.create_task(self._look_after(self._journal)))
         except BaseException:
             await self.stop()
             raise
@@ -342,12 +348,20 @@ class Gateway:
                 self._watch.failed(error)
             await asyncio.sleep(TAKE_UP_SECONDS)
 
+    async def _look_after(self, journal: Journal) -> None:
+        """Wait until the journal takes no more writes, which nothing here can repair."""
+        while not (failure := journal.health().failure):  # noqa: ASYNC110 - a thread may be the first to know
+            await asyncio.sleep(HEALTH_SECONDS)
+        self._watch.failed(JournalError(failure))
+        self.failed.set()
+
     async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
         if protocol == HL7Adapter.protocol and self._mllp is not None:
             await self._mllp.deliver(peer, answer)
 
     def _readiness(self) -> Mapping[str, bool]:
-        return {"journal": self._journal is not None, "pipeline": self._pipeline is not None}
+        parts = {"journal": False} if self._journal is None else self._journal.health().parts
+        return {**parts, "pipeline": self._pipeline is not None}
 
     async def stop(self) -> None:
         """Take no more messages, finish those in work, close everything."""

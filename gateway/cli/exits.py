@@ -14,6 +14,7 @@ class Exit(IntEnum):
     CONFIGURATION = 3
     NOT_REACHED = 4
     UNKNOWN = 5
+    JOURNAL = 6
     DEFECT = 70
 
 
@@ -24,6 +25,7 @@ MEANING = {
     Exit.CONFIGURATION: "The settings, a map, a table or a key is wrong.",
     Exit.NOT_REACHED: "Nobody answered and provably nothing was carried out: try again later.",
     Exit.UNKNOWN: "Something was sent and its outcome is not known: do not repeat.",
+    Exit.JOURNAL: "`serve`: the journal cannot be had, or takes no more writes; start it anew.",
     Exit.DEFECT: "A defect of the gateway itself.",
 }
 """What a code tells the caller."""

@@ -12,9 +12,9 @@ import uvloop
 from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.keys import GOOD, channel_keys
-from gateway.cli.output import say, show_json
+from gateway.cli.output import complain, say, show_json
 from gateway.clock import SystemClock
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, JournalError
 from gateway.inbound.http import tls_context
 from gateway.inbound.peers import PeerDirectory
 from gateway.settings import Settings
@@ -25,7 +25,8 @@ from gateway.telemetry.logs import level_of
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the gateway until a signal (SIGTERM, SIGINT) asks it to stop.
 
-    What is in work then is finished and answered before the process ends.
+    What is in work then is finished and answered before the process ends. When the journal takes
+    no more writes (disk full, another gateway took over) it ends with 6, to be started anew.
     """
     settings = settings_of(config)
     configure_logging(settings.log)
@@ -33,6 +34,10 @@ def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
         uvloop.run(_serve(settings))
     except ConfigurationError:
         raise
+    except JournalError as error:
+        get_logger().critical("gateway ended", exc_info=error)
+        complain(str(error))
+        raise typer.Exit(int(Exit.JOURNAL)) from None
     except Exception as error:  # noqa: BLE001 - the last line of a process says why it ended
         get_logger().critical("gateway ended", exc_info=error)
         raise typer.Exit(int(Exit.DEFECT)) from None
@@ -62,10 +67,14 @@ async def _serve(settings: Settings) -> None:
             channels=len(settings.channels),
             **ports,
         )
-        await stopping.wait()
+        ends = [asyncio.create_task(event.wait()) for event in (stopping, gateway.failed)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        failure = gateway.journal.health().failure
         log.info("gateway stopping")
     finally:
         await gateway.stop()
+    if failure:
+        raise JournalError(failure)
     log.info("gateway stopped")
 
 

@@ -57,6 +57,7 @@ class _DirectWriter(Writer):
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._closed = False
+        self._failure = ""
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Write; the future is done when this returns.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
 from gateway.journal.archive import Sink, Source
@@ -15,6 +15,7 @@ from gateway.journal.records import (
     Begun,
     BookRow,
     ExchangeRow,
+    Health,
     Send,
     SendRow,
     Stats,
@@ -33,6 +34,12 @@ class Journal(Protocol):
     anew. A write that is refused for its content (`StateError`) changes nothing and appends no
     event.
     """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def begin_exchange(
         self, message: Message, raw: bytes, now: str, *, events: Sequence[AuditEvent] = ()
@@ -275,6 +282,10 @@ class Journal(Protocol):
 
     async def stats(self) -> Stats:
         """Counts for operators."""
+        ...
+
+    def health(self) -> Health:
+        """What is known of the store at this moment; asks nobody."""
         ...
 
     async def dump(self, sink: Sink, before: str = "") -> None:

@@ -176,6 +176,17 @@ class BookRow(msgspec.Struct, frozen=True):
     data: bytes = b""
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a store without asking it.
+
+    `parts` are those that have to work, by name. `failure` says why nothing can be written until
+    the journal was opened anew; it is empty while writes are accepted.
+    """
+
+    parts: dict[str, bool]
+    failure: str = ""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Counts for operators: rows by status or state, size of the store in bytes."""
 

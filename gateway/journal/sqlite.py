@@ -12,8 +12,7 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError
@@ -30,6 +29,7 @@ from gateway.journal.records import (
     Begun,
     BookRow,
     ExchangeRow,
+    Health,
     Send,
     SendRow,
     Stats,
@@ -107,17 +107,6 @@ class SQLiteJournal(Journal):
         except BaseException:
             lock.release()
             raise
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _now(self) -> str:
         return china_time(self._clock.now())
@@ -346,6 +335,11 @@ class SQLiteJournal(Journal):
     async def stats(self) -> Stats:
         """See `Journal.stats`."""
         return await self._readers.run(counting.stats)
+
+    def health(self) -> Health:
+        """See `Journal.health`."""
+        failure = "" if self._writer is None else self._writer.failure
+        return Health(parts={"journal": not failure}, failure=failure)
 
     async def dump(self, sink: Sink, before: str = "") -> None:
         """See `Journal.dump`."""

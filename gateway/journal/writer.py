@@ -61,6 +61,11 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="journal-writer", daemon=True)
         self._thread.start()
 
+    @property
+    def failure(self) -> str:
+        """Why nothing more is accepted, empty while the store is sound."""
+        return self._failure
+
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
         """Queue a write; the future has its value once it is durable.
 

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 
@@ -151,3 +152,59 @@ async def test_the_settlement_of_a_killed_gateway_is_unknown_at_the_other(
     assert await world.requests("2207") == ["2207"]
     assert len(await world.settled("O1")) == 1
     assert (await gateway.journal.audit_verify()).intact
+
+
+async def readiness(port: int) -> tuple[int, dict[str, bool]]:
+    """What /health/ready says."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/health/ready") as response,
+    ):
+        return response.status, (await response.json())["checks"]
+
+
+async def test_a_gateway_says_that_it_lost_its_database_and_that_it_has_it_again(
+    world: Any,
+) -> None:
+    """503 with the part that does not work, for a balancer to go elsewhere; then 200 again."""
+    await world.stop()
+    with EmbeddedServer() as server:
+        (world.folder / "dsn").write_text(server.dsn, "utf-8")
+        environment = {
+            "GATEWAY__JOURNAL__DSN_FILE": str(world.folder / "dsn"),
+            "GATEWAY__JOURNAL__LEASE": "1.5",
+        }
+        settings = load_settings(world.write_settings(), environment=environment)
+        async with Gateway(settings) as gateway:
+            port = gateway.http_address[1]
+            working = {"journal": True, "lease": True, "pipeline": True}
+            assert await readiness(port) == (200, working)
+            server.halt()
+
+            async def lost() -> bool:
+                status, checks = await readiness(port)
+                return (status, checks["journal"], checks["pipeline"]) == (503, False, True)
+
+            await world.until(lost)
+            server.start()
+
+            async def found() -> bool:
+                return await readiness(port) == (200, working)
+
+            await world.until(found)
+
+
+async def test_a_gateway_that_lost_its_licence_ends_to_be_started_anew(
+    world: Any, start: Start, shared: dict[str, str]
+) -> None:
+    """Another one took over: it can write nothing more, says so, and ends with 6."""
+    gateway, _ = await start()
+    async with served(world, {**shared, "GATEWAY__JOURNAL__LEASE": "1.5"}) as (process, _):
+        connection = await asyncpg.connect(Path(shared["GATEWAY__JOURNAL__DSN_FILE"]).read_text())  # noqa: ASYNC240 - a small file
+        await connection.execute(
+            "DELETE FROM instances WHERE instance <> $1",
+            gateway.journal.instance,  # type: ignore[attr-defined] # this journal is PostgreSQL's
+        )
+        await connection.close()
+        assert await asyncio.wait_for(process.wait(), 20) == 6
+        assert "another gateway took over" in (world.folder / "serve.log").read_text("utf-8")

@@ -11,8 +11,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 
@@ -32,6 +31,7 @@ from gateway.journal.records import (
     AuditEvent,
     Begun,
     BookRow,
+    Health,
     Send,
     SendRow,
     VisitRow,
@@ -124,17 +124,6 @@ class PostgresJournal(Views):
         writing = functools.partial(self._connect, server.WRITING)
         self._writer = Writer(writing, self.instance, schema)
         self._keeper = Keeper(self._renew, lease)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def _now(self) -> str:
         return china_time(self._clock.now())
@@ -319,6 +308,14 @@ class PostgresJournal(Views):
         await self._write(
             Needs(), lambda batch, _: deeds.put_session(batch, key, value, until), events
         )
+
+    def health(self) -> Health:
+        """See `Journal.health`: the connection that writes, and the licence to write."""
+        writer, keeper = self._writer, self._keeper
+        if writer is None or keeper is None:
+            return Health(parts={"journal": True})
+        parts = {"journal": writer.is_sound, "lease": keeper.holds and not writer.failure}
+        return Health(parts=parts, failure=writer.failure)
 
     async def dump(self, sink: Sink, before: str = "") -> None:
         """See `Journal.dump`."""

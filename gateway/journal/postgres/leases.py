@@ -31,6 +31,11 @@ class Keeper:
         self._renewed = self._sound_since = time.monotonic()
         self._task = asyncio.create_task(self._run(), name="journal-lease")
 
+    @property
+    def holds(self) -> bool:
+        """True while the lease that was prolonged last is not over."""
+        return time.monotonic() - self._renewed <= self._lease
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(self._lease / 3)

@@ -69,7 +69,19 @@ class Writer:
         self._queue: asyncio.Queue[_Job | None] = asyncio.Queue()
         self._closed = False
         self._failure = ""
+        self._lost = False
         self._task = asyncio.create_task(self._run(), name="journal-writer")
+
+    @property
+    def failure(self) -> str:
+        """Why nothing more is accepted, empty while writes are."""
+        return self._failure
+
+    @property
+    def is_sound(self) -> bool:
+        """False when the server was not reached the last time, or the connection is broken."""
+        broken = self._connection is not None and self._connection.is_closed()
+        return not (self._failure or self._lost or broken)
 
     def submit(self, needs: Needs, decide: Decide[T]) -> asyncio.Future[T]:
         """Queue a write; the future has its value once it is durable.
@@ -123,14 +135,14 @@ class Writer:
             connection = await self._connected()
             batch, settled = await self._try(connection, jobs)
         except GatewayError as error:
-            await self._drop()
+            await self._lose()
             return _all_failed(jobs, str(error), error)
         except Fenced as error:
             self._failure = f"{STORE}: {error}"
             await self._drop()
             return _all_failed(jobs, self._failure, error)
         except BROKEN as error:
-            await self._drop()
+            await self._lose()
             return _all_failed(jobs, f"{STORE} cannot be written: {_words(error)}", error)
         except asyncpg.PostgresError as error:
             await self._drop()
@@ -160,7 +172,7 @@ class Writer:
         try:
             await connection.execute(POSTGRES["commit_batch"])
         except (asyncpg.PostgresError, *BROKEN) as error:
-            await self._drop()
+            await self._lose()
             status = await self._status(batch.transaction)
             if status == "committed":
                 return settled
@@ -170,6 +182,7 @@ class Writer:
                 f"{STORE} failed and must be opened anew: it is not known what became of a commit"
             )
             return _all_failed(jobs, self._failure, error)
+        self._lost = False
         return settled
 
     async def _status(self, transaction: str) -> str | None:
@@ -207,6 +220,11 @@ class Writer:
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._connect()
         return self._connection
+
+    async def _lose(self) -> None:
+        """The server was not reached, or the way to it broke."""
+        self._lost = True
+        await self._drop()
 
     async def _drop(self) -> None:
         """Close the connection; with it goes every transaction that was not committed."""
