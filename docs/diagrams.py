@@ -40,6 +40,10 @@ TRANSACTIONS: dict[VisitClass, dict[VisitEvent, str]] = {
         VisitEvent.DISCHARGED: "2402",
         VisitEvent.UNDISCHARGED: "2405",
     },
+    VisitClass.PHARMACY: {
+        VisitEvent.SETTLED: "2102",
+        VisitEvent.CANCELLED: "2103",
+    },
 }
 """The transactions behind each event, as the labels of the arrows say them."""
 
@@ -82,9 +86,16 @@ Without a row the message is refused (`VISIT-STATE`, `VISIT-UNKNOWN`) and nothin
 | `?` | only when the message states diagnoses |
 | `%` | only when the peer or the message asks for the entitlement check |
 | `+` | once for each upload of charge lines |
+| `=` | with every charge line of the message in it |
 | `*` | once for each charge batch; marked neighbours go batch by batch (2206 2207, 2206 2207) |
 
 Where a 9001 is needed first, the gateway signs in by itself.
+In a retail pharmacy, an institution whose code begins with `P`, every settlement is a purchase.
+A query may name further ones about the same person (`also`), with one 1101 for all of them.
+What a query found is in `Result.found` under its verb.
+A filing's number (`trt_dcla_detl_sn`) is in the record `filing`, also of the result.
+One filing of a person at a time is under way: after one of unknown outcome the next is refused
+(`VISIT-HELD`) until an operator decided.
 
 | verb | setting | state of the visit | transactions |
 |---|---|---|---|

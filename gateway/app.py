@@ -22,7 +22,10 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
+from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_http import hl7_mount
+from gateway.inbound.hl7_intake import Intake
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
@@ -306,12 +309,21 @@ class Gateway:
     async def _open_ports(self, adapters: Adapters) -> None:
         settings, decider = self.settings, self._decider
         assert decider is not None
+        limits = Limits(settings.peers, self._clock)
+        intake = Intake(self.pipeline, adapters.hl7v2, limits, refused=self._watch.refused)
         if settings.mllp.enabled:
             self._mllp = MLLPServer(
                 settings.mllp,
                 settings.peers,
-                self.pipeline,
+                intake,
                 adapters.hl7v2,
+                limits=limits,
+                deliveries=Deliveries(
+                    settings.peers,
+                    self._clock,
+                    store=self.journal,
+                    observe=self._watch.delivery,
+                ),
                 observe=self._watch.port_event,
             )
             await self._mllp.start()
@@ -323,7 +335,7 @@ class Gateway:
                     page_size=settings.fhir.page_size,
                     software_version=__version__,
                 ),
-                hl7_mount(self.pipeline, adapters.hl7v2),
+                hl7_mount(intake, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
                 operator_mount(decider, reconciliation_routes(self.office.schedule)),
             ]

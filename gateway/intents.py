@@ -29,6 +29,36 @@ class Verb(StrEnum):
     """Who is this person and how insured (1101)."""
     ENTITLE = "entitle"
     """Which benefits the person has (1101, 2001)."""
+    FIND_TOTALS = "find-totals"
+    """What the person's settlements of the year add up to (1101, 5206)."""
+    FIND_CHRONIC = "find-chronic"
+    """The chronic-disease filings of the person that are valid (1101, 5301)."""
+    FIND_DESIGNATIONS = "find-designations"
+    """The institutions that the person designated (1101, 5302)."""
+    FIND_TRANSFERS = "find-transfers"
+    """The transfer filings of the person (1101, 5304)."""
+    FIND_VISITS = "find-visits"
+    """Visits of the person in a time and of a medical type (1101, 5201)."""
+    FIND_STAYS = "find-stays"
+    """Who is in hospital (5303)."""
+    READ_SETTLEMENT = "read-settlement"
+    """One settlement as the platform has it (5203)."""
+    READ_CHARGES = "read-charges"
+    """The charge lines of one settlement (5204)."""
+    FIND_PHYSICIANS = "find-physicians"
+    """Practising staff as the insurance has them (5102)."""
+    FILE_TRANSFER = "file-transfer"
+    """File a transfer to another institution (1101, 2501)."""
+    WITHDRAW_TRANSFER = "withdraw-transfer"
+    """Withdraw a transfer filing (1101, 2502)."""
+    FILE_CHRONIC = "file-chronic"
+    """File a chronic or special disease (1101, 2503)."""
+    WITHDRAW_CHRONIC = "withdraw-chronic"
+    """Withdraw a chronic-disease filing (1101, 2504)."""
+    FILE_DESIGNATION = "file-designation"
+    """File the institution that a person designates (1101, 2505)."""
+    WITHDRAW_DESIGNATION = "withdraw-designation"
+    """Withdraw a designation (1101, 2506)."""
     REGISTER = "register"
     """Open an outpatient visit (2201, 2203)."""
     UNREGISTER = "unregister"
@@ -48,11 +78,11 @@ class Verb(StrEnum):
     REFUND = "refund"
     """Withdraw uploaded, unsettled charge batches (2205 or 2302)."""
     PRESETTLE = "presettle"
-    """Compute a settlement without making it (2206 or 2303)."""
+    """Compute a settlement without making it (2206, 2303, or 2101 in a pharmacy)."""
     SETTLE = "settle"
-    """Settle (2207 or 2304)."""
+    """Settle (2207, 2304, or 2102 in a pharmacy)."""
     CANCEL = "cancel"
-    """Cancel a settlement (2208 or 2305)."""
+    """Cancel a settlement (2208, 2305, or 2103 in a pharmacy)."""
     CARRY = "carry"
     """Carry one national transaction that the sender composed itself (national JSON)."""
     IGNORE = "ignore"
@@ -60,10 +90,11 @@ class Verb(StrEnum):
 
 
 class VisitClass(StrEnum):
-    """The two settings of a visit."""
+    """The settings of a visit; the purchase in a retail pharmacy is one of its own."""
 
     OUTPATIENT = "outpatient"
     INPATIENT = "inpatient"
+    PHARMACY = "pharmacy"
 
 
 class Source(NamedTuple):
@@ -132,8 +163,10 @@ class Intent(msgspec.Struct, kw_only=True):
     number), mdtrt_id, med_type, begntime, endtime, department, physician, bed, discharge fields.
     `settlement`: options and claimed totals (psn_setlway, acct_used_flag, invono, mid_setl_flag,
     medfee_sumamt, chrg_bchno, setl_id). `facility`: fixmedins_code, fixmedins_name, and the
-    operator (opter, opter_name, opter_type). `carried`: for `Verb.CARRY` only, the sender's own
-    transaction input.
+    operator (opter, opter_name, opter_type). `filing`: what is filed or withdrawn, and its number
+    (trt_dcla_detl_sn). `query`: what a query asks by, where that is not the person's own
+    (begntime, endtime, med_type, setl_id, cum_ym, prac_psn_code). `carried`: for `Verb.CARRY`
+    only, the sender's own transaction input.
     """
 
     verb: Verb
@@ -142,6 +175,10 @@ class Intent(msgspec.Struct, kw_only=True):
     visit: Record = msgspec.field(default_factory=Record)
     facility: Record = msgspec.field(default_factory=Record)
     settlement: Record = msgspec.field(default_factory=Record)
+    filing: Record = msgspec.field(default_factory=Record)
+    query: Record = msgspec.field(default_factory=Record)
+    also: list[Verb] = []
+    """Further queries about the same person (`find-...`), made after the one of the verb."""
     diagnoses: list[Record] = []
     charges: list[Record] = []
     diagnoses_complete: bool = True
@@ -281,8 +318,10 @@ class Result(msgspec.Struct, kw_only=True):
     """Rows of 1101 idetinfo."""
     entitlements: list[Record] = []
     """Rows of 2001 trtinfo."""
+    found: dict[str, list[Record]] = {}
+    """Rows that a query found, by the verb that asked for them (`find-chronic`)."""
     charge_results: list[Record] = []
-    """Rows of 2204 or 2301 result, by feedetl_sn."""
+    """Rows of 2204 or 2301 result, or of 2101 or 2102 detlcutinfo, by feedetl_sn."""
     settlements: list[Settlement] = []
     presettlement: Settlement | None = None
     output: dict[str, Any] = {}

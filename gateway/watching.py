@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
+from gateway.inbound.hl7_deliveries import DeliveryEvent
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.intents import CallReport, Message, Result
 from gateway.settlement.reconciling import Finding, Report
@@ -122,6 +123,10 @@ class Watch:
             self._metrics.bad_input.labels("hl7v2").inc()
         if event in _REFUSALS or event in _BAD_INPUT:
             self._log.warning("mllp port", reason=event.value)
+
+    def delivery(self, event: DeliveryEvent) -> None:
+        """A message of ours to a peer was delivered, or was not."""
+        self._metrics.deliveries.labels(event.value).inc()
 
     def unknown_open(self, count: int) -> None:
         """So many outcomes are unknown now."""

@@ -11,6 +11,7 @@ Every request carries `Authorization: Bearer <admin_token>`. JSON in, JSON out::
     GET    /admin/files                      names and sizes of files that wait for 9102; ?owner=
     GET    /admin/documents                  inputs that were kept; ?region= ?infno= ?msgid=
     GET    /admin/confirmations              clearing lines that were confirmed; ?region= ?period=
+    GET    /admin/filings                    filings; ?region= ?kind= ?state= ?psn_no= ?msgid=
     GET    /admin/faults                     faults that wait
     POST   /admin/faults                     one fault (see `faults`); answers it with its id
     DELETE /admin/faults                     forget the faults
@@ -69,6 +70,13 @@ _LISTS = {
     "confirmations": (
         ("SELECT setl_id, region, fixmedins_code, period, transid, cnfm_flag FROM confirmations"),
         ("region", "period"),
+    ),
+    "filings": (
+        (
+            "SELECT trt_dcla_detl_sn, region, fixmedins_code, pool, kind, subject, psn_no, "
+            "begndate, enddate, filed, state, msgid FROM filings"
+        ),
+        ("region", "kind", "state", "psn_no", "msgid"),
     ),
     "accounts": (
         ("SELECT psn_no, insutype, insuplc_admdvs, balc FROM insurances"),

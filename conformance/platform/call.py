@@ -21,6 +21,7 @@ STAMP = "%Y%m%d%H%M%S"
 
 OUTPATIENT = "outpatient"
 INPATIENT = "inpatient"
+PHARMACY = "pharmacy"
 
 ACTIVE = "1"
 """`psn_insu_stas` of somebody who is insured."""

@@ -18,7 +18,7 @@
           "cainfo": true,                    requests must carry a signature over their input
           "sign_in": true,                   transactions need a sign_no of 9001
           "infcode_text": false,             true spells infcode "0", false 0
-          "reversible": ["2207", "2304", "2401"],
+          "reversible": ["2102", "2207", "2304", "2401"],
           "open_dictionaries": ["caty"],
           "clr_types": {"outpatient": "11", ...},
           "discharge_first": true,           2304 that ends a stay needs 2402
@@ -65,6 +65,9 @@ CLEARING = {
     "inpatient_in_province": "21",
     "outpatient_cross_province": "11",
     "inpatient_cross_province": "21",
+    "pharmacy": "41",
+    "pharmacy_in_province": "41",
+    "pharmacy_cross_province": "41",
 }
 """`clr_type` of a region that does not tell out-of-area settlements apart."""
 
@@ -73,6 +76,8 @@ HUNAN_CLEARING = {
     "inpatient_in_province": "9909",
     "outpatient_cross_province": "99963",
     "inpatient_cross_province": "99968",
+    "pharmacy_in_province": "9909",
+    "pharmacy_cross_province": "9974",
 }
 """Hunan's clearing classes (dictionary `clr_type`): 9909 in the province, 999xx beyond it."""
 
@@ -103,7 +108,7 @@ class RegionConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cainfo: bool = False
     sign_in: bool = False
     infcode_text: bool = False
-    reversible: tuple[str, ...] = ("2207", "2304", "2401")
+    reversible: tuple[str, ...] = ("2102", "2207", "2304", "2401")
     open_dictionaries: tuple[str, ...] = ()
     clr_types: dict[str, str] = {}
     discharge_first: bool = True

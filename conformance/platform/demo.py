@@ -37,6 +37,8 @@ OWNER_ONLY = 0o600
 
 HOSPITAL = "H43010000001"
 HOSPITAL_NAME = "长沙示范医院"
+PHARMACY = "P43010000001"
+PHARMACY_NAME = "长沙示范大药房"
 SECOND_HOSPITAL = "H44030000001"
 SECOND_HOSPITAL_NAME = "深圳示范医院"
 
@@ -81,7 +83,10 @@ def _config(token: str, port: int) -> PlatformConfig:
                 sign_in=True,
                 open_dictionaries=("dept",),
                 clr_types=HUNAN_CLEARING,
-                institutions=[_institution(HOSPITAL, HOSPITAL_NAME)],
+                institutions=[
+                    _institution(HOSPITAL, HOSPITAL_NAME),
+                    _institution(PHARMACY, PHARMACY_NAME),
+                ],
             ),
             RegionConfig(
                 code=SHENZHEN,

@@ -29,7 +29,7 @@ CREATE TABLE sign_ins (
 
 CREATE TABLE visits (
     mdtrt_id TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
-    setting TEXT NOT NULL CHECK (setting IN ('outpatient', 'inpatient')),
+    setting TEXT NOT NULL CHECK (setting IN ('outpatient', 'inpatient', 'pharmacy')),
     psn_no TEXT NOT NULL, insutype TEXT NOT NULL, insuplc_admdvs TEXT NOT NULL,
     pool TEXT NOT NULL, med_type TEXT NOT NULL, ipt_otp_no TEXT NOT NULL,
     begntime TEXT NOT NULL, endtime TEXT NOT NULL,
@@ -102,6 +102,24 @@ CREATE INDEX documents_by_infno ON documents (region, infno, fixmedins_code);
 CREATE TABLE confirmations (
     setl_id TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
     period TEXT NOT NULL, transid TEXT NOT NULL, cnfm_flag TEXT NOT NULL
+) STRICT;
+
+-- What institutions filed for a person: a transfer (2501), a chronic disease (2503), a designated
+-- institution (2505). `subject` is what only one valid filing may be about.
+CREATE TABLE filings (
+    trt_dcla_detl_sn TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
+    pool TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('transfer', 'chronic', 'designation')),
+    subject TEXT NOT NULL, psn_no TEXT NOT NULL, begndate TEXT NOT NULL, enddate TEXT NOT NULL,
+    filed TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('filed', 'withdrawn')),
+    msgid TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX filings_by_person ON filings (psn_no, kind);
+
+CREATE TABLE staff (
+    region TEXT NOT NULL, fixmedins_code TEXT NOT NULL, psn_cert_type TEXT NOT NULL,
+    certno TEXT NOT NULL, prac_psn_no TEXT NOT NULL, prac_psn_code TEXT PRIMARY KEY,
+    prac_psn_name TEXT NOT NULL, prac_psn_type TEXT NOT NULL, hi_dr_flag TEXT NOT NULL,
+    begntime TEXT NOT NULL, endtime TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE serials (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;

@@ -21,6 +21,8 @@ Row = sqlite3.Row
 
 _TABLES = (
     "confirmations",
+    "filings",
+    "staff",
     "documents",
     "files",
     "ledger",
@@ -48,7 +50,7 @@ _PERSON = (
     "token",
 )
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of `schema.sql`."""
 
 
@@ -71,8 +73,8 @@ class Store:
     """Persons, visits, charges and settlements of every region of the process.
 
     `path` is a SQLite file, made when absent and then readable by the owner only; empty keeps
-    everything in memory. `people` is the folder of `persons.csv` and `insurances.csv`, read into
-    a new database and at each `reset`.
+    everything in memory. `people` is the folder of `persons.csv`, `insurances.csv` and
+    `staff.csv`, read into a new database and at each `reset`.
 
     Raises:
         ConfigurationError: the file cannot be opened, or another version laid it out.
@@ -153,3 +155,5 @@ class Store:
                 self.insert("persons", {name: row[name] for name in _PERSON})
             for _, row in read_rows(self._people / "insurances.csv"):
                 self.insert("insurances", row)
+            for _, row in read_rows(self._people / "staff.csv"):
+                self.insert("staff", row)

@@ -195,6 +195,7 @@ def metrics_page() -> str:
     lines += [
         "",
         "Watch `gateway_unknown_open`: above zero, money has an outcome that is not known.",
+        "`gateway_hl7_deliveries_total` counts attempts that `failed`; each of them is repeated.",
         "`gateway_log_values_dropped_total` above zero is a defect: a log line was cleaned.",
     ]
     return "\n".join(lines) + "\n"

@@ -1,7 +1,14 @@
 """An MLLP client: one message out, its acknowledgements back.
 
-Used by `gateway send` and for application acknowledgements that travel on a connection of their own
-(reply mode `connect`).
+The rules:
+
+1. One message is under way on a connection at a time, and an acknowledgement counts for it only
+   where MSA-2 is its control id. Anything else that arrives is left aside.
+2. A connection whose time was over, or that broke, is closed and never used again: what it might
+   still deliver belongs to nobody.
+3. Before the first byte left, the failure is "not sent"; from then on it is an unknown outcome.
+
+`gateway.inbound.mllp_pool` keeps several of these for one receiver.
 """
 
 from __future__ import annotations
@@ -33,7 +40,8 @@ class MLLPClient:
     """A connection, opened with the first message and again after a failure.
 
     `timeout` is in seconds and covers one message with its acknowledgements; when it is over, the
-    connection is closed, because a late acknowledgement must not meet the next message.
+    connection is closed, because a late acknowledgement must not meet the next message. A
+    connection has to be there within `connect_timeout` seconds.
     `commits` speaks release 2: the receiver's commit acknowledgement comes before everything else,
     and each reply is committed to it.
     """
@@ -44,13 +52,16 @@ class MLLPClient:
         port: int,
         *,
         timeout: float = 30.0,
+        connect_timeout: float = 5.0,
         tls: ssl.SSLContext | None = None,
+        tls_server_name: str = "",
         commits: bool = False,
     ) -> None:
         self._commits = commits
         self._host, self._port = host, port
-        self._timeout = timeout
+        self._timeout, self._connect_timeout = timeout, connect_timeout
         self._tls = tls
+        self._server_name = (tls_server_name or None) if tls else None
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(MAX_REPLY)
         self._waiting: list[bytes] = []
@@ -65,6 +76,11 @@ class MLLPClient:
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """True when the next message finds a connection that the receiver has not ended."""
+        return self._streams is not None and not self._streams[0].at_eof()
 
     async def close(self) -> None:
         """Close the connection."""
@@ -118,8 +134,10 @@ class MLLPClient:
             return self._streams
         await self.close()
         try:
-            async with asyncio.timeout(self._timeout):
-                self._streams = await asyncio.open_connection(self._host, self._port, ssl=self._tls)
+            async with asyncio.timeout(self._connect_timeout):
+                self._streams = await asyncio.open_connection(
+                    self._host, self._port, ssl=self._tls, server_hostname=self._server_name
+                )
         except (OSError, ssl.SSLError, TimeoutError) as error:
             raise NotSentError("no connection") from error
         self._frames = FrameReader(MAX_REPLY)

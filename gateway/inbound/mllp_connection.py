@@ -12,7 +12,8 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from gateway.inbound.mllp_exchange import Exchanger, MLLPEvent
+from gateway.inbound.hl7_limits import Seat
+from gateway.inbound.mllp_exchange import Exchanger, Line, MLLPEvent
 from gateway.inbound.mllp_framing import (
     COMMIT,
     NO_COMMIT,
@@ -48,8 +49,13 @@ class Connection:
         observe: Callable[[MLLPEvent], None],
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
+        *,
+        seat: Seat,
     ) -> None:
         self._settings = settings
+        self._seat = seat
+        self._opened = asyncio.get_running_loop().time()
+        self._spoken = False
         self._exchanger = exchanger
         self._observe = observe
         self._reader = reader
@@ -69,11 +75,18 @@ class Connection:
     async def serve(self) -> None:
         """Until the sender leaves, is silent or slow for too long, or breaks the framing."""
         while not self._draining:
-            if not self._events and not await self._receive(self._settings.idle_timeout):
+            if not self._events and not await self._receive(self._patience()):
                 return
             while self._events:
-                if not await self._take(self._events.popleft()):
+                if not await self._take(self._events.popleft()) or self._seat.is_full:
                     return
+
+    def _patience(self) -> float:
+        """Seconds until the next message has to begin, or the first one to be whole."""
+        if self._spoken:
+            return self._seat.idle_timeout(self._settings.idle_timeout)
+        passed = asyncio.get_running_loop().time() - self._opened
+        return max(0.0, self._settings.first_message_timeout - passed)
 
     async def _receive(self, idle: float) -> bool:
         """Read once and queue the events; False when the connection is over."""
@@ -143,7 +156,9 @@ class Connection:
         self.busy = True
         try:
             commit = self._commit if self._commits else None
-            await self._exchanger.handle(content, self._remote, self._write, commit)
+            self._spoken = True
+            line = Line(self._remote, self._write, commit, self._seat)
+            await self._exchanger.handle(content, line)
         except OSError:
             self._observe(MLLPEvent.REPLY_LOST)
             raise

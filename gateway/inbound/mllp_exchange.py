@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from gateway.errors import (
-    ConfigurationError,
     InvalidError,
     MessageError,
-    NotSentError,
     Problem,
     ProblemCode,
     ProblemKind,
-    UnknownOutcomeError,
 )
 from gateway.hl7v2.acks import is_accept_acknowledgement
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.header import Header, Mode, lenient_header
-from gateway.inbound.mllp_client import MLLPClient
+from gateway.inbound.hl7_deliveries import Deliveries
+from gateway.inbound.hl7_limits import Seat
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Message, Status
 from gateway.settings import PeerSettings, ReplyMode
 from gateway.telemetry import get_logger
 
 PROTOCOL = "hl7v2"
-REPLY_TIMEOUT = 10.0
-"""Seconds that an acknowledgement on a connection of its own may take."""
 
 Write = Callable[[bytes], Awaitable[None]]
 """Writes one message to the connection that is served; OSError when it is gone."""
@@ -36,12 +32,27 @@ Commit = Callable[[bool], Awaitable[None]]
 """Release 2: tells the sender that the message is stored, or that storing failed."""
 
 
+class Line(NamedTuple):
+    """The connection that a message came over: how it is answered, and whose it is."""
+
+    remote: str
+    write: Write
+    commit: Commit | None = None
+    seat: Seat | None = None
+    """Counts the connection among those of its peer."""
+
+    async def committed(self, *, stored: bool = True) -> None:
+        """Tell the sender in release 2 that the message is stored, or that storing failed."""
+        if self.commit is not None:
+            await self.commit(stored)
+
+
 class MLLPEvent(StrEnum):
     """What the port counts."""
 
     CONNECTED = "connected"
     REFUSED = "refused"
-    """A connection above the limit."""
+    """A connection above the limit of the port, or of its peer."""
     CLOSED = "closed"
     MESSAGE = "message"
     EMPTY_FRAME = "empty-frame"
@@ -58,7 +69,7 @@ class MLLPEvent(StrEnum):
     LATE_COMMIT = "late-commit"
     """A commit acknowledgement (release 2) that nothing waits for."""
     REPLY_LOST = "reply-lost"
-    """An answer that could not be delivered; it stays stored."""
+    """An answer that its connection did not take; it stays stored."""
     INTERNAL = "internal"
 
 
@@ -94,44 +105,35 @@ class Pipeline(Protocol[R]):
 
 
 class Exchanger:
-    """Carries single messages through the pipeline and delivers their answers.
-
-    Raises:
-        ConfigurationError: a peer of reply mode `connect` has no address to connect to.
-    """
+    """Carries single messages through the pipeline and gives their answers out."""
 
     def __init__(
         self,
         peers: list[PeerSettings],
         pipeline: Pipeline[Any],
         adapter: HL7Adapter,
+        deliveries: Deliveries,
         observe: Callable[[MLLPEvent], None],
     ) -> None:
         self._directory = PeerDirectory(peers)
-        self._reply_to = {
-            peer.name: _reply_address(peer)
-            for peer in peers
-            if peer.hl7v2.reply_mode is ReplyMode.CONNECT
-        }
+        self._deliveries = deliveries
         self._pipeline = pipeline
         self._adapter = adapter
         self._observe = observe
         self._log = get_logger()
 
-    async def handle(
-        self, raw: bytes, remote: str, write: Write, commit: Commit | None = None
-    ) -> None:
+    async def handle(self, raw: bytes, line: Line) -> None:
         """One message or batch, to the last acknowledgement that is due on its connection.
 
         Raises:
             OSError: the connection is gone; the answer stays stored.
         """
         if is_batch(raw):
-            await self._batch(raw, remote, write, commit)
+            await self._batch(raw, line)
         else:
-            await self._message(raw, remote, write, commit, {})
+            await self._message(raw, line, {})
 
-    async def _batch(self, raw: bytes, remote: str, write: Write, commit: Commit | None) -> None:
+    async def _batch(self, raw: bytes, line: Line) -> None:
         """Every message in order, each for itself; one reply with all the answers.
 
         The batch as a whole is committed when it is done, for a repeated batch meets the stored
@@ -141,8 +143,8 @@ class Exchanger:
         try:
             file = read_batch(raw)
         except MessageError as error:
-            await _committed(commit)
-            await write(self._adapter.refuse_batch(raw, error))
+            await line.committed()
+            await line.write(self._adapter.refuse_batch(raw, error))
             return
         answers: list[list[bytes]] = []
         for batch in file.batches:
@@ -150,66 +152,63 @@ class Exchanger:
             for number, message in enumerate(batch.messages, start=1):
                 found: list[bytes] = []
                 meta = batch_meta(file, batch, number)
-                await self._message(message, remote, _collector(found), None, meta)
+                inner = line._replace(write=_collector(found), commit=None)
+                await self._message(message, inner, meta)
                 bodies += found[-1:]
             answers.append(bodies)
-        await _committed(commit)
-        await write(self._adapter.write_batch(file, answers))
+        await line.committed()
+        await line.write(self._adapter.write_batch(file, answers))
 
-    async def _message(
-        self,
-        raw: bytes,
-        remote: str,
-        write: Write,
-        commit: Commit | None,
-        more: Mapping[str, str],
-    ) -> None:
+    async def _message(self, raw: bytes, line: Line, more: Mapping[str, str]) -> None:
         header = lenient_header(raw)
         if header is not None and header.is_acknowledgement:
             self._observe(MLLPEvent.ACKNOWLEDGEMENT)
-            await _committed(commit)
+            await line.committed()
             return
         self._observe(MLLPEvent.MESSAGE)
         sender = header or Header()
-        peer = self._directory.by_application(sender.application, sender.facility, address=remote)
-        meta = {**more, "remote": remote, "peer": peer.name if peer else ""}
+        peer = self._directory.by_application(
+            sender.application, sender.facility, address=line.remote
+        )
+        meta = {**more, "remote": line.remote, "peer": peer.name if peer else ""}
         if peer is None:
             self._observe(MLLPEvent.UNKNOWN_PEER)
             answer = self._adapter.refuse(raw, meta, _unknown_peer())
-            await _committed(commit)
-            await _write_answer(write, answer)
+            await line.committed()
+            await _write_answer(line.write, answer)
+            return
+        try:
+            if line.seat is not None:
+                line.seat.take(peer.name)
+        except MessageError as error:
+            self._observe(MLLPEvent.REFUSED)
+            await line.committed()
+            await _write_answer(line.write, self._adapter.refuse(raw, meta, error))
             return
         try:
             received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
         except Exception as error:  # noqa: BLE001 - the last guard: any fault becomes one answer
-            await _committed(commit, stored=False)
-            await _write_answer(write, self._failed(error, raw, meta, None))
+            await line.committed(stored=False)
+            await _write_answer(line.write, self._failed(error, raw, meta, None))
             return
         message: Message | None = received.message
         stored: Answer | None = received.answer
         if message is None or _refused(stored):
             retry = stored is not None and stored.outcome is Status.NOT_SENT
-            await _committed(commit, stored=not retry)
-            await _write_answer(write, stored or Answer(body=b""))
+            await line.committed(stored=not retry)
+            await _write_answer(line.write, stored or Answer(body=b""))
             return
-        await _committed(commit)
-        await self._accepted(message.context, write)
+        await line.committed()
+        await self._accepted(message.context, line.write)
         try:
             answer = stored or await self._pipeline.work(received)
         except Exception as error:  # noqa: BLE001 - the same guard
             answer = self._failed(error, b"", meta, message.context)
-        if self._connects(header, peer):
-            await self._reply(answer, peer)
+        if _connects(header, peer):
+            if answer.body:
+                await self._deliveries.put(peer.name, answer.body)
         else:
-            await _write_answer(write, answer)
-
-    async def deliver(self, peer: PeerSettings, answer: Answer) -> None:
-        """Send an answer whose connection is gone, where the peer has an address for that.
-
-        Elsewhere the answer stays stored, and meets the message when it comes again.
-        """
-        if peer.name in self._reply_to:
-            await self._reply(answer, peer)
+            await _write_answer(line.write, answer)
 
     def refuse_oversize(self, head: bytes, remote: str) -> bytes:
         """The answer to a frame above the limit, whose beginning `head` is; empty without MSH."""
@@ -236,24 +235,10 @@ class Exchanger:
         self._log.error("message failed", error=type(error).__name__, peer=meta["peer"])
         return self._adapter.refuse(raw, meta, error, context)
 
-    def _connects(self, header: Header | None, peer: PeerSettings) -> bool:
-        return header is not None and header.mode is Mode.ENHANCED and peer.name in self._reply_to
 
-    async def _reply(self, answer: Answer, peer: PeerSettings) -> None:
-        if not answer.body:
-            return
-        host, port = self._reply_to[peer.name]
-        try:
-            async with MLLPClient(host, port, timeout=REPLY_TIMEOUT) as client:
-                await client.send(answer.body)
-        except (NotSentError, UnknownOutcomeError) as error:
-            self._observe(MLLPEvent.REPLY_LOST)
-            self._log.warning("reply not delivered", error=type(error).__name__, peer=peer.name)
-
-
-async def _committed(commit: Commit | None, *, stored: bool = True) -> None:
-    if commit is not None:
-        await commit(stored)
+def _connects(header: Header | None, peer: PeerSettings) -> bool:
+    connects = peer.hl7v2.reply_mode is ReplyMode.CONNECT
+    return connects and header is not None and header.mode is Mode.ENHANCED
 
 
 def _collector(found: list[bytes]) -> Write:
@@ -285,10 +270,3 @@ def _unknown_peer() -> InvalidError:
             )
         ]
     )
-
-
-def _reply_address(peer: PeerSettings) -> tuple[str, int]:
-    host, _, port = peer.hl7v2.reply_to.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ConfigurationError(f"peer {peer.name}: reply_to is not host:port")
-    return host.strip("[]"), int(port)

@@ -13,8 +13,11 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
+from gateway.clock import Clock, SystemClock
 from gateway.errors import ConfigurationError
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.hl7_deliveries import Deliveries
+from gateway.inbound.hl7_limits import Limits, Seat
 from gateway.inbound.mllp_connection import Connection
 from gateway.inbound.mllp_exchange import Exchanger, MLLPEvent, Pipeline
 from gateway.intents import Answer
@@ -24,7 +27,8 @@ from gateway.settings import MLLPSettings, PeerSettings
 class MLLPServer:
     """Listens, reads frames, gives messages to the pipeline, writes replies.
 
-    `observe` is called with every `MLLPEvent`.
+    `observe` is called with every `MLLPEvent`. Without `limits` and `deliveries` it has its own,
+    and what is to be delivered does not outlive the process.
 
     Raises:
         ConfigurationError: TLS files, peers or reply addresses of the settings are wrong.
@@ -37,10 +41,16 @@ class MLLPServer:
         pipeline: Pipeline[Any],
         adapter: HL7Adapter,
         *,
+        limits: Limits | None = None,
+        deliveries: Deliveries | None = None,
         observe: Callable[[MLLPEvent], None] = lambda _: None,
+        clock: Clock | None = None,
     ) -> None:
+        clock = clock or SystemClock()
         self._settings = settings
-        self._exchanger = Exchanger(peers, pipeline, adapter, observe)
+        self._limits = limits or Limits(peers, clock)
+        self._deliveries = deliveries or Deliveries(peers, clock)
+        self._exchanger = Exchanger(peers, pipeline, adapter, self._deliveries, observe)
         self._observe = observe
         self._tls = _tls_context(settings)
         self._server: asyncio.Server | None = None
@@ -56,15 +66,21 @@ class MLLPServer:
         return port
 
     async def deliver(self, peer: PeerSettings, answer: Answer) -> None:
-        """Send an answer whose connection is gone, where the peer has an address for that."""
-        await self._exchanger.deliver(peer, answer)
+        """Send an answer whose connection is gone, where the peer has an address for that.
+
+        Elsewhere the answer stays stored, and meets the message when it comes again.
+        """
+        if answer.body and self._deliveries.serves(peer.name):
+            await self._deliveries.put(peer.name, answer.body)
 
     async def start(self) -> None:
-        """Listen.
+        """Listen, and deliver.
 
         Raises:
             ConfigurationError: the address cannot be listened on.
+            JournalError: what is to be delivered cannot be read.
         """
+        await self._deliveries.start()
         try:
             self._server = await asyncio.start_server(
                 self._connected,
@@ -93,6 +109,7 @@ class MLLPServer:
             await asyncio.wait({*self._connections}, timeout=1.0)
         if self._server is not None:
             await self._server.wait_closed()
+        await self._deliveries.stop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -101,7 +118,10 @@ class MLLPServer:
             self._observe(MLLPEvent.REFUSED)
             writer.transport.abort()
             return
-        connection = Connection(self._settings, self._exchanger, self._observe, reader, writer)
+        seat = Seat(self._limits)
+        connection = Connection(
+            self._settings, self._exchanger, self._observe, reader, writer, seat=seat
+        )
         self._connections[task] = connection
         self._observe(MLLPEvent.CONNECTED)
         try:
@@ -113,6 +133,7 @@ class MLLPServer:
                 writer.transport.abort()
         finally:
             del self._connections[task]
+            seat.leave()
             self._observe(MLLPEvent.CLOSED)
             writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):

@@ -26,10 +26,13 @@ from gateway.settings.sections import (
     UnknownPolicy,
     Validation,
 )
+from gateway.settings.transport import DeliverySettings, Encoding, PeerLimits
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
     "ChannelSettings",
+    "DeliverySettings",
+    "Encoding",
     "FHIRSettings",
     "HL7Dialect",
     "HTTPSettings",
@@ -38,6 +41,7 @@ __all__ = [
     "LogFormat",
     "LogSettings",
     "MLLPSettings",
+    "PeerLimits",
     "PeerSettings",
     "ReconciliationSettings",
     "ReplyMode",

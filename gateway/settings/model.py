@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from gateway.settings.base import Section
 from gateway.settings.sections import (
     ChannelSettings,
     CodeSettings,
@@ -22,7 +23,6 @@ from gateway.settings.sections import (
     ReconciliationSettings,
     RegionSettings,
     ResolverSettings,
-    Section,
 )
 
 

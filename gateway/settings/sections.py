@@ -6,16 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Region = Annotated[str, Field(pattern=r"^\d{6}$")]
-Port = Annotated[int, Field(ge=0, le=65535)]
-
-
-class Section(BaseModel):
-    """A table of the file; an unknown key in it is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+from gateway.settings.base import Port, Region, Section
+from gateway.settings.transport import DeliverySettings, PeerLimits
 
 
 class LogFormat(StrEnum):
@@ -49,8 +43,10 @@ class MLLPSettings(Section):
     """Connections at a time; a further one is closed at once."""
     frame_timeout: float = 30.0
     """Seconds an unfinished frame may take before its connection is closed."""
+    first_message_timeout: float = 300.0
+    """Seconds a new connection may take before its first message is whole."""
     idle_timeout: float = 3600.0
-    """Seconds a connection may be silent before it is closed."""
+    """Seconds a connection may be silent between messages before it is closed."""
     tls_certificate_file: Path | None = None
     """PEM chain; with `tls_key_file` the port speaks TLS."""
     tls_key_file: Path | None = None
@@ -205,6 +201,8 @@ class HL7Dialect(Section):
     """How the application acknowledgement travels in enhanced mode."""
     reply_to: str = ""
     """`host:port` for `reply_mode = "connect"`."""
+    delivery: DeliverySettings = DeliverySettings()
+    """How messages of ours travel to `reply_to`."""
     identifier_aliases: dict[str, str] = {}
     """CX.5 of the peer to the standard type: `{SFZ = "NNCHN", IDCard = "PI"}`."""
     event_aliases: dict[str, str] = {}
@@ -240,6 +238,8 @@ class PeerSettings(Section):
     """Networks it may connect from; empty means any."""
     hl7v2: HL7Dialect = HL7Dialect()
     """Its HL7 v2 dialect."""
+    limits: PeerLimits = PeerLimits()
+    """Bounds of its HL7 v2."""
     map_overlay: Path | None = None
     """Folder of message maps laid over the standard ones."""
     defaults: dict[str, str] = {}

@@ -8,14 +8,11 @@ what the transaction must give (no mdtrt_id after 2201, no setl_id after 2207) i
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from gateway.errors import (
-    GatewayError,
     InvalidError,
     Problem,
     ProblemCode,
@@ -24,11 +21,13 @@ from gateway.errors import (
     UnknownOutcomeError,
 )
 from gateway.fsi import results
-from gateway.intents import Intent, Record, Result, Settlement, Verb
+from gateway.intents import Record, Settlement, Verb
+from gateway.settlement import reading
 from gateway.settlement.agreeing import MismatchError, differing, mismatches
 from gateway.settlement.charges import batches_of
 from gateway.settlement.coverage import choose_insurance
-from gateway.settlement.visits import Visit, VisitEvent
+from gateway.settlement.visits import Batch, Visit, VisitEvent
+from gateway.settlement.work import Absorption, UnreadableReplyError, Work, one_row, rows
 
 SPLITS = {
     "fulamt_ownpay_amt": "fulamt_ownpay_amt",
@@ -46,49 +45,6 @@ CANCELLING = frozenset({"2103", "2208", "2305"})
 
 PERSON_FIELDS = ("psn_no", "psn_cert_type", "certno", "psn_name", "gend", "brdy", "naty", "age")
 INSURANCE_FIELDS = ("insutype", "psn_type", "insuplc_admdvs", "cvlserv_flag", "emp_name")
-
-
-class UnreadableReplyError(GatewayError):
-    """The platform accepted, but its reply lacks what the transaction must give."""
-
-
-class Work(msgspec.Struct, kw_only=True):
-    """One message under way: what was asked, what stands, what came of it so far."""
-
-    intent: Intent
-    result: Result
-    visit: Visit | None = None
-    money: frozenset[str] = frozenset()
-    """Transactions that move money, by the regional profile."""
-    classify: Callable[[str], str]
-    """What the regional profile takes a refusal's text for."""
-    stopped: list[Problem] = []
-    """The platform accepted, but what it said ends the message (no insurance, another person)."""
-    stored: bool = False
-    """The last reply changed the visit, which went to the journal with it."""
-    unreadable: bool = False
-    """The last reply was accepted and lacked what it must give."""
-    mismatch: tuple[str, ...] = ()
-    """Fields in which the last reply was about something else than was asked."""
-
-    def opened(self) -> Visit:
-        """The visit of a verb that has one."""
-        assert self.visit is not None
-        return self.visit
-
-
-class Absorption(msgspec.Struct, kw_only=True):
-    """One accepted call: its number, its message id, its batch or lines, its output."""
-
-    infno: str
-    msgid: str
-    output: Mapping[str, Any]
-    batch: str = ""
-    lines: Sequence[Record] = ()
-    asked: Mapping[str, Any] = {}
-    """The input, with which a settlement in the reply is compared."""
-    today: str = ""
-    """`yyyy-MM-dd`, for what is valid now."""
 
 
 Absorber = Callable[[Work, Absorption], None]
@@ -109,38 +65,8 @@ def absorb(work: Work, call: Absorption) -> None:
         absorber(work, call)
 
 
-def text_record(node: Mapping[str, Any]) -> Record:
-    """A node of a reply as a record: values as text, amounts with all their digits."""
-    values: dict[str, str] = {}
-    for code, value in node.items():
-        if value is None or isinstance(value, dict | list):
-            continue
-        values[code] = format(value, "f") if isinstance(value, Decimal) else str(value)
-    return Record(values)
-
-
-def rows(output: Mapping[str, Any], node: str) -> list[Record]:
-    """The rows of a node; one row may come as an object (rules section 21)."""
-    found = output.get(node)
-    if isinstance(found, dict):
-        found = [found]
-    if not isinstance(found, list):
-        return []
-    return [text_record(row) for row in found if isinstance(row, dict)]
-
-
-def _one(call: Absorption, node: str, *required: str) -> Record:
-    found = rows(call.output, node)
-    if not found:
-        raise UnreadableReplyError(f"{call.infno}: the reply has no {node}")
-    for code in required:
-        if not found[0].has(code):
-            raise UnreadableReplyError(f"{call.infno}: the reply has no {node}.{code}")
-    return found[0]
-
-
 def _identified(work: Work, call: Absorption) -> None:
-    person = _one(call, "baseinfo", "psn_no")
+    person = one_row(call, "baseinfo", "psn_no")
     work.result.insurances = rows(call.output, "insuinfo")
     work.result.identities = rows(call.output, "idetinfo")
     intent = work.intent
@@ -190,13 +116,13 @@ def _entitled(work: Work, call: Absorption) -> None:
 
 
 def _registered(work: Work, call: Absorption) -> None:
-    reply = _one(call, "data", "mdtrt_id")
+    reply = one_row(call, "data", "mdtrt_id")
     visit = work.opened()
     _open(work, visit, reply.get("mdtrt_id"), VisitEvent.REGISTERED)
 
 
 def _admitted(work: Work, call: Absorption) -> None:
-    reply = _one(call, "result", "mdtrt_id")
+    reply = one_row(call, "result", "mdtrt_id")
     visit = work.opened()
     _open(work, visit, reply.get("mdtrt_id"), VisitEvent.ADMITTED)
     visit.diagnoses = work.intent.diagnoses
@@ -244,7 +170,7 @@ def _withdrawn(work: Work, call: Absorption) -> None:
 
 
 def _settlement(work: Work, call: Absorption, *required: str) -> Settlement:
-    info = _one(call, "setlinfo", "medfee_sumamt", *required)
+    info = one_row(call, "setlinfo", "medfee_sumamt", *required)
     cancelled = work.intent.settlement.get("setl_id") if call.infno in CANCELLING else ""
     total = next(
         (
@@ -304,6 +230,40 @@ def _unsettled(work: Work, call: Absorption) -> None:
     work.result.settlements.append(settlement)
 
 
+def _priced(work: Work, call: Absorption) -> None:
+    work.result.presettlement = _settlement(work, call)
+    work.result.charge_results = rows(call.output, "detlcutinfo")
+
+
+def _sold(work: Work, call: Absorption) -> None:
+    settlement = _settlement(work, call, "setl_id", "mdtrt_id")
+    work.intent.visit.values["mdtrt_id"] = settlement.info.get("mdtrt_id")
+    _remember(work, work.opened())
+    sell(work.opened(), settlement, batches_of(call.lines))
+    work.result.charge_results = rows(call.output, "detlcutinfo")
+    work.result.settlements.append(settlement)
+    work.result.presettlement = None
+
+
+def sell(visit: Visit, settlement: Settlement, batches: list[Batch]) -> None:
+    """Set a purchase to settled, with its lines."""
+    for batch in batches:
+        batch.setl_id = settlement.info.get("setl_id")
+    visit.batches = batches
+    visit.settlements.append(settlement)
+    visit.apply(VisitEvent.SETTLED)
+
+
+def _taken_back(work: Work, call: Absorption) -> None:
+    visit = work.opened()
+    settlement = _settlement(work, call, "setl_id")
+    settlement.cancels = work.intent.settlement.get("setl_id")
+    visit.batches = []
+    visit.apply(VisitEvent.CANCELLED)
+    visit.settlements.append(settlement)
+    work.result.settlements.append(settlement)
+
+
 def undo_settlement(visit: Visit, setl_id: str) -> None:
     """Set the visit back to before the settlement: its batches are open again."""
     for batch in visit.batches:
@@ -327,6 +287,9 @@ def _event(event: VisitEvent) -> Absorber:
 ABSORBERS: dict[str, Absorber] = {
     "1101": _identified,
     "2001": _entitled,
+    "2101": _priced,
+    "2102": _sold,
+    "2103": _taken_back,
     "2201": _registered,
     "2202": _event(VisitEvent.CANCELLED),
     "2203": _described,
@@ -345,15 +308,20 @@ ABSORBERS: dict[str, Absorber] = {
     "2403": _described,
     "2404": _event(VisitEvent.CANCELLED),
     "2405": _event(VisitEvent.UNDISCHARGED),
+    **reading.ABSORBERS,
 }
 
 REQUIRED = {
     "2102": ("setlinfo", "setl_id"),
+    "2103": ("setlinfo", "setl_id"),
     "2207": ("setlinfo", "setl_id"),
     "2208": ("setlinfo", "setl_id"),
     "2304": ("setlinfo", "setl_id"),
     "2305": ("setlinfo", "setl_id"),
     "2401": ("result", "mdtrt_id"),
+    "2501": ("result", "trt_dcla_detl_sn"),
+    "2503": ("result", "trt_dcla_detl_sn"),
+    "2505": ("result", "trt_dcla_detl_sn"),
 }
 """What an accepted reply has to hold for its outcome to be known."""
 

@@ -26,14 +26,16 @@ from gateway.intents import (
 from gateway.journal import AuditEvent, Journal, SendRow, SendState, VisitRow
 from gateway.settings import PeerSettings
 from gateway.settlement import reporting, resuming
-from gateway.settlement.absorbing import is_readable, rows
+from gateway.settlement.absorbing import is_readable
 from gateway.settlement.agreeing import MismatchError, differing, mismatches, noted
+from gateway.settlement.carried import check_carried
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.preparing import Site, check_carried
+from gateway.settlement.preparing import Site
 from gateway.settlement.sites import Sites
 from gateway.settlement.visits import visit_key
+from gateway.settlement.work import rows
 
 MSGID = re.compile(r"^[HP]\d{29}$")
 """Institution code, yyyyMMddHHmmss, serial (rules section 1)."""

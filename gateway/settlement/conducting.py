@@ -24,20 +24,22 @@ from gateway.intents import (
     Status,
     Unknown,
     Verb,
+    VisitClass,
 )
 from gateway.journal import Journal, VisitRow
 from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement import reporting, resuming
-from gateway.settlement.absorbing import Absorption, UnreadableReplyError, Work, absorb
+from gateway.settlement.absorbing import absorb
 from gateway.settlement.agreeing import MismatchError, mismatches
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
-from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
+from gateway.settlement.plans import FILINGS, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.sites import Sites, new_visit, visit_number
 from gateway.settlement.totals import SPLIT_SUMS, Step
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
+from gateway.settlement.work import Absorption, UnreadableReplyError, Work
 
 
 class VisitLocks:
@@ -89,6 +91,9 @@ class Conductor:
             return Result(status=Status.DONE, intent=intent)
         preparer = self._sites.preparer(intent, peer)
         if intent.verb in WITHOUT_VISIT:
+            own = await resuming.own_unknown(self._journal, exchange_id)
+            if own is not None:
+                return resuming.still_unknown(own, intent)
             return await self._run(intent, None, preparer, exchange_id)
         key = visit_key(preparer.site.institution.fixmedins_code, visit_number(intent))
         async with self.locks.hold(key):
@@ -107,7 +112,7 @@ class Conductor:
         made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
         if not made:
             return await self._run(intent, visit, preparer, exchange_id)
-        if intent.verb is Verb.CANCEL:
+        if intent.verb is Verb.CANCEL or intent.visit_class is VisitClass.PHARMACY:
             return Result(status=Status.DONE, intent=intent, settlements=made)
         stated = dict(intent.settlement.values)
         if left := resuming.total_left(intent, made):
@@ -166,6 +171,11 @@ class Conductor:
     async def _take(self, step: Step, filled: Filled, work: Work, exchange_id: str) -> bool:
         """Make one call; True when the next may follow."""
         call = _call(step, filled, work)
+        if step.infno in FILINGS:
+            before = await resuming.accepted_reply(self._journal, exchange_id, step.infno)
+            if before is not None:
+                _interpret(step, work, Accepted(before[1]), before[0], asked=call.input, today="")
+                return True
 
         def interpret(outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
             today = f"{self._clock.now():%Y-%m-%d}"
@@ -292,6 +302,8 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
     facility, person = work.intent.facility, work.intent.person
     visit = work.visit
     number = work.intent.visit.get("mdtrt_id") or (visit.ipt_otp_no if visit else "")
+    if step.infno in FILINGS:
+        number = f"psn:{person.get('psn_no')}"
     code = facility.get("fixmedins_code")
     return Call(
         infno=step.infno,
@@ -305,7 +317,7 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
         opter_type=facility.get("opter_type"),
         psn_no=person.get("psn_no") if step.infno != "1101" else "",
         visit_key=visit_key(code, number) if number else "",
-        money=step.infno in work.money,
+        money=step.infno in work.money or step.infno in FILINGS,  # one at a time
         sources=filled.sources,
     )
 

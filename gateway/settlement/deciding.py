@@ -14,34 +14,41 @@ Each is audited with the operator's name and note.
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
+from gateway.clock import stamp
 from gateway.errors import GatewayError, StateError
 from gateway.intents import (
     Accepted,
     Call,
     Intent,
-    Record,
+    Outcome,
     Rejected,
     Result,
     Settlement,
     Status,
     Verb,
+    VisitClass,
 )
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settlement import reporting
-from gateway.settlement.absorbing import rows
+from gateway.settlement.absorbing import sell
+from gateway.settlement.charges import batches_of
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
+from gateway.settlement.reading import settlement_names
 from gateway.settlement.resolving import EVERY, SETTLEMENTS, Resolver
+from gateway.settlement.sites import new_visit
 from gateway.settlement.totals import batches_to_settle
 from gateway.settlement.visits import Batch, Visit, VisitEvent, decode_visit, encode_visit
+from gateway.settlement.work import rows
 
 READ_BACK = "5203"
-RENAMED = {"psn_pay": "psn_part_amt", "cash_payamt": "psn_cash_pay"}
-"""Fields of 5203 -> their names in the settlement's own reply."""
+VISITS = "5201"
+PURCHASE = "2102"
 
 
 class Decision(StrEnum):
@@ -189,9 +196,13 @@ class Decider:
         row = None
         if visit is not None:
             computed = result.presettlement
-            settlement.chrg_bchno = _settle(
-                visit, settlement, computed.chrg_bchno if computed else ""
-            )
+            if visit.visit_class is VisitClass.PHARMACY:
+                visit.visit.values["mdtrt_id"] = settlement.info.get("mdtrt_id")
+                sell(visit, settlement, batches_of(result.intent.charges))
+            else:
+                settlement.chrg_bchno = _settle(
+                    visit, settlement, computed.chrg_bchno if computed else ""
+                )
             row = VisitRow(
                 key=visit.key,
                 state=visit.state.value,
@@ -209,16 +220,38 @@ class Decider:
         await self._resolver.replace(send.exchange_id, result, f"confirmed as {setl_id}")
 
     async def _read_back(self, send: SendRow, setl_id: str, result: Result) -> Settlement:
+        """The settlement of this setl_id, which our message has to have made.
+
+        A purchase (2102) got its mdtrt_id with its settlement: each of the time is asked for.
+        """
+        visits = [result.intent.visit.get("mdtrt_id")]
+        if send.infno == PURCHASE and not visits[0]:
+            visits = await self._purchases(send, result)
+        for mdtrt_id in visits:
+            data = {"psn_no": send.psn_no, "setl_id": setl_id, "mdtrt_id": mdtrt_id}
+            outcome = await self._asked(send, READ_BACK, data)
+            if isinstance(outcome, Accepted):
+                return _of_our_message(send, outcome)
+        raise DecisionError("the platform does not give this settlement (5203)")
+
+    async def _purchases(self, send: SendRow, result: Result) -> list[str]:
+        """The visits that the platform has of the person in the day around the send (5201)."""
+        sent = datetime.fromisoformat(send.created_at)
+        data = {
+            "psn_no": send.psn_no,
+            "med_type": result.intent.visit.get("med_type"),
+            "begntime": stamp(sent - timedelta(days=1)),
+            "endtime": stamp(sent + timedelta(days=1)),
+        }
+        outcome = await self._asked(send, VISITS, data)
+        found = rows(outcome.reply.output, "mdtrtinfo") if isinstance(outcome, Accepted) else []
+        return [row.get("mdtrt_id") for row in found]
+
+    async def _asked(self, send: SendRow, infno: str, data: dict[str, str]) -> Outcome:
         institution = self._resolver.institution(send)
         call = Call(
-            infno=READ_BACK,
-            input={
-                "data": {
-                    "psn_no": send.psn_no,
-                    "setl_id": setl_id,
-                    "mdtrt_id": result.intent.visit.get("mdtrt_id"),
-                }
-            },
+            infno=infno,
+            input={"data": data},
             fixmedins_code=send.fixmedins_code,
             fixmedins_name=institution.fixmedins_name,
             mdtrtarea_admvs=institution.mdtrtarea_admvs,
@@ -229,34 +262,34 @@ class Decider:
             psn_no=send.psn_no,
             visit_key=send.visit_key,
         )
-        outcome = (await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)).outcome
-        if not isinstance(outcome, Accepted):
-            raise DecisionError("the platform does not give this settlement (5203)")
-        found = rows(outcome.reply.output, "setlinfo")
-        if not found:
-            raise DecisionError("the reply to 5203 has no settlement")
-        info = _renamed(found[0])
-        if info.get("medins_setl_id") != send.msgid:
-            raise DecisionError("the settlement of this setl_id was made by another message")
-        return Settlement(
-            infno=send.infno,
-            msgid=send.msgid,
-            info=info,
-            funds=rows(outcome.reply.output, "setldetail"),
-        )
+        return (await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)).outcome
 
     async def _visit(self, send: SendRow, result: Result) -> Visit | None:
         """The visit as we know it; None for a transaction that was only carried."""
-        number = result.intent.visit.get("ipt_otp_no")
+        intent = result.intent
+        number = intent.visit.get("ipt_otp_no")
         row = await self._journal.visit(f"{send.fixmedins_code}/{number}") if number else None
+        if row is None and number and intent.visit_class is VisitClass.PHARMACY:
+            visit = new_visit(intent, send.fixmedins_code)
+            visit.person, visit.visit = intent.person, intent.visit
+            return visit
         return decode_visit(row.data, row.version) if row else None
 
 
-def _renamed(info: Record) -> Record:
-    for theirs, ours in RENAMED.items():
-        if info.has(theirs) and not info.has(ours):
-            info.values[ours] = info.values[theirs]
-    return info
+def _of_our_message(send: SendRow, outcome: Accepted) -> Settlement:
+    """The settlement of a 5203.
+
+    Raises:
+        DecisionError: there is none, or another message made it.
+    """
+    found = rows(outcome.reply.output, "setlinfo")
+    if not found:
+        raise DecisionError("the reply to 5203 has no settlement")
+    info = settlement_names(found[0])
+    if info.get("medins_setl_id") != send.msgid:
+        raise DecisionError("the settlement of this setl_id was made by another message")
+    funds = rows(outcome.reply.output, "setldetail")
+    return Settlement(infno=send.infno, msgid=send.msgid, info=info, funds=funds)
 
 
 def _settle(visit: Visit, settlement: Settlement, computed: str) -> str:

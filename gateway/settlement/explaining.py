@@ -15,8 +15,10 @@ from gateway.errors import Problem
 from gateway.fsi.definitions import Definitions
 from gateway.intents import Intent, Source, Verb
 from gateway.settings import PeerSettings
+from gateway.settlement.carried import check_carried
+from gateway.settlement.filling import follows
 from gateway.settlement.plans import WITHOUT_VISIT
-from gateway.settlement.preparing import check_carried
+from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
 
 
@@ -131,10 +133,14 @@ class Explainer:
             filled = preparer.fill(step, intent, visit)
             explanation.calls.append(
                 explain_call(
-                    preparer.site.definitions, step.infno, filled.input, filled.sources, deferred
+                    preparer.site.definitions,
+                    step.infno,
+                    filled.input,
+                    filled.sources,
+                    deferred | follows(step.infno, deferred),
                 )
             )
-            deferred |= _given_by(preparer.site.definitions, step.infno)
+            deferred |= given_by(preparer.site.definitions, step.infno)
         return explanation
 
     def _explain_carried(
@@ -146,9 +152,3 @@ class Explainer:
             explain_call(site.definitions, intent.carried_infno, intent.carried, {})
         )
         return explanation
-
-
-def _given_by(definitions: Definitions, infno: str) -> frozenset[str]:
-    return frozenset(
-        field.code for node in definitions.transaction(infno).output for field in node.fields
-    )

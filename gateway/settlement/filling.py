@@ -2,14 +2,15 @@
 
 The vocabulary of the records is the national dictionary, so there is no code for any single
 transaction here: a field is looked for under its own code in the row (charge or diagnosis), the
-settlement options, the visit, the person and the facility, in this order. `FALLBACKS` lists the
+settlement options, what is filed or asked for, the visit, the person and the facility, in this
+order. `FALLBACKS` lists the
 fields that a transaction calls by another name than the records do. An optional field that
 nothing fills is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -45,14 +46,28 @@ FALLBACKS: dict[str, tuple[str, ...]] = {
 FALLBACKS_OF: dict[tuple[str, str], tuple[str, ...]] = {
     ("2203", "dise_codg"): ("main_diag_code",),
     ("2203", "dise_name"): ("main_diag_name",),
+    ("2501", "diag_code"): ("main_diag_code",),
+    ("2501", "diag_name"): ("main_diag_name",),
+    ("2501", "insu_optins"): ("insuplc_admdvs",),
+    ("2501", "refl_old_mdtrt_id"): ("mdtrt_id",),
+    ("2503", "opsp_dise_code"): ("main_diag_code",),
+    ("2503", "opsp_dise_name"): ("main_diag_name",),
+    ("2503", "insu_optins"): ("insuplc_admdvs",),
+    ("2503", "ide_fixmedins_no"): ("fixmedins_code",),
+    ("2503", "ide_fixmedins_name"): ("fixmedins_name",),
+    ("2503", "diag_dr_codg"): ("atddr_no",),
+    ("2503", "diag_dr_name"): ("dr_name",),
 }
 """The same for one transaction: 2203 wants a disease code of every visit in the Hunan edition,
-and does not say which an ordinary visit carries (rules section 9); the main diagnosis is sent."""
+and does not say which an ordinary visit carries (rules section 9); the main diagnosis is sent.
+A filing that does not say otherwise is about the main diagnosis, identified here by the physician
+who attends."""
 
 NOT_FILLED: frozenset[tuple[str, str]] = frozenset(
     {
         ("1101", "begntime"),  # sent only to fetch past insurance records (rules section 4)
         ("2001", "endtime"),  # a check for the visit that begins now is open-ended
+        ("2503", "trt_dcla_detl_sn"),  # given by the platform
     }
 )
 """Fields that the records know under this code in another meaning."""
@@ -69,6 +84,15 @@ DEFAULTS: dict[str, str] = {
 """Taken when neither the message nor the peer's settings state a value: settle by item, leave the
 person's account alone, no settlement during the stay, own prescription, no approval needed, a
 valid western diagnosis (dictionaries of the interface)."""
+
+
+def follows(infno: str, given: Collection[str]) -> frozenset[str]:
+    """The fields of a transaction that are filled from another field, where that one is given."""
+    return frozenset(
+        code
+        for (of, code), others in FALLBACKS_OF.items()
+        if of == infno and any(other in given for other in others)
+    )
 
 
 class _Slot(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ Marks behind a transaction number:
 * ``?`` only when the message states diagnoses,
 * ``%`` only when the peer or the message asks for the entitlement check,
 * ``+`` once for each upload of charge lines (whole charge batches within the input limit),
+* ``=`` with every charge line of the message in it (a purchase in a pharmacy),
 * ``*`` once for each charge batch that is to be settled or withdrawn; marked neighbours are
   interleaved batch by batch (2206 2207, 2206 2207).
 
@@ -13,15 +14,37 @@ Sources: mapping matrix 1.6, 2.1 and part 5; rules section 2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.intents import Verb, VisitClass
 from gateway.settlement.visits import VisitState
 
-_OUT, _IN = VisitClass.OUTPATIENT, VisitClass.INPATIENT
+_OUT, _IN, _SHOP = VisitClass.OUTPATIENT, VisitClass.INPATIENT, VisitClass.PHARMACY
 _S = VisitState
+
+MARKS = "?%+=*"
+"""Every mark."""
 
 PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.IDENTIFY, None, _S.NONE): ("1101",),
     (Verb.ENTITLE, None, _S.NONE): ("1101", "2001"),
+    # queries about a person, a visit, a settlement, the staff
+    (Verb.FIND_TOTALS, None, _S.NONE): ("1101", "5206"),
+    (Verb.FIND_CHRONIC, None, _S.NONE): ("1101", "5301"),
+    (Verb.FIND_DESIGNATIONS, None, _S.NONE): ("1101", "5302"),
+    (Verb.FIND_TRANSFERS, None, _S.NONE): ("1101", "5304"),
+    (Verb.FIND_VISITS, None, _S.NONE): ("1101", "5201"),
+    (Verb.FIND_STAYS, None, _S.NONE): ("5303",),
+    (Verb.READ_SETTLEMENT, None, _S.NONE): ("5203",),
+    (Verb.READ_CHARGES, None, _S.NONE): ("5204",),
+    (Verb.FIND_PHYSICIANS, None, _S.NONE): ("5102",),
+    # filings
+    (Verb.FILE_TRANSFER, None, _S.NONE): ("1101", "2501"),
+    (Verb.WITHDRAW_TRANSFER, None, _S.NONE): ("1101", "2502"),
+    (Verb.FILE_CHRONIC, None, _S.NONE): ("1101", "2503"),
+    (Verb.WITHDRAW_CHRONIC, None, _S.NONE): ("1101", "2504"),
+    (Verb.FILE_DESIGNATION, None, _S.NONE): ("1101", "2505"),
+    (Verb.WITHDRAW_DESIGNATION, None, _S.NONE): ("1101", "2506"),
     # outpatient: open, describe, close
     (Verb.REGISTER, _OUT, _S.NONE): ("1101", "2001%", "2201", "2203?"),
     (Verb.REGISTER, _OUT, _S.REGISTERED): ("2203?",),
@@ -73,24 +96,47 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.SETTLE, _IN, _S.ADMITTED): ("2301+", "2303", "2304"),
     (Verb.SETTLE, _IN, _S.DISCHARGED): ("2301+", "2303", "2304"),
     (Verb.CANCEL, _IN, _S.SETTLED): ("2305",),
+    # a purchase in a pharmacy: lines and money go in one transaction
+    (Verb.PRESETTLE, _SHOP, _S.NONE): ("1101", "2101="),
+    (Verb.SETTLE, _SHOP, _S.NONE): ("1101", "2101=", "2102="),
+    (Verb.CANCEL, _SHOP, _S.SETTLED): ("2103",),
+    (Verb.CANCEL, _SHOP, _S.CANCELLED): (),
 }
 
-WITHOUT_VISIT = frozenset({Verb.IDENTIFY, Verb.ENTITLE, Verb.CARRY, Verb.IGNORE})
+WITHOUT_VISIT = frozenset(
+    {verb for verb, visit_class, _ in PLANS if visit_class is None} | {Verb.CARRY, Verb.IGNORE}
+)
 """Verbs that touch no visit of ours."""
 
+FILINGS = frozenset({"2501", "2502", "2503", "2504", "2505", "2506"})
+"""Filings and their withdrawals: one of a person at a time, and none is made twice."""
+
 READS = frozenset(
-    {"1101", "1201", "2001", "2206", "2303", "9001", "9002", "9101", "9102", "2203", "2403"}
-    | {"3201", "3202", "3260", "4103", "4104", "4105"}
+    {"1101", "1201", "2001", "2101", "2206", "2303", "9001", "9002", "9101", "9102"}
+    | {"2203", "2403", "3201", "3202", "3260", "4103", "4104", "4105"}
 )
 """Safe to repeat after an unknown outcome: they read, compute, compare, overwrite or store a file
 that nothing refers to yet (matrix part 5)."""
 
 
-def plan(verb: Verb, visit_class: VisitClass | None, state: VisitState) -> tuple[str, ...] | None:
-    """The row of the table, or None when the verb cannot be done in this state."""
-    if verb in (Verb.IDENTIFY, Verb.ENTITLE):
-        return PLANS[verb, None, VisitState.NONE]
-    return PLANS.get((verb, visit_class, state))
+def plan(
+    verb: Verb,
+    visit_class: VisitClass | None,
+    state: VisitState,
+    also: Sequence[Verb] = (),
+) -> tuple[str, ...] | None:
+    """The row of the table, or None when the verb cannot be done in this state.
+
+    The rows of `also` follow, without the identification that was made already.
+    """
+    if verb in WITHOUT_VISIT:
+        marks = PLANS.get((verb, None, VisitState.NONE))
+    else:
+        marks = PLANS.get((verb, visit_class, state))
+    if marks is None:
+        return None
+    further = (mark for each in also for mark in PLANS[each, None, VisitState.NONE])
+    return (*marks, *(mark for mark in further if mark not in marks))
 
 
 def is_repeatable(infno: str) -> bool:

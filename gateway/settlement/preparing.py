@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import msgspec
 
@@ -21,9 +20,10 @@ from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import Profile
+from gateway.fsi.rules.lines import PURCHASES
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import InstitutionSettings
-from gateway.settlement.absorbing import INSURANCE_FIELDS, other_person
+from gateway.settlement.absorbing import INSURANCE_FIELDS, PERSON_FIELDS, other_person
 from gateway.settlement.charges import (
     complete_amounts,
     is_part_of,
@@ -34,9 +34,9 @@ from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
 from gateway.settlement.extension import extend, is_from_another_province
-from gateway.settlement.filling import Filled, Filler
+from gateway.settlement.filling import Filled, Filler, follows
 from gateway.settlement.places import check_beside, header_of, header_place, place_of
-from gateway.settlement.plans import PLANS, plan
+from gateway.settlement.plans import MARKS, PLANS, plan
 from gateway.settlement.totals import (
     SPLIT_SUMS,
     Step,
@@ -71,6 +71,11 @@ LATER_CHARACTERS = len('"":"",') + 30
 LINE_CHARACTERS = 1_200
 """More than the characters of a line beside its own values: member names, ids, department and
 physician of the visit. Few lines fit in any case and are not measured one by one."""
+
+LOOK_BACK = timedelta(days=365)
+"""How far back a query looks that states no time."""
+
+_IN_A_TIME = frozenset({Verb.FIND_VISITS, Verb.FIND_STAYS, Verb.FIND_TRANSFERS})
 
 NOTHING = ProblemCode.CHARGE_UNKNOWN
 """That there is nothing to settle is no news where lines were found wrong."""
@@ -121,12 +126,12 @@ class Preparer:
             state = _assumed_state(intent.verb, visit) or state
             prepared.deferred = _REMEMBERED
         with self._stations("plan", verb=intent.verb.value) as line:
-            marks = plan(intent.verb, intent.visit_class, state)
+            marks = plan(intent.verb, intent.visit_class, state, intent.also)
             if marks is None:
                 prepared.problems.append(_impossible(intent, state))
                 line.note(outcome="impossible")
                 return prepared
-            line.note(calls=[mark.rstrip("?%+*") for mark in marks])
+            line.note(calls=[mark.rstrip(MARKS) for mark in marks])
         with self._stations("code", lines=len(intent.charges)):
             for charge in intent.charges:
                 prepared.problems += complete_amounts(charge, self._tolerance)
@@ -158,8 +163,11 @@ class Preparer:
         elif visit is not None and intent.charges:
             new, found = number_lines(intent.charges, visit)
             prepared.problems += found
-            uploads, found = self._uploads(intent, visit, new, now)
-            prepared.problems += found
+            if intent.visit_class is VisitClass.PHARMACY:
+                uploads = [new]
+            else:
+                uploads, found = self._uploads(intent, visit, new, now)
+                prepared.problems += found
         prepared.steps = self._expand(marks, intent, visit, uploads)
         if visit is not None:
             found = money_problems(intent, visit, prepared.steps, uploads)
@@ -171,15 +179,19 @@ class Preparer:
         """The input of one step from the records as they stand now."""
         records = [
             settlement_options(step, intent, visit),
+            intent.filing,
+            intent.query,
             intent.visit,
             intent.person,
             intent.facility,
             self._defaults,
         ]
         if visit is not None:
-            records[3:3] = [visit.visit, visit.person]
+            records[5:5] = [visit.visit, visit.person]
         diagnoses = intent.diagnoses or (visit.diagnoses if visit else [])
         rows: dict[str, Sequence[Record]] = {"feedetail": step.lines, "diseinfo": diagnoses}
+        if step.infno in PURCHASES:
+            rows["drugdetail"] = step.lines
         if step.infno == "2302":
             rows["data"] = step.lines
         filled = self.site.filler.fill(step.infno, rows=rows, records=records)
@@ -213,6 +225,9 @@ class Preparer:
             intent.person.fill_from(visit.person)
             intent.visit.fill_from(visit.visit)
         intent.visit.values.setdefault("begntime", stamp(now))
+        if intent.verb in _IN_A_TIME or not _IN_A_TIME.isdisjoint(intent.also):
+            intent.query.values.setdefault("begntime", stamp(now - LOOK_BACK))
+            intent.query.values.setdefault("endtime", stamp(now))
         if not intent.visit.has("med_type") and intent.visit_class is not None:
             kind = PATIENT_CLASSES.get(intent.visit.get("patient_class"), intent.visit_class.value)
             med_type = self.site.profile.med_types.get(kind)
@@ -275,7 +290,10 @@ class Preparer:
         steps: list[Step] = []
         starred = [mark[:-1] for mark in marks if mark.endswith("*")]
         for mark in marks:
-            infno = mark.rstrip("?%+*")
+            infno = mark.rstrip(MARKS)
+            if mark.endswith("="):
+                steps.append(Step(infno=infno, lines=[line for part in uploads for line in part]))
+                continue
             if mark.endswith("?") and not changed(intent, visit):
                 continue
             if mark.endswith("%") and not intent.check_entitlement:
@@ -299,11 +317,12 @@ class Preparer:
         problems: list[Problem] = []
         for step in prepared.steps:
             filled = self.fill(step, intent, visit)
-            for problem in self.check(step, filled, intent, deferred):
+            for problem in self.check(
+                step, filled, intent, deferred | follows(step.infno, deferred)
+            ):
                 if problem not in problems:
                     problems.append(problem)
-            gives = self.site.definitions.transaction(step.infno).output
-            deferred = deferred | {field.code for node in gives for field in node.fields}
+            deferred = deferred | given_by(self.site.definitions, step.infno)
         return problems
 
 
@@ -319,6 +338,14 @@ _REMEMBERED = frozenset(
     }
 )
 """Fields that an open visit already has: not missing when a message alone is explained."""
+
+
+def given_by(definitions: Definitions, infno: str) -> frozenset[str]:
+    """The fields that later calls of a plan have from the reply of this transaction."""
+    if infno == "1101":  # of which much is told and little is taken over
+        return frozenset((*PERSON_FIELDS, *INSURANCE_FIELDS))
+    nodes = definitions.transaction(infno).output
+    return frozenset(field.code for node in nodes for field in node.fields)
 
 
 def _assumed_state(verb: Verb, visit: Visit) -> VisitState | None:
@@ -344,35 +371,3 @@ def _impossible(intent: Intent, state: VisitState) -> Problem:
         zh=f"就诊当前状态（{state}）不允许此操作（{intent.verb}）",
         en=f"the visit is {state}: {intent.verb} is not possible",
     )
-
-
-def _carried_problems(problems: Iterable[Problem]) -> list[Problem]:
-    """Findings on a carried input, at their paths in the sender's JSON."""
-    return [
-        problem.at(f"input.{problem.place}" if problem.place else "input") for problem in problems
-    ]
-
-
-def _carried_rows(carried: dict[str, Any]) -> list[object]:
-    """The charge lines of a carried input."""
-    rows = carried.get("feedetail")
-    return rows if isinstance(rows, list) else [rows] if isinstance(rows, dict) else []
-
-
-def check_carried(intent: Intent, site: Site, today: date) -> list[Problem]:
-    """Give missing national codes and check the input, at paths of the sender's JSON."""
-    found = [
-        problem.at(f"input.feedetail[{index}].medins_list_codg")
-        for index, problem in site.coder.code_carried(_carried_rows(intent.carried), today)
-    ]
-    unmapped = {problem.place for problem in found}
-    checked = _carried_problems(site.checker.check(intent.carried_infno, intent.carried))
-    stated = {**intent.carried_header.values, "infno": intent.carried_infno}
-    stated["mdtrtarea_admvs"] = site.institution.mdtrtarea_admvs
-    stated.setdefault("insuplc_admdvs", intent.person.get("insuplc_admdvs"))
-    checked += check_beside(site.checker, stated, intent.carried)
-    return found + [
-        problem
-        for problem in checked
-        if problem.place.replace(".med_list_codg", ".medins_list_codg") not in unmapped
-    ]

@@ -37,7 +37,7 @@ from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.sites import Sites
 
-SETTLEMENTS = frozenset({"2207", "2304"})
+SETTLEMENTS = frozenset({"2102", "2207", "2304"})
 REVERSAL = "2601"
 EVERY = 1_000_000
 """Limit of a read that has to see all: the oldest of the unknown are queries, which stay unknown

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.errors import ProblemCode
-from gateway.intents import Intent, Result, Settlement, Status, Verb
+from gateway.intents import Intent, Reply, Result, Settlement, Status, Verb
 from gateway.journal import Journal, SendRow, SendState
 from gateway.settlement import reporting
 from gateway.settlement.agreeing import mismatches, noted
@@ -33,6 +33,18 @@ def still_unknown(send: SendRow, intent: Intent, made: Sequence[Settlement] = ()
     problems = [reporting.unknown(send.infno, send.msgid, intent)]
     problems += mismatches(send.infno, noted(send.note), intent)
     return Result(status=Status.UNKNOWN, intent=intent, problems=problems, settlements=[*made])
+
+
+async def accepted_reply(
+    journal: Journal, exchange_id: str, infno: str
+) -> tuple[str, Reply] | None:
+    """The msgid and the reply of the send of this transaction that the platform accepted."""
+    for send in await journal.sends(exchange_id=exchange_id):
+        if send.infno == infno and send.state is SendState.ACCEPTED:
+            reply = await journal.reply(send.msgid)
+            if reply is not None:
+                return send.msgid, reply
+    return None
 
 
 async def settlements_made(

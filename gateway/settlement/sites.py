@@ -15,9 +15,13 @@ from gateway.settlement.visits import Visit
 SETTING_OF = {
     Verb.REGISTER: VisitClass.OUTPATIENT,
     Verb.ENTITLE: VisitClass.OUTPATIENT,
+    Verb.FIND_VISITS: VisitClass.OUTPATIENT,
     Verb.ADMIT: VisitClass.INPATIENT,
 }
 """The class of visit that a verb means, where the message does not say it."""
+
+PHARMACY_CODE = "P"
+"""First character of the code of a retail pharmacy; that of a hospital is `H`."""
 
 
 class Sites:
@@ -70,6 +74,7 @@ class Sites:
         if intent.verb is Verb.REGISTER and intent.visit_class is VisitClass.INPATIENT:
             intent.verb = Verb.ADMIT
         intent.visit_class = intent.visit_class or SETTING_OF.get(intent.verb)
+        _by_kind_of_facility(intent, site.institution.fixmedins_code)
         intent.check_entitlement = intent.check_entitlement or peer.check_entitlement
         operator = intent.facility.values
         operator.setdefault("opter", site.institution.opter)
@@ -83,6 +88,14 @@ class Sites:
             defaults=Record(dict(peer.defaults)),
             stations=self._stations,
         )
+
+
+def _by_kind_of_facility(intent: Intent, fixmedins_code: str) -> None:
+    """A pharmacy sells and a hospital treats, whatever the message calls it (matrix 2.1)."""
+    if fixmedins_code.startswith(PHARMACY_CODE):
+        intent.visit_class = VisitClass.PHARMACY
+    elif intent.visit_class is VisitClass.PHARMACY:
+        intent.visit_class = VisitClass.OUTPATIENT
 
 
 def _is_masked(person: Record) -> bool:

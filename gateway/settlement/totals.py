@@ -11,6 +11,7 @@ from decimal import Decimal
 import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.fsi.rules.lines import PURCHASES
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settlement.charges import is_part_of
 from gateway.settlement.credits import credited_batches
@@ -19,7 +20,7 @@ from gateway.settlement.visits import Batch, Visit
 SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
 """Sums of the 2204 replies, known once the lines are uploaded and the platform has split them."""
 
-SETTLING = frozenset({"2206", "2207", "2303", "2304"})
+SETTLING = frozenset({"2101", "2102", "2206", "2207", "2303", "2304"})
 """Transactions that state a total."""
 
 
@@ -71,6 +72,11 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
         options.values["chrg_bchno"] = step.batch
     if visit is None:
         return options
+    if step.infno in PURCHASES:
+        amounts = (amount for line in step.lines if (amount := _amount(line)) is not None)
+        options.values["medfee_sumamt"] = format(sum(amounts, Decimal("0.00")), "f")
+        options.sources.pop("medfee_sumamt", None)
+        return options
     batches = visit.open_batches()
     if step.batch:
         batches = [b for b in batches if b.chrg_bchno == step.batch]
@@ -114,7 +120,8 @@ def money_problems(
         return []
     inpatient = intent.visit_class is VisitClass.INPATIENT
     settled = [s for s in steps if s.infno in SETTLING]
-    if not settled or (inpatient and not visit.open_batches() and not uploads):
+    empty = any(step.infno in PURCHASES and not step.lines for step in settled)
+    if not settled or empty or (inpatient and not visit.open_batches() and not uploads):
         return [
             Problem(
                 kind=ProblemKind.NOT_FOUND,
@@ -128,8 +135,7 @@ def money_problems(
     if not intent.settlement.has("medfee_sumamt"):
         return []
     total = Decimal(0)
-    for batch in dict.fromkeys(step.batch for step in settled):
-        step = Step(infno="2304" if inpatient else "2207", batch=batch)
+    for step in {step.batch: step for step in settled}.values():
         total += settlement_options(step, intent, visit).amount("medfee_sumamt")
     stated = intent.settlement.amount("medfee_sumamt")
     if stated == total:

@@ -9,7 +9,9 @@ Rules of the tables below (sources: reference/rules.md sections 2, 9, 10; matrix
 4. Undoing runs backwards: 2208 before 2205 before 2202; 2305 before 2405 before 2302 before 2404.
 5. A registration is cancelled (2202) only while nothing is charged or settled; an admission
    (2404) only while the patient is neither discharged nor settled.
-6. An event that is not in the row of the present state does not exist: `StateError`.
+6. A purchase in a pharmacy is settled and charged by one transaction (2102), and taken back whole
+   (2103); then it is over.
+7. An event that is not in the row of the present state does not exist: `StateError`.
 
 An event is what the platform accepted. `unsettled` stands for a settlement that was undone (2208,
 2305, or 2601 of 2207 or 2304), `unsettled-in-stay` for the same before the discharge; `withdrawn`
@@ -103,9 +105,16 @@ INPATIENT_TRANSITIONS: dict[VisitState, dict[VisitEvent, VisitState]] = {
     _S.CANCELLED: {},
 }
 
+PHARMACY_TRANSITIONS: dict[VisitState, dict[VisitEvent, VisitState]] = {
+    _S.NONE: {_E.SETTLED: _S.SETTLED},
+    _S.SETTLED: {_E.CANCELLED: _S.CANCELLED},
+    _S.CANCELLED: {},
+}
+
 TRANSITIONS = {
     VisitClass.OUTPATIENT: OUTPATIENT_TRANSITIONS,
     VisitClass.INPATIENT: INPATIENT_TRANSITIONS,
+    VisitClass.PHARMACY: PHARMACY_TRANSITIONS,
 }
 
 

@@ -115,6 +115,10 @@ class Metrics:
         self.http_seconds = histogram(
             "gateway_http_seconds", "Seconds to answer an HTTP request", "route", _SLOW
         )
+        # messages of ours to peers: failed attempts are repeated, lost ones are given up
+        self.deliveries = counter(
+            "gateway_hl7_deliveries", "Messages of ours to HL7 v2 peers, by outcome", "outcome"
+        )
         # every one is a defect to look at
         self.log_values_dropped = counter(
             "gateway_log_values_dropped", "Log keys and values taken out by the redaction"

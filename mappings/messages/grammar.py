@@ -35,7 +35,7 @@ from pathlib import Path
 from gateway.errors import ConfigurationError
 from gateway.intents import Verb, VisitClass
 
-RECORDS = ("person", "visit", "facility", "settlement")
+RECORDS = ("person", "visit", "facility", "settlement", "filing", "query")
 LISTS = ("charges", "diagnoses")
 
 _TARGET = re.compile(r"[a-z][a-z0-9_]*")

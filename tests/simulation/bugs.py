@@ -18,7 +18,7 @@ from gateway.intents import Accepted, NotSent, Rejected, Reply, Result, Unknown
 from gateway.journal import AuditEvent
 from gateway.journal.sqlite import SQLiteJournal
 from gateway.pipeline import Pipeline
-from gateway.settlement import absorbing, conducting, preparing
+from gateway.settlement import absorbing, conducting, preparing, work
 from gateway.settlement.conducting import Conductor, VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.resolving import Resolver
@@ -149,10 +149,10 @@ def a_reply_is_trusted_without_its_setl_id() -> Any:
     """Infcode 0 is good enough."""
 
     def one(call: Any, node: str, *_required: str) -> Any:
-        found = absorbing.rows(call.output, node)
-        return found[0] if found else absorbing.text_record({})
+        found = work.rows(call.output, node)
+        return found[0] if found else work.text_record({})
 
-    return mock.patch.object(absorbing, "_one", one)
+    return mock.patch.object(absorbing, "one_row", one)
 
 
 @_bug

@@ -15,15 +15,18 @@ from conformance.platform.transactions import (
     charges,
     clearing,
     files,
+    filings,
     generic,
     inpatient,
     outpatient,
     persons,
+    pharmacy,
     queries,
     reconciliation,
     reversal,
     session,
     settlements,
+    staff,
 )
 
 Handler = Callable[[Call], Any]
@@ -37,6 +40,9 @@ HANDLERS: dict[str, Handler] = {
     **settlements.HANDLERS,
     **reversal.HANDLERS,
     **queries.HANDLERS,
+    **filings.HANDLERS,
+    **pharmacy.HANDLERS,
+    **staff.HANDLERS,
     **files.HANDLERS,
     **catalogues.HANDLERS,
     **reconciliation.HANDLERS,

@@ -14,13 +14,16 @@ from typing import Any
 import msgspec
 
 from conformance.platform.benefits import Benefit, Parts, Used, negate, settle
-from conformance.platform.call import STAMP, Call, Refusal, age_on
+from conformance.platform.call import OUTPATIENT, PHARMACY, STAMP, Call, Refusal, age_on
 from conformance.platform.places import PAY_LOC
 from conformance.platform.store import Row
 from gateway.errors import ConfigurationError
 
 EMPLOYEES = "310"
 """`insutype` of the scheme with a personal account."""
+
+TERMS = {PHARMACY: OUTPATIENT}
+"""Settings whose benefits are those of another one."""
 
 BY_ITEM = "1"
 """`clr_way`: cleared item by item."""
@@ -61,7 +64,7 @@ def quote(
     pool = call.pool if policies.covers(call.pool, insutype) else call.home
     age = age_on(person["brdy"], call.now.date())
     try:
-        terms = policies.terms(pool, insutype, visit["setting"], call.level, age=age)
+        terms = policies.terms(pool, insutype, _terms_of(visit), call.level, age=age)
     except ConfigurationError:
         raise Refusal("参保地未设置该险种的待遇政策") from None
     benefit = settle(
@@ -84,6 +87,11 @@ def quote(
     )
 
 
+def _terms_of(row: Row) -> str:
+    setting: str = row["setting"]
+    return TERMS.get(setting, setting)
+
+
 def _used(call: Call, visit: Row) -> Used:
     """What the year's settlements of the person in the insured pool used up."""
     rows = call.store.all(
@@ -96,7 +104,7 @@ def _used(call: Call, visit: Row) -> Used:
     )
     return Used(
         deductible=sum(
-            (Decimal(row["act_pay_dedc"]) for row in rows if row["setting"] == visit["setting"]),
+            (Decimal(row["act_pay_dedc"]) for row in rows if _terms_of(row) == _terms_of(visit)),
             Decimal("0.00"),
         ),
         basic=sum((Decimal(row["hifp_pay"]) for row in rows), Decimal("0.00")),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from conformance.platform.benefits import FEN, split_line, to_fen
-from conformance.platform.call import INPATIENT, OUTPATIENT, Call, Refusal, amount
+from conformance.platform.call import INPATIENT, OUTPATIENT, PHARMACY, Call, Refusal, amount
 from conformance.platform.store import Row
 from conformance.platform.transactions.visits import encode_detail
 
@@ -27,15 +27,22 @@ def upload_outpatient(call: Call) -> dict[str, Any]:
         disease = row.get("dise_codg") or ""
         if diseases.setdefault(row["chrg_bchno"], disease) != disease:
             raise Refusal(f"收费批次{row['chrg_bchno']}只能有一个病种编码")
-    return {"result": [_upload(call, row, OUTPATIENT) for row in rows]}
+    return {"result": [upload_line(call, row, OUTPATIENT) for row in rows]}
 
 
 def upload_inpatient(call: Call) -> dict[str, Any]:
     """2301: lines of a stay, among them return lines with a negative quantity."""
-    return {"result": [_upload(call, row, INPATIENT) for row in call.rows("feedetail")]}
+    return {"result": [upload_line(call, row, INPATIENT) for row in call.rows("feedetail")]}
 
 
-def _upload(call: Call, row: Mapping[str, Any], setting: str) -> dict[str, Any]:
+def upload_line(
+    call: Call, row: Mapping[str, Any], setting: str, node: str = "result"
+) -> dict[str, Any]:
+    """Store a line of a visit; its row of the output `node`, with the parts it splits into.
+
+    Raises:
+        Refusal: the visit, the number, the physician or the amounts do not fit.
+    """
     visit = call.visit(row, setting)
     number, batch = str(row["feedetl_sn"]), row.get("chrg_bchno") or ""
     _check_open(call, visit, batch)
@@ -43,7 +50,8 @@ def _upload(call: Call, row: Mapping[str, Any], setting: str) -> dict[str, Any]:
         "SELECT 1 FROM charges WHERE mdtrt_id = ? AND feedetl_sn = ?", visit["mdtrt_id"], number
     ):
         raise Refusal(f"费用明细流水号{number}重复")
-    if not _DOCTOR.match(row["bilg_dr_codg"]):
+    doctor = row.get("bilg_dr_codg") or ""
+    if (doctor or setting != PHARMACY) and not _DOCTOR.match(doctor):
         raise Refusal(f"费用明细{number}：开单医师编码未在医保医师库中备案")
     total, quantity = amount(row["det_item_fee_sumamt"]), amount(row["cnt"])
     price = amount(row["pric"])
@@ -53,7 +61,7 @@ def _upload(call: Call, row: Mapping[str, Any], setting: str) -> dict[str, Any]:
     item = call.tables.catalogue.item(call.region.code, code, call.level)
     parts = split_line(total, quantity, price, item, row.get("hosp_appr_flag") or "")
     result = call.shape(
-        "result",
+        node,
         {
             "feedetl_sn": number,
             "det_item_fee_sumamt": total,

@@ -1,8 +1,9 @@
-"""Reading back: visits (5201), settlements (5203), their lines (5204), stays (5303)."""
+"""Reading back: visits (5201), settlements (5203) and lines (5204), totals (5206), stays (5303)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -175,9 +176,54 @@ def _line(call: Call, settlement: Row, line: Row) -> dict[str, Any]:
     return call.shape("", values)
 
 
+TOTALS = {
+    "MEDFEE": "medfee_sumamt",
+    "FUND": "fund_pay_sumamt",
+    "BASIC": "hifp_pay",
+    "DEDUCTIBLE": "act_pay_dedc",
+    "ACCOUNT": "acct_pay",
+}
+"""`cum_type_code` of this platform to the amount that is added up: no public list is known."""
+
+
+def find_totals(call: Call) -> dict[str, Any]:
+    """5206: what the person's settlements add up to, by insurance, month and kind.
+
+    `cum_ym` (yyyyMM) narrows it to a month; otherwise the running year is told.
+    """
+    data = call.node("data")
+    call.person(data["psn_no"])
+    when = data.get("cum_ym") or call.time[:4]
+    rows = call.store.all(
+        "SELECT insutype, replace(substr(setl_time, 1, 7), '-', '') AS month, medfee_sumamt, "
+        "fund_pay_sumamt, hifp_pay, act_pay_dedc, acct_pay FROM settlements "
+        "WHERE psn_no = ? AND pool = ? AND state = 'settled' ORDER BY insutype, month",
+        data["psn_no"],
+        call.pool,
+    )
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for row in rows:
+        if row["month"].startswith(when):
+            for kind, code in TOTALS.items():
+                key = (row["insutype"], row["month"], kind)
+                sums[key] = sums.get(key, Decimal(0)) + Decimal(row[code])
+    found = [
+        {
+            "insutype": insutype,
+            "year": month[:4],
+            "cum_ym": month,
+            "cum_type_code": kind,
+            "cum": cum,
+        }
+        for (insutype, month, kind), cum in sums.items()
+    ]
+    return {"cuminfo": [call.shape("cuminfo", row) for row in found]}
+
+
 HANDLERS = {
     "5201": find_visits,
     "5203": find_settlement,
     "5204": find_lines,
+    "5206": find_totals,
     "5303": find_stays,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.platform.call import Call, Refusal
+from conformance.platform.call import PHARMACY, Call, Refusal
 from conformance.platform.store import Row
 from conformance.platform.transactions.books import later_settlement, reverse, reverse_refund
 from conformance.platform.transactions.visits import cancel_visit
@@ -60,6 +60,10 @@ def _undo_settlement(call: Call, original: Row) -> None:
     if settlement["setting"] == "inpatient" and later_settlement(call, settlement):
         raise Refusal("存在之后的结算，请先撤销之后的结算")
     reverse(call, settlement)
+    if settlement["setting"] == PHARMACY:
+        call.store.run(
+            "UPDATE visits SET state = 'cancelled' WHERE mdtrt_id = ?", settlement["mdtrt_id"]
+        )
 
 
 HANDLERS = {"2601": undo}

@@ -31,27 +31,28 @@ _SPLIT = {
 
 def presettle_outpatient(call: Call) -> dict[str, Any]:
     """2206: what 2207 would give; nothing is recorded."""
-    return _answer(call, _quote_outpatient(call))
+    return answer(call, _quote_outpatient(call))
 
 
 def settle_outpatient(call: Call) -> dict[str, Any]:
     """2207: settles one charge batch of one visit."""
     made = _quote_outpatient(call)
-    return _answer(call, made, record(call, made, batch=call.node("data")["chrg_bchno"]))
+    return answer(call, made, record(call, made, batch=call.node("data")["chrg_bchno"]))
 
 
 def presettle_inpatient(call: Call) -> dict[str, Any]:
     """2303: what 2304 would give; nothing is recorded."""
-    return _answer(call, _quote_inpatient(call))
+    return answer(call, _quote_inpatient(call))
 
 
 def settle_inpatient(call: Call) -> dict[str, Any]:
     """2304: settles every line of the stay that is not settled."""
     made = _quote_inpatient(call)
-    return _answer(call, made, record(call, made, batch=""))
+    return answer(call, made, record(call, made, batch=""))
 
 
-def _answer(call: Call, made: Quote, setl_id: str = "") -> dict[str, Any]:
+def answer(call: Call, made: Quote, setl_id: str = "") -> dict[str, Any]:
+    """The settlement and its funds; without `setl_id` it was only computed."""
     info = setlinfo(call, made, setl_id)
     return {"setlinfo": info, "setldetail": _funds(call, made.benefit.shares)}
 
@@ -88,7 +89,7 @@ def _quote_outpatient(call: Call) -> Quote:
         raise Refusal("未查询到该收费批次的费用明细")
     if any(row["setl_id"] for row in rows):
         raise Refusal("该收费批次已结算，不能重复结算")
-    return _quoted(call, visit, rows, data, middle="0")
+    return quoted(call, visit, rows, data, middle="0")
 
 
 def _quote_inpatient(call: Call) -> Quote:
@@ -105,12 +106,17 @@ def _quote_inpatient(call: Call) -> Quote:
     )
     if not rows:
         raise Refusal("没有待结算的费用明细")
-    return _quoted(call, visit, rows, data, middle=middle)
+    return quoted(call, visit, rows, data, middle=middle)
 
 
-def _quoted(
+def quoted(
     call: Call, visit: Row, rows: list[Row], data: Mapping[str, Any], *, middle: str
 ) -> Quote:
+    """Compute the settlement of stored lines.
+
+    Raises:
+        Refusal: the insurance, the certificate or a stated sum does not fit.
+    """
     if visit["insutype"] != data["insutype"]:
         raise Refusal("险种类型与就诊登记信息不一致")
     person = call.person(visit["psn_no"])
@@ -157,11 +163,17 @@ def cancel(call: Call) -> dict[str, Any]:
     """2208, 2305: the whole settlement; answered by a row of its own with the sign turned."""
     data = call.node("data")
     setting = OUTPATIENT if call.infno == "2208" else INPATIENT
-    visit = call.visit(data, setting)
+    return cancel_settlement(call, call.visit(data, setting), data["setl_id"])
+
+
+def cancel_settlement(call: Call, visit: Row, setl_id: str) -> dict[str, Any]:
+    """Cancel the settlement of a visit.
+
+    Raises:
+        Refusal: there is none, it was undone before, or a later one stands in the way.
+    """
     settlement = call.store.one(
-        "SELECT * FROM settlements WHERE setl_id = ? AND mdtrt_id = ?",
-        data["setl_id"],
-        visit["mdtrt_id"],
+        "SELECT * FROM settlements WHERE setl_id = ? AND mdtrt_id = ?", setl_id, visit["mdtrt_id"]
     )
     if settlement is None or settlement["state"] == "refund":
         raise Refusal("未查询到结算信息")
@@ -169,7 +181,7 @@ def cancel(call: Call) -> dict[str, Any]:
         raise Refusal("该结算已撤销，不能重复撤销")
     if settlement["state"] == "reversed":
         raise Refusal("该结算已冲正，不能撤销")
-    if setting == INPATIENT and later_settlement(call, settlement):
+    if visit["setting"] == INPATIENT and later_settlement(call, settlement):
         raise Refusal("存在之后的结算，请先撤销之后的结算")
     values = record_refund(call, settlement)
     shares = msgspec.json.decode(settlement["shares"], type=tuple[FundShare, ...])

@@ -14,8 +14,8 @@ import msgspec
 
 from gateway.intents import Record, Settlement
 from gateway.journal import Journal, SendRow, SendState
-from gateway.settlement.absorbing import rows
 from gateway.settlement.reconciling.report import ZERO, Totals, added
+from gateway.settlement.work import rows
 
 SETTLING = frozenset({"2102", "2207", "2304"})
 UNDOING = frozenset({"2103", "2208", "2305"})

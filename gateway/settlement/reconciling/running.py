@@ -28,7 +28,6 @@ from gateway.fsi.files.line import Line
 from gateway.fsi.files.transfer import PATIENCE, Patience
 from gateway.intents import Accepted, NotSent, Outcome, Rejected, Unknown
 from gateway.journal import Journal
-from gateway.settlement.absorbing import rows
 from gateway.settlement.reconciling import matching
 from gateway.settlement.reconciling.own import FORWARD, REFUND, OwnBooks, collect
 from gateway.settlement.reconciling.report import (
@@ -38,6 +37,7 @@ from gateway.settlement.reconciling.report import (
     Report,
     Totals,
 )
+from gateway.settlement.work import rows
 
 TOTALS = "3201"
 BALANCED = "0"

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import SystemClock
+from gateway.clock import Clock, SystemClock
 from gateway.errors import MessageError
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.hl7_intake import Intake
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.inbound.mllp_framing import Frame, FrameReader
 from gateway.inbound.mllp_server import MLLPServer
@@ -149,19 +151,24 @@ async def start_port(make_settings: Callable[..., Settings]) -> AsyncIterator[St
         dialect: dict[str, Any] | None = None,
         peers: list[dict[str, Any]] | None = None,
         tls: Any = None,
+        clock: Clock | None = None,
         **mllp: Any,
     ) -> Port:
         settings = make_settings(peers or [{"name": "his", "hl7v2": dialect or {}}], **mllp)
-        adapter = HL7Adapter(settings, SystemClock())
+        clock = clock or SystemClock()
+        adapter = HL7Adapter(settings, clock)
         pipeline = MemoryPipeline(adapter)
         pipeline.gate.set()
         counts: Counter[MLLPEvent] = Counter()
+        limits = Limits(settings.peers, clock)
         server = MLLPServer(
             settings.mllp,
             settings.peers,
-            pipeline,
+            Intake(pipeline, adapter, limits),
             adapter,
+            limits=limits,
             observe=lambda event: counts.update([event]),
+            clock=clock,
         )
         await server.start()
         servers.append(server)

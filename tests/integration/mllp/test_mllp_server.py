@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -123,9 +124,9 @@ async def test_an_application_acknowledgement_may_travel_on_its_own_connection(
         control_id = body.split(b"|")[9]
         reply = b"MSH|^~\\&|HIS||||1||ACK|9|P|2.5\rMSA|CA|" + control_id + b"\r"
         writer.write(b"\x0b" + reply + b"\x1c\r")
+        arrived.set_result(body)
         await reader.read()
         writer.close()
-        arrived.set_result(body)
 
     listener = await asyncio.start_server(his, "127.0.0.1", 0)
     address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
@@ -141,25 +142,23 @@ async def test_an_application_acknowledgement_may_travel_on_its_own_connection(
     await listener.wait_closed()
 
 
-async def test_a_reply_that_cannot_be_delivered_is_counted(
-    start_port: Start, make_message: Make, unused_port: int
+async def test_a_reply_to_a_connection_that_is_gone_is_counted(
+    start_port: Start, make_message: Make
 ) -> None:
-    """M-020: it stays stored, and the connection goes on."""
-    port = await start_port({"reply_mode": "connect", "reply_to": f"127.0.0.1:{unused_port}"})
+    """M-020: the work is done, its answer stays stored and meets the message when it comes again."""
+    port = await start_port()
+    port.pipeline.gate.clear()
     sender = await port.connect()
-    await sender.send(make_message("C1", m15="AL", m16="AL") + make_message("C2"))
-    assert await sender.reply() == "CA|C1"
-    assert await sender.reply() == "AA|C2"
-    assert port.counts[MLLPEvent.REPLY_LOST] == 1
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    await sender.send(make_message("C1"))
+    await asyncio.wait_for(port.pipeline.started.wait(), 20)
+    sender.writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await sender.writer.wait_closed()
+    port.pipeline.gate.set()
+    again = await port.connect()
+    await again.send(make_message("C1"))
+    assert await again.reply() == "AA|C1"
+    assert port.pipeline.steps == ["accept C1", "work C1", "accept C1"]
 
 
 async def test_an_oversize_frame_is_refused_and_its_connection_closed(
@@ -200,11 +199,16 @@ async def test_an_unfinished_frame_ends_with_its_deadline(
     assert port.counts[MLLPEvent.FRAME_TIMEOUT] == 1
 
 
-async def test_a_silent_connection_is_closed(start_port: Start) -> None:
-    """Setting idle_timeout."""
-    port = await start_port(idle_timeout=0.1)
+async def test_a_silent_connection_is_closed(start_port: Start, make_message: Make) -> None:
+    """Setting first_message_timeout before the first message, idle_timeout after it."""
+    port = await start_port(first_message_timeout=0.1)
     sender = await port.connect()
     assert await sender.reply() == ""
+    assert port.counts[MLLPEvent.IDLE_TIMEOUT] == 1
+    port = await start_port(idle_timeout=0.1)
+    sender = await port.connect()
+    await sender.send(make_message("C1"))
+    assert [await sender.reply(), await sender.reply()] == ["AA|C1", ""]
     assert port.counts[MLLPEvent.IDLE_TIMEOUT] == 1
 
 

@@ -149,7 +149,7 @@ def missing_nodes(definitions: Definitions, infno: str, output: Any) -> list[str
 
 def test_what_has_no_behaviour_of_its_own_is_kept_and_echoed(centre: Centre) -> None:
     """A submitted input can be looked up, and the reply names what the input named."""
-    infno = "2503"
+    infno = "2507"
     before = len(kept(centre, infno))
     nodes = BASE.transaction(infno).input
     content = {node.name: filled(node, nodes) for node in nodes if node.parent is None}

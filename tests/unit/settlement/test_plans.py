@@ -7,7 +7,7 @@ import pytest
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import load_profile, profile_names
 from gateway.intents import Verb, VisitClass
-from gateway.settlement.plans import PLANS, is_repeatable, plan
+from gateway.settlement.plans import MARKS, PLANS, is_repeatable, plan
 from gateway.settlement.visits import TRANSITIONS, VisitState
 
 
@@ -20,7 +20,7 @@ def test_settling_a_registered_outpatient_is_2203_2204_2206_2207() -> None:
 def test_every_transaction_of_the_table_is_defined() -> None:
     """A plan names no transaction that the definitions lack."""
     known = set(Definitions.load().infnos())
-    assert {mark.rstrip("?%+*") for marks in PLANS.values() for mark in marks} <= known
+    assert {mark.rstrip(MARKS) for marks in PLANS.values() for mark in marks} <= known
 
 
 def test_every_row_of_the_table_names_a_state_its_class_can_have() -> None:
