@@ -1,4 +1,4 @@
-"""The SQL of the journal, read from `sql/*.sql` (SQLite) and `sql/postgres/*.sql`.
+"""The SQL of the journal: `sql/*.sql` is SQLite's, `sql/postgres/*.sql`, `sql/both/*.sql`.
 
 A query begins with a line `-- name: word`, followed by lines of comment that describe it and by
 one statement. What stands before the first name describes the file.
@@ -41,13 +41,14 @@ def parse_queries(text: str, file: str) -> list[Query]:
 
 
 def load_queries(*folder: str) -> dict[str, Query]:
-    """Every query of `sql`, or of a folder in it, by its name.
+    """Every query of `sql`, or of a folder in it, and those for both stores, by its name.
 
     Raises:
         ConfigurationError: two queries have one name.
     """
     queries: dict[str, Query] = {}
-    for file in resources.files(__package__).joinpath("sql", *folder).iterdir():
+    home = resources.files(__package__).joinpath("sql")
+    for file in (*home.joinpath(*folder).iterdir(), *home.joinpath("both").iterdir()):
         if file.name.endswith(".sql"):
             for query in parse_queries(file.read_text("utf-8"), file.name):
                 if query.name in queries:

@@ -12,7 +12,7 @@ from gateway.intents import Accepted, NotSent, Outcome, Rejected, Reply
 from gateway.journal import audit, storage
 from gateway.journal.queries import SQL
 from gateway.journal.records import AuditEvent, Send, SendRow, VisitRow
-from gateway.journal.states import SendState, check_send
+from gateway.journal.states import SendState, check_resolution, check_send
 
 RECOVERED: Final = "the gateway stopped before the reply came"
 """Note of a send that start-up found on its way."""
@@ -90,14 +90,7 @@ def resolve(
     db: sqlite3.Connection, msgid: str, state: str, note: str, visit: VisitRow | None, *, now: str
 ) -> VisitRow | None:
     """End an unknown outcome."""
-    old = _state(db, msgid)
-    try:
-        new = SendState(state)
-    except ValueError:
-        raise StateError(f"send {msgid}: there is no state {state!r}") from None
-    if old is not SendState.UNKNOWN:
-        raise StateError(f"send {msgid}: its outcome is not unknown but {old}")
-    check_send(msgid, old, new)
+    new = check_resolution(msgid, _state(db, msgid), state)
     db.execute(SQL["resolve_send"], {"msgid": msgid, "state": new, "note": note, "now": now})
     return None if visit is None else put_visit(db, visit, now)
 

@@ -87,6 +87,23 @@ def check_send(msgid: str, old: SendState, new: SendState) -> None:
         raise StateError(f"send {msgid}: no transition from {old} to {new}")
 
 
+def check_resolution(msgid: str, old: SendState, state: str) -> SendState:
+    """The state in which an unknown outcome ends (rule 5).
+
+    Raises:
+        StateError: there is no such state, the outcome is not unknown, or the table has no such
+            transition.
+    """
+    try:
+        new = SendState(state)
+    except ValueError:
+        raise StateError(f"send {msgid}: there is no state {state!r}") from None
+    if old is not SendState.UNKNOWN:
+        raise StateError(f"send {msgid}: its outcome is not unknown but {old}")
+    check_send(msgid, old, new)
+    return new
+
+
 def check_stage(exchange_id: str, old: Stage, new: Stage) -> None:
     """Let the answer of an exchange go from `old` to `new`.
 

@@ -192,13 +192,10 @@ class World:
             self._write_settings()
             for node in self.nodes:
                 await node.start()
-            operator = asyncio.create_task(self._operate())
-            try:
+            async with asyncio.TaskGroup() as tasks:
+                operator = tasks.create_task(self._operate())
                 yield
-            finally:
                 operator.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await operator
         finally:
             await self.centre.close()
 
@@ -278,6 +275,8 @@ class World:
     ) -> None:
         base = f"http://{door.host}:{door.http}/operator/unknown"
         async with session.get(base) as response:
+            if response.status != 200:  # the journal is not there at this moment
+                return
             listed = (await response.json())["unknown"]
         now = time.monotonic()
         for one in listed:

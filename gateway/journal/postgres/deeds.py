@@ -17,7 +17,7 @@ from gateway.journal.archive import resource_tokens
 from gateway.journal.postgres.batch import Batch, KnownExchange, NewSend, check_text
 from gateway.journal.records import AuditEvent, Begun, BookRow, Send, SendRow, VisitRow
 from gateway.journal.sends import RECOVERED, REVERSAL, what_became
-from gateway.journal.states import SendState, Stage, check_send, check_stage
+from gateway.journal.states import SendState, Stage, check_resolution, check_send, check_stage
 
 MAX_SERIAL: Final = 9999
 """The serial of a message id has four digits."""
@@ -173,14 +173,7 @@ def resolve(
     batch: Batch, msgid: str, state: str, note: str, visit: VisitRow | None, *, now: str
 ) -> VisitRow | None:
     """End an unknown outcome."""
-    old = _state(batch, msgid)
-    try:
-        new = SendState(state)
-    except ValueError:
-        raise StateError(f"send {msgid}: there is no state {state!r}") from None
-    if old is not SendState.UNKNOWN:
-        raise StateError(f"send {msgid}: its outcome is not unknown but {old}")
-    check_send(msgid, old, new)
+    new = check_resolution(msgid, _state(batch, msgid), state)
     check_text(note)
     stored = None if visit is None else put_visit(batch, visit, now)
     batch.change_send(msgid, new, note, now)

@@ -1,67 +1,4 @@
--- A journal as a file: every table in the order of the file, whole, or of old exchanges only: those
--- with a final answer that arrived before a date and have no send whose outcome is still to come.
-
--- name: export_exchanges
--- Every row of exchanges.
-SELECT exchange_id, protocol, sender, control_id, peer, kind, fingerprint, stage, status,
-    received_at, answered_at
-FROM exchanges ORDER BY seq;
-
--- name: export_exchange_messages
--- Every row of exchange_messages.
-SELECT exchange_id, raw, context
-FROM exchange_messages ORDER BY exchange_id;
-
--- name: export_exchange_answers
--- Every row of exchange_answers.
-SELECT exchange_id, answer, result
-FROM exchange_answers ORDER BY exchange_id;
-
--- name: export_sends
--- Every row of sends.
-SELECT msgid, exchange_id, infno, visit_key, fixmedins_code, insuplc_admdvs, pooling_region,
-    channel, digest, money, psn_no, reverses, state, note, infcode, inf_refmsgid, created_at, updated_at
-FROM sends ORDER BY seq;
-
--- name: export_send_replies
--- Every row of send_replies.
-SELECT msgid, reply
-FROM send_replies ORDER BY msgid;
-
--- name: export_visits
--- Every row of visits.
-SELECT key, state, version, data, updated_at
-FROM visits ORDER BY key;
-
--- name: export_books
--- Every row of books.
-SELECT kind, key, state, version, data, updated_at
-FROM books ORDER BY kind, key;
-
--- name: export_serials
--- Every row of serials.
-SELECT fixmedins_code, second, last
-FROM serials ORDER BY fixmedins_code, second;
-
--- name: export_sessions
--- Every row of sessions.
-SELECT key, value, expires
-FROM sessions ORDER BY key;
-
--- name: export_resources
--- Every row of resources.
-SELECT type, id, exchange_id, body, search
-FROM resources ORDER BY changed;
-
--- name: export_audit_head
--- Every row of audit_head.
-SELECT seq, hash
-FROM audit_head ORDER BY one;
-
--- name: export_audit
--- Every row of audit.
-SELECT seq, time, exchange_id, station, detail, previous, hash
-FROM audit ORDER BY seq;
+-- A journal as a file: old exchanges only, those that are over and arrived before a date.
 
 -- name: archive_exchanges
 -- Rows of exchanges that belong to exchanges older than a date.
@@ -69,11 +6,7 @@ SELECT exchange_id, protocol, sender, control_id, peer, kind, fingerprint, stage
     received_at, answered_at
 FROM exchanges
 WHERE exchange_id IN (
-    SELECT e.exchange_id FROM exchanges AS e
-    WHERE e.stage = 'final' AND e.received_at < $1::text AND NOT EXISTS (
-        SELECT 1 FROM sends AS s
-        WHERE s.exchange_id = e.exchange_id AND s.state IN ('sending', 'unknown')
-    )
+    SELECT exchange_id FROM finished_exchanges WHERE received_at < $1::text
 )
 ORDER BY seq;
 
@@ -82,11 +15,7 @@ ORDER BY seq;
 SELECT exchange_id, raw, context
 FROM exchange_messages
 WHERE exchange_id IN (
-    SELECT e.exchange_id FROM exchanges AS e
-    WHERE e.stage = 'final' AND e.received_at < $1::text AND NOT EXISTS (
-        SELECT 1 FROM sends AS s
-        WHERE s.exchange_id = e.exchange_id AND s.state IN ('sending', 'unknown')
-    )
+    SELECT exchange_id FROM finished_exchanges WHERE received_at < $1::text
 )
 ORDER BY exchange_id;
 
@@ -95,11 +24,7 @@ ORDER BY exchange_id;
 SELECT exchange_id, answer, result
 FROM exchange_answers
 WHERE exchange_id IN (
-    SELECT e.exchange_id FROM exchanges AS e
-    WHERE e.stage = 'final' AND e.received_at < $1::text AND NOT EXISTS (
-        SELECT 1 FROM sends AS s
-        WHERE s.exchange_id = e.exchange_id AND s.state IN ('sending', 'unknown')
-    )
+    SELECT exchange_id FROM finished_exchanges WHERE received_at < $1::text
 )
 ORDER BY exchange_id;
 
@@ -109,11 +34,7 @@ SELECT msgid, exchange_id, infno, visit_key, fixmedins_code, insuplc_admdvs, poo
     channel, digest, money, psn_no, reverses, state, note, infcode, inf_refmsgid, created_at, updated_at
 FROM sends
 WHERE exchange_id IN (
-    SELECT e.exchange_id FROM exchanges AS e
-    WHERE e.stage = 'final' AND e.received_at < $1::text AND NOT EXISTS (
-        SELECT 1 FROM sends AS s
-        WHERE s.exchange_id = e.exchange_id AND s.state IN ('sending', 'unknown')
-    )
+    SELECT exchange_id FROM finished_exchanges WHERE received_at < $1::text
 )
 ORDER BY seq;
 
@@ -123,11 +44,7 @@ SELECT msgid, reply FROM send_replies
 WHERE msgid IN (
     SELECT sent.msgid FROM sends AS sent
     WHERE sent.exchange_id IN (
-        SELECT e.exchange_id FROM exchanges AS e
-        WHERE e.stage = 'final' AND e.received_at < $1::text AND NOT EXISTS (
-            SELECT 1 FROM sends AS s
-            WHERE s.exchange_id = e.exchange_id AND s.state IN ('sending', 'unknown')
-        )
+        SELECT exchange_id FROM finished_exchanges WHERE received_at < $1::text
     )
 )
 ORDER BY msgid;
