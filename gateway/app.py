@@ -33,6 +33,7 @@ from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
 from gateway.inbound.operator_office import reconciliation_routes
 from gateway.inbound.peers import PeerDirectory
+from gateway.inbound.smart_routes import backend_services, smart_mounts
 from gateway.intents import Answer, Resource
 from gateway.journal import Journal, open_journal
 from gateway.pipeline import Adapter, Pipeline, explain
@@ -328,15 +329,18 @@ class Gateway:
             )
             await self._mllp.start()
         if settings.http.enabled:
+            services = backend_services(settings, self.journal, self._clock)
             mounts = [
                 *fhir_mounts(
                     self.pipeline,
                     adapters.fhir,
                     page_size=settings.fhir.page_size,
                     software_version=__version__,
+                    token_url=services.audience if services is not None else "",
                 ),
                 hl7_mount(intake, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
+                *smart_mounts(services, self.metrics, get_logger()),
                 operator_mount(decider, reconciliation_routes(self.office.schedule)),
             ]
             self._http = HTTPServer(
@@ -347,6 +351,7 @@ class Gateway:
                 log=get_logger(),
                 ready=self._readiness,
                 operators=settings.operator.token_sha256,
+                tokens=services,
             )
             await self._http.start()
 

@@ -125,6 +125,8 @@ class Received(msgspec.Struct, kw_only=True):
     exchange_id: str = ""
     message: Message | None = None
     answer: Answer | None = None
+    proof: str = ""
+    """How the sender proved who it is: `token`, `access-token`, `certificate`, `application`."""
     kind: str = ""
     """What the journal knew: `new`, `resume`, `running` (a copy is being worked on), `replay`."""
 
@@ -176,7 +178,7 @@ class Pipeline:
         `answer` is set when it is refused, or was answered before.
         """
         adapter = self._adapters[protocol]
-        received = Received(protocol=protocol, peer=peer)
+        received = Received(protocol=protocol, peer=peer, proof=meta.get("proof", ""))
         message: Message | None = None
         try:
             if self.in_flight >= self._max_in_flight:
@@ -241,7 +243,7 @@ class Pipeline:
             result = await self._carry_out(received, message, adapter)
             with self._watcher.station("answer", outcome=result.status.value):
                 answer = self._worded(message, adapter, result)
-                await self._store(received.exchange_id, answer, result)
+                await self._store(received, answer, result)
             self._watcher.answered(message, result, self._clock.monotonic() - began)
         return answer
 
@@ -257,13 +259,14 @@ class Pipeline:
         answer.outcome = result.status
         return answer
 
-    async def _store(self, exchange_id: str, answer: Answer, result: Result) -> None:
+    async def _store(self, received: Received, answer: Answer, result: Result) -> None:
         """Keep the answer; a message of which nothing was sent may come again and is tried again.
 
         Where this fails the answer is still true, and goes out: the sends are on record, and the
         same message again finds what they did.
         """
-        events = [_answered(exchange_id, result)]
+        exchange_id = received.exchange_id
+        events = [_answered(received, result)]
         try:
             if result.status is Status.NOT_SENT or _only_waits(result) or _broke(result):
                 await self._journal.release_exchange(exchange_id, events=events)
@@ -374,14 +377,16 @@ def _number_unnumbered(intent: Intent, message: Message) -> None:
             charge.values["feedetl_key"] = f"{message.sender}|{message.control_id}|{index}"
 
 
-def _answered(exchange_id: str, result: Result) -> AuditEvent:
+def _answered(received: Received, result: Result) -> AuditEvent:
     detail = {
+        "peer": received.peer.name,
+        "proof": received.proof,
         "status": result.status.value,
         "verb": result.intent.verb.value,
         "calls": " ".join(f"{call.infno}:{call.outcome}" for call in result.calls),
         "problems": " ".join(dict.fromkeys(problem.code.value for problem in result.problems)),
     }
-    return AuditEvent(exchange_id, "answer", {k: v for k, v in detail.items() if v})
+    return AuditEvent(received.exchange_id, "answer", {k: v for k, v in detail.items() if v})
 
 
 def _only_waits(result: Result) -> bool:

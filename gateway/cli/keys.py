@@ -1,4 +1,4 @@
-"""`gateway keys`: the SM2 key pairs that sign for an institution."""
+"""`gateway keys`: the key pairs that sign for an institution, and those of its clients."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from typing import Annotated
 import msgspec
 import typer
 
+from certs.clients import make_client_pair, sign_assertion
 from certs.files import read_private
 from certs.signing import ensure_signing_pair, load_signing_key, load_verify_key
 from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
+from gateway.clock import SystemClock
 from gateway.crypto.sm import VerifyKey
 from gateway.errors import ConfigurationError
 from gateway.settings import Settings
 
-keys = typer.Typer(no_args_is_help=True, help="SM2 keys.")
+keys = typer.Typer(no_args_is_help=True, help="Keys of institutions and of clients.")
 
 GOOD = "ok"
 
@@ -64,6 +66,39 @@ def init(
         return
     for label, value in found.items():
         say(f"{label:12}{value}")
+
+
+@keys.command("client")
+def make_client(
+    folder: Annotated[Path, typer.Argument(help="Folder for the two files; made if missing.")],
+    *,
+    name: Annotated[str, typer.Option(help="First part of the file names.")] = "client",
+) -> None:
+    """Make the keys of a client that asks for tokens (SMART backend services).
+
+    NAME.client.key is secret and stays with the client; `jwks_file` of the peer is NAME.jwks.json.
+    Existing files are never overwritten.
+    """
+    try:
+        pair = make_client_pair(folder, name)
+    except ConfigurationError as error:
+        stop(Exit.UNREADABLE, str(error))
+    say(f"{'key':12}{pair.private}")
+    say(f"{'jwks_file':12}{pair.public}")
+
+
+@keys.command("assertion")
+def assertion(
+    key: Annotated[Path, typer.Argument(help="NAME.client.key.")],
+    *,
+    client: Annotated[str, typer.Option(help="client_id: the name of the peer.")],
+    audience: Annotated[str, typer.Option(help="URL of the token endpoint.")],
+) -> None:
+    """Print a signed assertion, to be exchanged for a token once within four minutes."""
+    try:
+        say(sign_assertion(key, client, audience, SystemClock().now()))
+    except ConfigurationError as error:
+        stop(Exit.UNREADABLE, str(error))
 
 
 @keys.command("list")

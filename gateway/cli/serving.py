@@ -15,8 +15,9 @@ from gateway.cli.keys import GOOD, channel_keys
 from gateway.cli.output import complain, say, show_json
 from gateway.clock import SystemClock
 from gateway.errors import ConfigurationError, JournalError
-from gateway.inbound.http import tls_context
 from gateway.inbound.peers import PeerDirectory
+from gateway.inbound.smart_routes import check_clients
+from gateway.inbound.tls import http_tls, mllp_tls
 from gateway.settings import Settings
 from gateway.telemetry import configure_logging, get_logger
 from gateway.telemetry.logs import level_of
@@ -116,8 +117,10 @@ def _check(settings: Settings) -> None:
 
     level_of(settings.log)
     PeerDirectory(settings.peers)
-    tls_context(settings.http.tls_certificate_file, settings.http.tls_key_file)
+    http_tls(settings.http).context("http")
+    mllp_tls(settings.mllp).context("mllp")
     Gateway(settings)
+    check_clients(settings)
     build_adapters(settings, SystemClock(), NothingAnswered())
     unusable = [key for key in channel_keys(settings) if key.state != GOOD]
     if unusable:

@@ -81,10 +81,12 @@ class FHIRAdapter:
         self._readers = {one.segment: Reader(one, settings.fhir) for one in RELEASES}
         self._answers = Answers(self.names, now)
         language = FHIRPaths(self.names)
-        maps = {
-            peer.name: MapSet.load(MAPS, language, overlay=_overlay(peer), value_maps=None)
-            for peer in settings.peers
+        overlays = {_overlay(peer) for peer in settings.peers}
+        compiled = {
+            folder: MapSet.load(MAPS, language, overlay=folder, value_maps=None)
+            for folder in overlays
         }
+        maps = {peer.name: compiled[_overlay(peer)] for peer in settings.peers}
         self._understanding = Understanding(maps, settings)
 
     def store(self, peer: PeerSettings) -> PeerStore:

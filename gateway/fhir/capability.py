@@ -16,14 +16,16 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
 }
 """Type -> its operations beside $validate, with their definitions; empty for one of ours."""
+SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
+OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 DATE = "2026-11-22"
 """When this statement last changed."""
 
 
 def capability_statement(
-    names: Names, release: Release, base: str, software_version: str
+    names: Names, release: Release, base: str, software_version: str, *, token_url: str = ""
 ) -> dict[str, Any]:
-    """The statement of the server at `base`."""
+    """The statement of the server at `base`; systems ask for tokens at `token_url`, if any."""
     return {
         "resourceType": "CapabilityStatement",
         "url": f"{names.base}/CapabilityStatement/fsi-gateway-{release.segment}",
@@ -43,10 +45,7 @@ def capability_statement(
                 "with one) is carried out at once and answered with its ClaimResponse; outcome "
                 "`queued` means that the outcome is not known yet: do not repeat, ask again at "
                 "Content-Location. Cancel by a Task with code `cancel` and the Claim as focus.",
-                "security": {
-                    "cors": False,
-                    "description": "Bearer token of a configured peer.",
-                },
+                "security": _security(token_url),
                 "interaction": [{"code": "batch"}, {"code": "transaction"}],
                 "resource": [
                     *(_resource(names, type_name) for type_name in sorted(PARAMETERS)),
@@ -56,6 +55,19 @@ def capability_statement(
             }
         ],
     }
+
+
+def _security(token_url: str) -> dict[str, Any]:
+    """How a client proves who it is (SMART App Launch 2.2, "Conformance")."""
+    security: dict[str, Any] = {
+        "cors": False,
+        "description": "Bearer token or client certificate of a configured peer.",
+    }
+    if token_url:
+        service = {"coding": [{"system": SECURITY_SERVICE, "code": "SMART-on-FHIR"}]}
+        uris = {"url": OAUTH_URIS, "extension": [{"url": "token", "valueUri": token_url}]}
+        security |= {"service": [service], "extension": [uris]}
+    return security
 
 
 def _resource(names: Names, type_name: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ ISSUE_TYPES_OF_CODE: dict[ProblemCode, str] = {
     ProblemCode.AMOUNT_MISMATCH: "business-rule",
     ProblemCode.CURRENCY: "business-rule",
     ProblemCode.LIMIT_BUSY: "throttled",
+    ProblemCode.LOGIN_NEEDED: "login",
 }
 """Where the code of a problem says more than its kind."""
 

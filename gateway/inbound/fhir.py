@@ -14,6 +14,8 @@ from gateway.fhir.forms import Forms
 from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import OTHER_RELEASES, R4, RELEASES, Release
 from gateway.fhir.search import PARAMETERS
+from gateway.inbound.clients import CLIENT
+from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_bundles import Bundles
 from gateway.inbound.fhir_interactions import (
     SUBMITTED,
@@ -39,6 +41,8 @@ from gateway.inbound.http_routes import (
     Refusal,
     Route,
 )
+from gateway.inbound.scopes import ALL
+from gateway.inbound.smart_routes import WELL_KNOWN, configuration
 from gateway.settings import PeerSettings
 
 FORM = "application/x-www-form-urlencoded"
@@ -51,9 +55,17 @@ Work = Callable[[web.Request, Ask], Awaitable[Reply]]
 
 
 def fhir_mounts(
-    pipeline: Handles, adapter: FHIRAdapter, *, page_size: int, software_version: str
+    pipeline: Handles,
+    adapter: FHIRAdapter,
+    *,
+    page_size: int,
+    software_version: str,
+    token_url: str = "",
 ) -> list[Mount]:
-    """The mounts of every release that is served, and of those that are refused."""
+    """The mounts of every release that is served, and of those that are refused.
+
+    `token_url` is where a system asks for a token, where one does.
+    """
     mounts = [
         fhir_mount(
             pipeline,
@@ -61,6 +73,7 @@ def fhir_mounts(
             release=release,
             page_size=page_size,
             software_version=software_version,
+            token_url=token_url,
         )
         for release in RELEASES
     ]
@@ -74,17 +87,20 @@ def fhir_mount(
     page_size: int,
     software_version: str,
     release: Release = R4,
+    token_url: str = "",
 ) -> Mount:
     """The mount of one FHIR release; `page_size` is the most entries of a search page."""
     speech = Speech(adapter.names, Forms(release), adapter.max_depth)
     interactions = Interactions(pipeline, adapter, speech, page_size)
-    return _Server(interactions, speech, software_version).mount()
+    return _Server(interactions, speech, software_version, token_url).mount()
 
 
 class _Server:
     """The routes of one release."""
 
-    def __init__(self, interactions: Interactions, speech: Speech, software_version: str) -> None:
+    def __init__(
+        self, interactions: Interactions, speech: Speech, software_version: str, token_url: str
+    ) -> None:
         self._do = interactions
         self._speech = speech
         adapter = interactions.adapter
@@ -92,6 +108,7 @@ class _Server:
         self._bundles = Bundles(interactions, speech)
         self._release = speech.forms.release
         self._software_version = software_version
+        self._token_url = token_url
         self._prefix = f"/fhir/{self._release.segment}"
 
     def mount(self) -> Mount:
@@ -149,8 +166,22 @@ class _Server:
             self._route("PUT", f"/{name}/{{id}}", self._update(name), "Update.")
             for name in UPDATED_TYPES
         ]
+        if self._token_url:
+            routes.append(
+                Route(
+                    method="GET",
+                    path=WELL_KNOWN,
+                    handler=configuration(self._token_url),
+                    permission=Permission.ANYONE,
+                    summary="Where a system asks for a token.",
+                )
+            )
         return Mount(
-            prefix=self._prefix, protocol="fhir", routes=tuple(routes), refuse=self._speech.refuse
+            prefix=self._prefix,
+            protocol="fhir",
+            routes=tuple(routes),
+            refuse=self._speech.refuse,
+            scoped=True,
         )
 
     def _route(
@@ -177,8 +208,10 @@ class _Server:
 
         async def handler(request: web.Request) -> web.StreamResponse:
             form = wanted_format(request, self._release.mime_version)
+            ask = self._ask(request)
             try:
-                return self._speech.response(await work(request, self._ask(request)), form)
+                require(ask.scopes, request.method, self._below(request))
+                return self._speech.response(await work(request, ask), form)
             except MessageError as error:
                 return self._speech.response(self._speech.refused(error), form)
             except Refusal as refusal:
@@ -188,8 +221,13 @@ class _Server:
 
         return handler
 
+    def _below(self, request: web.Request) -> list[str]:
+        """The parts of the path below the base."""
+        return [part for part in request.path.removeprefix(self._prefix).split("/") if part]
+
     def _ask(self, request: web.Request) -> Ask:
         headers = request.headers
+        client = request.get(CLIENT)
         return Ask(
             peer=request.get(PEER, NOBODY),
             base=f"{request.scheme}://{request.host}{self._prefix}",
@@ -198,6 +236,8 @@ class _Server:
             if_match=headers.get("If-Match"),
             if_none_match=headers.get("If-None-Match", ""),
             if_none_exist=headers.get("If-None-Exist"),
+            scopes=client.scopes if client is not None else ALL,
+            proof=client.proof.value if client is not None else "",
         )
 
     async def _body(self, request: web.Request) -> bytes:
@@ -249,7 +289,11 @@ class _Server:
     async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
         del request
         statement = capability_statement(
-            self._speech.names, self._release, ask.base, self._software_version
+            self._speech.names,
+            self._release,
+            ask.base,
+            self._software_version,
+            token_url=self._token_url,
         )
         return reply(200, statement)
 

@@ -20,6 +20,7 @@ from gateway.fhir.decode import decode, decode_own, encode
 from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.references import as_list
 from gateway.fhir.search import PARAMETERS
+from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
@@ -137,6 +138,7 @@ class Bundles:
             return self._speech.refused(error)
 
     async def _one(self, ask: Ask, entry: Entry) -> Reply:
+        require(ask.scopes, entry.method, entry.parts)
         request = entry.request
         own = msgspec.structs.replace(
             ask,
@@ -167,6 +169,8 @@ class Bundles:
 
     async def _transaction(self, ask: Ask, entries: list[Entry]) -> Reply:
         """Everything or nothing, as far as a platform can take back what it did."""
+        for entry in entries:
+            require(ask.scopes, entry.method, entry.parts)
         refused = self._against_the_rule(entries)
         if refused:
             return self._speech.outcome(422, refused)

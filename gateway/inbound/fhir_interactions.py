@@ -22,10 +22,12 @@ from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
+from gateway.inbound.fhir_access import shown
 from gateway.inbound.fhir_history import history_bundle, versions_of
 from gateway.inbound.fhir_jobs import Jobs
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
+from gateway.inbound.scopes import ALL, Scopes
 from gateway.intents import Answer, Resource
 from gateway.pipeline import Received
 from gateway.settings import PeerSettings
@@ -71,6 +73,10 @@ class Ask(msgspec.Struct, kw_only=True):
     if_match: str | None = None
     if_none_match: str = ""
     if_none_exist: str | None = None
+    scopes: Scopes = ALL
+    """What the client may do."""
+    proof: str = ""
+    """How it proved who it is."""
 
 
 class Interactions:
@@ -142,7 +148,12 @@ class Interactions:
 
     def meta(self, ask: Ask, meta: Mapping[str, str]) -> dict[str, str]:
         """What the pipeline is told of a question."""
-        return {**meta, "base": ask.base, "release": self.release.segment}
+        return {
+            **meta,
+            "base": ask.base,
+            "release": self.release.segment,
+            "proof": ask.proof,
+        }
 
     async def carry(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
         """Carry a message the whole way."""
@@ -259,7 +270,7 @@ class Interactions:
         total, found = await self.store(ask).search(
             type_name, search.tokens, max(1, search.count), search.offset
         )
-        bundle = searchset(ask.base, search, total, found[: search.count])
+        bundle = shown(ask.scopes, searchset(ask.base, search, total, found[: search.count]))
         if subset is not NO_SUBSET:
             for entry in bundle.get("entry", []):
                 entry["resource"] = self._cut(entry["resource"], subset)

@@ -25,9 +25,14 @@ class SingleAnswer:
         self._pipeline = pipeline
         self._adapter = adapter
 
-    async def answer(self, raw: bytes, peer: PeerSettings, remote: str) -> bytes:
-        """The answer; empty where the sender wants none, and to an acknowledgement."""
-        meta = {"remote": remote, "peer": peer.name}
+    async def answer(
+        self, raw: bytes, peer: PeerSettings, remote: str, *, proof: str = ""
+    ) -> bytes:
+        """The answer; empty where the sender wants none, and to an acknowledgement.
+
+        `proof` is how the sender proved who it is.
+        """
+        meta = {"remote": remote, "peer": peer.name, "proof": proof}
         if is_batch(raw):
             return await self._batch(raw, peer, meta)
         return await self._message(raw, peer, meta)

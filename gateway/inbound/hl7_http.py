@@ -17,6 +17,7 @@ from aiohttp import web
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.hl7v2.adapter import CONTENT_TYPE, HL7Adapter
+from gateway.inbound.clients import CLIENT
 from gateway.inbound.hl7_exchange import SingleAnswer
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
@@ -57,7 +58,9 @@ class _Exchange:
             raise Refusal(415, _WRONG_TYPE)
         # some senders put the frame of MLLP around the message here too
         raw = (await request.read()).removeprefix(b"\x0b").removesuffix(b"\x1c\r")
-        return _response(await self._single.answer(raw, request[PEER], request.remote or ""))
+        proof = request[CLIENT].proof.value
+        remote = request.remote or ""
+        return _response(await self._single.answer(raw, request[PEER], remote, proof=proof))
 
     def refuse(self, status: int, problems: Sequence[Problem]) -> web.Response:
         """A refusal of the port: an acknowledgement without the control id, which was not read."""

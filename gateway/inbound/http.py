@@ -2,7 +2,8 @@
 
 A request is refused in this order: the gateway is stopping, nobody knows the path, the token or
 the address is not a peer's, the body is too long or too slow. Only then a handler runs. What a
-stranger can make happen before the token was seen is a head of at most 8 KiB a line.
+stranger can make happen before it is known is a head of at most 8 KiB a line, and on a route for
+anyone a body of at most `OPEN_BODY`.
 
 The log line of a request names its route template, method, status and duration; paths, queries
 and headers may hold patient data and are never written.
@@ -11,9 +12,7 @@ and headers may hold patient data and are never written.
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import msgspec
 from aiohttp import web
@@ -22,6 +21,7 @@ from aiohttp.web_exceptions import HTTPException
 
 from gateway.errors import ConfigurationError
 from gateway.inbound import http_routes as routes
+from gateway.inbound.clients import CLIENT, AccessTokens, Clients
 from gateway.inbound.http_connection import (
     KEEP_ALIVE,
     LINGERING,
@@ -30,7 +30,8 @@ from gateway.inbound.http_connection import (
 )
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
 from gateway.inbound.peers import PeerDirectory, is_known_token, is_local, token_digests
-from gateway.settings import HTTPSettings, PeerSettings
+from gateway.inbound.tls import http_tls, presented
+from gateway.settings import HTTPSettings
 from gateway.telemetry import Logger, Metrics
 from gateway.telemetry.metrics import CONTENT_TYPE
 
@@ -39,6 +40,9 @@ DRAIN = 20.0
 
 CLOSE = 2.0
 """Seconds after that for connections to end by themselves."""
+
+OPEN_BODY = 16_384
+"""Bytes of a body on a route that anyone may use."""
 
 RETRY_AFTER = 5
 """Seconds told to a client that comes while the gateway stops."""
@@ -60,9 +64,10 @@ class HTTPServer:
         log: Logger,
         ready: Readiness = dict,
         operators: Sequence[str] = (),
+        tokens: AccessTokens | None = None,
     ) -> None:
         self._settings = settings
-        self._peers = peers
+        self._clients = Clients(peers, tokens)
         self._metrics = metrics
         self._log = log
         self._ready = ready
@@ -88,7 +93,7 @@ class HTTPServer:
         Raises:
             ConfigurationError: the address cannot be listened on, or the certificate is wrong.
         """
-        context = tls_context(self._settings.tls_certificate_file, self._settings.tls_key_file)
+        context = http_tls(self._settings).context("http")
         self._runner = web.AppRunner(
             self._app, access_log=None, handle_signals=False, shutdown_timeout=CLOSE
         )
@@ -229,6 +234,7 @@ class HTTPServer:
             method=request.method,
             status=response.status,
             seconds=seconds,
+            **({"peer": request[PEER].name} if PEER in request else {}),
         )
         if self._stopping:
             response.force_close()
@@ -237,10 +243,12 @@ class HTTPServer:
     async def _answer(self, request: web.Request, handler: routes.Handler) -> web.StreamResponse:
         mount = self._mount(request.path)
         try:
-            self._admit(request)
+            await self._admit(request, mount)
             await self._read(request)
             return await handler(request)
         except Refusal as refusal:
+            if refusal.reason:
+                self._metrics.denied.labels(refusal.reason).inc()
             response = mount.refuse(refusal.status, [refusal.problem])
             response.headers.update(refusal.headers)
             if not request.content.is_eof():
@@ -255,7 +263,7 @@ class HTTPServer:
     def _mount(self, path: str) -> Mount:
         return next(mount for mount in self._mounts if mount is self._own or mount.owns(path))
 
-    def _admit(self, request: web.Request) -> None:
+    async def _admit(self, request: web.Request, mount: Mount) -> None:
         """Refuse whoever may not use the route, before anything of the body is read."""
         if self._stopping and not request.path.startswith("/health/"):
             raise Refusal(503, routes.STOPPING, {"Retry-After": str(RETRY_AFTER)})
@@ -269,23 +277,20 @@ class HTTPServer:
         if permission is Permission.OPERATOR:
             self._check_operator(request)
             return
-        request[PEER] = self._authenticate(request)
+        certificate = presented(request.transport)
+        client = await self._clients.find(_bearer(request), _address(request), certificate)
+        request[PEER], request[CLIENT] = client.peer, client
+        if not mount.scoped and not client.scopes.unlimited:
+            raise Refusal(
+                403,
+                routes.OUT_OF_SCOPE,
+                {"WWW-Authenticate": 'Bearer error="insufficient_scope"'},
+                reason="scope",
+            )
 
     def _check_operator(self, request: web.Request) -> None:
         if not is_known_token(_bearer(request), self._operators):
-            self._metrics.denied.labels("operator").inc()
-            raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"})
-
-    def _authenticate(self, request: web.Request) -> PeerSettings:
-        token = _bearer(request)
-        peer = self._peers.by_token(token) if token else None
-        if peer is None:
-            self._metrics.denied.labels("token").inc()
-            raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"})
-        if not self._peers.may_connect(peer, _address(request)):
-            self._metrics.denied.labels("address").inc()
-            raise Refusal(403, routes.WRONG_ADDRESS)
-        return peer
+            raise Refusal(401, routes.NO_TOKEN, {"WWW-Authenticate": "Bearer"}, reason="operator")
 
     async def _read(self, request: web.Request) -> None:
         """Take the whole body within the limits; handlers then get it at once."""
@@ -296,6 +301,11 @@ class HTTPServer:
             raise Refusal(415, routes.ENCODED)
         if (request.content_length or 0) > self._settings.max_body_bytes:
             raise Refusal(413, routes.TOO_LONG)
+        if self._permissions[request.match_info.route] is Permission.ANYONE:
+            if request.content_length is None and request.can_read_body:
+                raise Refusal(411, routes.NO_LENGTH)
+            if (request.content_length or 0) > OPEN_BODY:
+                raise Refusal(413, routes.TOO_LONG)
         try:
             async with asyncio.timeout_at(deadline):
                 await request.read()
@@ -336,22 +346,3 @@ def _json(status: int, content: object) -> web.Response:
     return web.Response(
         status=status, body=msgspec.json.encode(content), content_type="application/json"
     )
-
-
-def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """The TLS side of a port; None when neither file is set.
-
-    Raises:
-        ConfigurationError: only one of the two is set, or they cannot be used.
-    """
-    if certificate is None and key is None:
-        return None
-    if certificate is None or key is None:
-        raise ConfigurationError("[http] tls_certificate_file and tls_key_file go together")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"[http] TLS: {error.strerror}", file=str(certificate)) from error
-    return context

@@ -72,6 +72,8 @@ class Mount:
     protocol: str
     routes: Sequence[Route] = field(default=())
     refuse: Refuse
+    scoped: bool = False
+    """Its handlers look at the scopes of a client; otherwise a client with scopes is refused."""
 
     def owns(self, path: str) -> bool:
         """True when the path lies below the prefix."""
@@ -82,10 +84,17 @@ class Refusal(Exception):  # noqa: N818 - what a client is told, not a fault of 
     """A request that is answered with a problem."""
 
     def __init__(
-        self, status: int, problem: Problem, headers: dict[str, str] | None = None
+        self,
+        status: int,
+        problem: Problem,
+        headers: dict[str, str] | None = None,
+        *,
+        reason: str = "",
     ) -> None:
+        """`reason` is the label under which a refusal of who asks is counted."""
         super().__init__(problem.code)
         self.status, self.problem, self.headers = status, problem, headers or {}
+        self.reason = reason
 
 
 def refuse_plainly(status: int, problems: Sequence[Problem]) -> web.Response:
@@ -128,12 +137,33 @@ METHOD = problem(
     ("请使用响应头 Allow 列出的方法", "use a method that the header Allow names"),
 )
 NO_TOKEN = problem(
+    ProblemCode.LOGIN_NEEDED,
+    ProblemKind.FORBIDDEN,
+    (
+        "缺少有效的访问令牌或客户端证书",
+        "A valid bearer token or client certificate is needed",
+    ),
+    (
+        "请在请求头 Authorization 中携带令牌；令牌过期时请重新申请",
+        "send the token in the header Authorization; ask for a new one when it has expired",
+    ),
+)
+NO_CERTIFICATE = problem(
     ProblemCode.PEER_DENIED,
     ProblemKind.FORBIDDEN,
-    ("缺少有效的访问令牌", "A valid bearer token is needed"),
+    ("缺少该发送方的客户端证书", "The client certificate of this sender is missing"),
     (
-        "请在请求头 Authorization 中携带网关管理员发放的令牌",
-        "send the token that the gateway's operator gave in the header Authorization",
+        "请使用登记的客户端证书建立连接",
+        "connect with the certificate that the settings name for the sender",
+    ),
+)
+OUT_OF_SCOPE = problem(
+    ProblemCode.SCOPE_DENIED,
+    ProblemKind.FORBIDDEN,
+    ("访问令牌的权限不足", "The scopes of the client do not cover this"),
+    (
+        "请申请包含此操作的scope，或让网关管理员将其加入该发送方的 scopes",
+        "ask for a token with a scope for it, or have it added to `scopes` of the peer",
     ),
 )
 WRONG_ADDRESS = problem(
@@ -159,6 +189,12 @@ TOO_SLOW = problem(
     ProblemKind.TOO_COSTLY,
     ("请求未在规定时间内发送完毕", "The request was not sent within the time allowed"),
     ("请检查网络后重发同一请求", "check the network and send the same request again"),
+)
+NO_LENGTH = problem(
+    ProblemCode.READ_LIMIT,
+    ProblemKind.TOO_COSTLY,
+    ("请求没有说明内容长度", "The length of the body is not stated"),
+    ("请携带请求头 Content-Length", "send the header Content-Length"),
 )
 BROKEN = problem(
     ProblemCode.READ_SYNTAX,

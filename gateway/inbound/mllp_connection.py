@@ -25,6 +25,7 @@ from gateway.inbound.mllp_framing import (
     Oversize,
     frame,
 )
+from gateway.inbound.tls import presented
 from gateway.settings import MLLPSettings
 
 READ_BYTES = 65_536
@@ -65,6 +66,7 @@ class Connection:
         self._draining = False
         self._commits = settings.commit_acknowledgements
         self._remote = str((writer.get_extra_info("peername") or ("",))[0])
+        self._certificate = presented(writer.transport)
         self._frame_began = 0.0
         self.busy = False
 
@@ -157,7 +159,7 @@ class Connection:
         try:
             commit = self._commit if self._commits else None
             self._spoken = True
-            line = Line(self._remote, self._write, commit, self._seat)
+            line = Line(self._remote, self._write, commit, self._seat, self._certificate)
             await self._exchanger.handle(content, line)
         except OSError:
             self._observe(MLLPEvent.REPLY_LOST)

@@ -19,7 +19,8 @@ from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_limits import Seat
-from gateway.inbound.peers import PeerDirectory
+from gateway.inbound.peers import PeerDirectory, needs_certificate
+from gateway.inbound.tls import Presented
 from gateway.intents import Answer, Message, Status
 from gateway.settings import PeerSettings, ReplyMode
 from gateway.telemetry import get_logger
@@ -40,6 +41,8 @@ class Line(NamedTuple):
     commit: Commit | None = None
     seat: Seat | None = None
     """Counts the connection among those of its peer."""
+    certificate: Presented | None = None
+    """What the client of the connection has shown."""
 
     async def committed(self, *, stored: bool = True) -> None:
         """Tell the sender in release 2 that the message is stored, or that storing failed."""
@@ -168,9 +171,18 @@ class Exchanger:
         self._observe(MLLPEvent.MESSAGE)
         sender = header or Header()
         peer = self._directory.by_application(
-            sender.application, sender.facility, address=line.remote
+            sender.application,
+            sender.facility,
+            address=line.remote,
+            certificate=line.certificate,
         )
-        meta = {**more, "remote": line.remote, "peer": peer.name if peer else ""}
+        proof = "certificate" if peer and needs_certificate(peer) else "application"
+        meta = {
+            **more,
+            "remote": line.remote,
+            "peer": peer.name if peer else "",
+            "proof": proof,
+        }
         if peer is None:
             self._observe(MLLPEvent.UNKNOWN_PEER)
             answer = self._adapter.refuse(raw, meta, _unknown_peer())

@@ -20,6 +20,7 @@ from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_limits import Limits, Seat
 from gateway.inbound.mllp_connection import Connection
 from gateway.inbound.mllp_exchange import Exchanger, MLLPEvent, Pipeline
+from gateway.inbound.tls import mllp_tls
 from gateway.intents import Answer
 from gateway.settings import MLLPSettings, PeerSettings
 
@@ -52,7 +53,7 @@ class MLLPServer:
         self._deliveries = deliveries or Deliveries(peers, clock)
         self._exchanger = Exchanger(peers, pipeline, adapter, self._deliveries, observe)
         self._observe = observe
-        self._tls = _tls_context(settings)
+        self._tls = mllp_tls(settings).context("mllp")
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._draining = False
@@ -138,22 +139,3 @@ class MLLPServer:
             writer.close()
             with contextlib.suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
-
-
-def _tls_context(settings: MLLPSettings) -> ssl.SSLContext | None:
-    if settings.tls_certificate_file is None and settings.tls_key_file is None:
-        if settings.tls_client_ca_file is not None:
-            raise ConfigurationError("[mllp]: tls_client_ca_file needs a certificate and a key")
-        return None
-    if settings.tls_certificate_file is None or settings.tls_key_file is None:
-        raise ConfigurationError("[mllp]: TLS needs both a certificate and a key")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.tls_certificate_file, settings.tls_key_file)
-        if settings.tls_client_ca_file is not None:
-            context.load_verify_locations(settings.tls_client_ca_file)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(f"[mllp]: TLS files: {error.strerror or error}") from error
-    return context

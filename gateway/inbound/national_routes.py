@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.clock import Clock
 from gateway.errors import Problem
+from gateway.inbound.clients import CLIENT
 from gateway.inbound.http_routes import PEER, Mount, Permission, Route, respond
 from gateway.inbound.national import CONTENT_TYPE, PATH_INFNO, PROTOCOL
 from gateway.inbound.national_answers import MEDIA_TYPE, moment, refusal_body
@@ -32,7 +33,10 @@ def national_mount(pipeline: Handles, clock: Clock) -> Mount:
     """The mount of the national JSON."""
 
     async def carry(request: web.Request) -> web.StreamResponse:
-        meta = {CONTENT_TYPE: request.headers.get("Content-Type", "")}
+        meta = {
+            CONTENT_TYPE: request.headers.get("Content-Type", ""),
+            "proof": request[CLIENT].proof.value,
+        }
         infno = request.match_info.get("infno", "")
         if infno:
             meta[PATH_INFNO] = infno

@@ -1,7 +1,8 @@
-"""Who is speaking: the peers of the settings, found by token, by address or by application.
+"""Who is speaking: the peers of the settings, by token, certificate, address or application.
 
-A token is known by its SHA-256 digest only. The comparison looks at every digest in constant
-time, so that neither the time taken nor the order of the settings tells how near a guess was.
+A token is known by its SHA-256 digest only, a client certificate by its digest or the names in it.
+The comparison of tokens looks at every digest in constant time, so that neither the time taken nor
+the order of the settings tells how near a guess was.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from gateway.errors import ConfigurationError
+from gateway.inbound.tls import Presented
 from gateway.settings import PeerSettings
 
 MAX_TOKEN = 512
@@ -28,17 +30,24 @@ class PeerDirectory:
 
         Raises:
             ConfigurationError: a digest is not 64 hexadecimal digits or is given to two peers, a
-                network cannot be read, or two peers claim one application.
+                network cannot be read, or two peers claim one application or certificate name.
         """
         self._peers = tuple(peers)
         self._by_name = {peer.name: peer for peer in peers}
         self._tokens: list[tuple[bytes, PeerSettings]] = []
         self._applications: dict[str, PeerSettings] = {}
         self._networks: dict[str, tuple[Network, ...]] = {}
+        self._certificates: dict[str, PeerSettings] = {}
         for peer in peers:
             self._add(peer)
 
     def _add(self, peer: PeerSettings) -> None:
+        for mark in _certificate_marks(peer):
+            if mark in self._certificates:
+                raise ConfigurationError(
+                    f"peer {peer.name}: certificate {mark!r} belongs to two peers"
+                )
+            self._certificates[mark] = peer
         for text in peer.token_sha256:
             digest = _digest(text, f"peer {peer.name}")
             if any(known == digest for known, _ in self._tokens):
@@ -73,35 +82,86 @@ class PeerDirectory:
                 found = peer
         return found
 
+    def by_certificate(self, certificate: Presented) -> PeerSettings | None:
+        """The peer that this client certificate belongs to; none where its names say two."""
+        exact = self._certificates.get(certificate.sha256)
+        if exact is not None:
+            return exact
+        found = {
+            peer.name: peer
+            for name in certificate.names
+            if (peer := self._certificates.get(name)) is not None
+        }
+        return next(iter(found.values())) if len(found) == 1 else None
+
+    def has_shown(self, peer: PeerSettings, certificate: Presented | None) -> bool:
+        """True when the connection has the certificate that the peer has to show, if any."""
+        if not needs_certificate(peer):
+            return True
+        return certificate is not None and self.by_certificate(certificate) is peer
+
     def by_application(
-        self, application: str, facility: str = "", *, address: str = ""
+        self,
+        application: str,
+        facility: str = "",
+        *,
+        address: str = "",
+        certificate: Presented | None = None,
     ) -> PeerSettings | None:
         """The peer that speaks as MSH-3, or as `MSH-3|MSH-4` (which goes first), from here.
 
-        Without an entry for the application, the only peer without `applications` is meant, if
-        there is exactly one that may connect from the address. A peer that proves itself by a
-        token speaks over HTTP and is not taken for somebody else, unless it is the only peer.
+        Without an entry for the application, the peer of the certificate is meant, else the only
+        peer without `applications`, if there is exactly one that may connect from the address. A
+        peer that proves itself by a token speaks over HTTP and is not taken for somebody else,
+        unless it is the only peer. Whoever has to show a certificate is nobody without it.
         """
+        peer = self._by_application(application, facility, address, certificate)
+        if peer is None or not self.has_shown(peer, certificate):
+            return None
+        return peer if not address or self.may_connect(peer, address) else None
+
+    def _by_application(
+        self, application: str, facility: str, address: str, certificate: Presented | None
+    ) -> PeerSettings | None:
         peer = self._applications.get(f"{application}|{facility}") or self._applications.get(
             application
         )
-        if peer is None:
-            open_peers = [
-                other
-                for other in self._peers
-                if not other.applications
-                and (not other.token_sha256 or len(self._peers) == 1)
-                and (not address or self.may_connect(other, address))
-            ]
-            peer = open_peers[0] if len(open_peers) == 1 else None
-        if peer is None or (address and not self.may_connect(peer, address)):
-            return None
-        return peer
+        if peer is not None:
+            return peer
+        if certificate is not None:
+            peer = self.by_certificate(certificate)
+            if peer is not None and not peer.applications:
+                return peer
+        open_peers = [
+            other
+            for other in self._peers
+            if not other.applications
+            and (not has_bearer(other) or len(self._peers) == 1)
+            and self.has_shown(other, certificate)
+            and (not address or self.may_connect(other, address))
+        ]
+        return open_peers[0] if len(open_peers) == 1 else None
 
     def may_connect(self, peer: PeerSettings, address: str) -> bool:
         """True when the peer may speak from this address; no `addresses` means from anywhere."""
         networks = self._networks[peer.name]
         return not networks or _is_in(address, networks)
+
+
+def has_bearer(peer: PeerSettings) -> bool:
+    """True for a peer that proves itself by a bearer token: its own, or one that it asks for."""
+    return bool(peer.token_sha256) or peer.jwks_file is not None
+
+
+def needs_certificate(peer: PeerSettings) -> bool:
+    """True for a peer that has to show a client certificate."""
+    return bool(peer.certificate_sha256 or peer.certificate_names)
+
+
+def _certificate_marks(peer: PeerSettings) -> list[str]:
+    """The digests and names of a peer's certificates as they are looked up."""
+    digests = [_digest(text, f"peer {peer.name}").hex() for text in peer.certificate_sha256]
+    return [*digests, *(name.lower() for name in peer.certificate_names)]
 
 
 def token_digests(texts: Sequence[str], owner: str = "[operator]") -> tuple[bytes, ...]:
@@ -128,11 +188,11 @@ def _presented(token: str) -> bytes:
 
 def _digest(text: str, name: str) -> bytes:
     try:
-        digest = bytes.fromhex(text)
+        digest = bytes.fromhex(text.replace(":", ""))
     except ValueError:
         digest = b""
     if len(digest) != hashlib.sha256().digest_size:
-        raise ConfigurationError(f"{name}: token_sha256 holds what is no SHA-256 hex digest")
+        raise ConfigurationError(f"{name}: what should be a SHA-256 hex digest is none")
     return digest
 
 

@@ -183,8 +183,9 @@ def visits(db: sqlite3.Connection, state: str, after: str, limit: int) -> list[V
     return [VisitRow(**found) for found in db.execute(query, values)]
 
 
-def put_session(db: sqlite3.Connection, key: str, value: str, expires: str) -> None:
-    """Keep a sign-in number."""
+def put_session(db: sqlite3.Connection, key: str, value: str, expires: str, now: str) -> None:
+    """Keep a sign-in number; what expired before `now` goes."""
+    db.execute(SQL["drop_sessions"], {"now": now})
     db.execute(SQL["put_session"], {"key": key, "value": value, "expires": expires})
 
 

@@ -308,7 +308,7 @@ class SQLiteJournal(Journal):
     ) -> None:
         """See `Journal.session_put`."""
         until = expires if isinstance(expires, str) else china_time(expires)
-        await self._write(lambda db, _: sends.put_session(db, key, value, until), events)
+        await self._write(lambda db, now: sends.put_session(db, key, value, until, now), events)
 
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """See `Journal.resource`."""

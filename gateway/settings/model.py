@@ -74,6 +74,13 @@ class Settings(Section):
             raise ValueError("two institutions have the same fixmedins_code")
         if len({peer.name for peer in self.peers}) != len(self.peers):
             raise ValueError("two peers have the same name")
+        asked = [peer.client_id or peer.name for peer in self.peers if peer.jwks_file is not None]
+        if len(set(asked)) != len(asked):
+            raise ValueError("two peers have the same client_id")
+        authorities = (self.mllp.tls_client_ca_file, self.http.tls_client_ca_file)
+        shown = [p.name for p in self.peers if p.certificate_sha256 or p.certificate_names]
+        if shown and not any(authorities):
+            raise ValueError(f"peer {shown[0]}: a certificate needs tls_client_ca_file of a port")
         for institution in self.institutions:
             if institution.channel not in channels:
                 raise ValueError(

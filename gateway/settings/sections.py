@@ -11,6 +11,11 @@ from pydantic import Field
 from gateway.settings.base import Port, Region, Section
 from gateway.settings.transport import DeliverySettings, PeerLimits
 
+Scope = Annotated[
+    str,
+    Field(pattern=r"^system/(\*|[A-Z][A-Za-z]+)\.(read|write|\*|cr?u?d?s?|ru?d?s?|ud?s?|ds?|s)$"),
+]
+
 
 class LogFormat(StrEnum):
     """How log lines look."""
@@ -78,6 +83,14 @@ class HTTPSettings(Section):
     """PEM chain; with `tls_key_file` the port speaks TLS."""
     tls_key_file: Path | None = None
     """PEM private key of the certificate."""
+    tls_client_ca_file: Path | None = None
+    """PEM bundle; when set, a client may show a certificate signed by it and is known by it."""
+    tls_client_required: bool = False
+    """True refuses connections that show no such certificate."""
+    public_url: str = ""
+    """URL by which clients reach the port, as before a proxy; empty: what is listened on."""
+    token_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+    """Seconds that an access token is good for."""
 
 
 class FHIRSettings(Section):
@@ -234,6 +247,16 @@ class PeerSettings(Section):
     """HL7 v2: `MSH-3` or `MSH-3|MSH-4` values by which the peer is recognised."""
     token_sha256: list[str] = []
     """HTTP: SHA-256 hex digests of the bearer tokens it may present."""
+    jwks_file: Path | None = None
+    """HTTP: its public keys (JSON Web Key Set) for SMART backend services: it asks for tokens."""
+    client_id: str = ""
+    """Its `client_id` for SMART backend services; empty: its name."""
+    certificate_sha256: list[str] = []
+    """TLS: SHA-256 hex digests of the client certificates it has to show."""
+    certificate_names: list[str] = []
+    """TLS: names (common name, or DNS name, mail or URI of subjectAltName) of such certificates."""
+    scopes: list[Scope] = []
+    """SMART scopes (`system/Claim.cr`) it may have; then it speaks FHIR only. Empty: everything."""
     addresses: list[str] = []
     """Networks it may connect from; empty means any."""
     hl7v2: HL7Dialect = HL7Dialect()

@@ -123,6 +123,8 @@ class Batch:
     put_serials: dict[tuple[str, str], int] = field(default_factory=dict)
     put_books: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     sessions: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    over: str = ""
+    """Time before which sessions that expired go; empty keeps all."""
     resources: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     tokens: dict[tuple[str, str], list[tuple[str, str]]] = field(default_factory=dict)
     trimmed: list[tuple[str]] = field(default_factory=list)
@@ -241,6 +243,7 @@ class Batch:
             ("put_visits", _with_keys(self.put_visits)),
             ("put_books", [(*key, *rest) for key, rest in self.put_books.items()]),
             ("put_serials", [(*key, last) for key, last in self.put_serials.items()]),
+            ("drop_sessions", [(self.over,)] if self.over else []),
             ("put_sessions", _with_keys(self.sessions)),
             ("delete_resources", list(self.resources)),
             ("insert_resources", [(*key, *rest) for key, rest in self.resources.items()]),

@@ -232,7 +232,8 @@ def put_book(batch: Batch, book: BookRow, now: str) -> BookRow:
     return stored
 
 
-def put_session(batch: Batch, key: str, value: str, expires: str) -> None:
-    """Keep a sign-in number."""
+def put_session(batch: Batch, key: str, value: str, expires: str, now: str) -> None:
+    """Keep a sign-in number; what expired before `now` goes."""
     check_text(key, value, expires)
+    batch.over = now
     batch.sessions[key] = (value, expires)

@@ -306,7 +306,7 @@ class PostgresJournal(Views):
         """See `Journal.session_put`."""
         until = expires if isinstance(expires, str) else china_time(expires)
         await self._write(
-            Needs(), lambda batch, _: deeds.put_session(batch, key, value, until), events
+            Needs(), lambda batch, now: deeds.put_session(batch, key, value, until, now), events
         )
 
     def health(self) -> Health:

@@ -32,6 +32,10 @@ SELECT state, count(*) FROM visits GROUP BY state;
 INSERT INTO sessions (key, value, expires) VALUES (:key, :value, :expires)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires = excluded.expires;
 
+-- name: drop_sessions
+-- Removes sign-in numbers that expired.
+DELETE FROM sessions WHERE expires <= :now;
+
 -- name: session
 -- The sign-in number of a key, unless it expired.
 SELECT value FROM sessions WHERE key = :key AND expires > :now;

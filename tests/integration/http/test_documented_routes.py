@@ -17,6 +17,8 @@ from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
 from gateway.inbound.operator_office import reconciliation_routes
 from gateway.inbound.peers import PeerDirectory
+from gateway.inbound.smart import BackendServices
+from gateway.inbound.smart_routes import smart_mount
 from gateway.settings import Settings
 from gateway.settlement.deciding import Decider
 from gateway.settlement.reconciling.scheduling import Schedule
@@ -55,10 +57,17 @@ def routes(port: Any) -> list[Route]:
     clock = SystemClock()
     adapters = build_adapters(SETTINGS, clock, NothingAnswered())
     mounts = [
-        fhir_mount(port.pipeline, adapters.fhir, page_size=50, software_version="1"),
+        fhir_mount(
+            port.pipeline,
+            adapters.fhir,
+            page_size=50,
+            software_version="1",
+            token_url="https://gateway.example/oauth/token",
+        ),
         hl7_mount(port.pipeline, adapters.hl7v2),
         national_mount(port.pipeline, clock),
         operator_mount(cast("Decider", None), reconciliation_routes(cast("Schedule", None))),
+        smart_mount(cast("BackendServices", None), Metrics(), get_logger()),
     ]
     peers = PeerDirectory(SETTINGS.peers)
     server = HTTPServer(SETTINGS.http, peers, mounts, metrics=Metrics(), log=get_logger())
@@ -78,7 +87,7 @@ def test_every_route_is_documented(routes: list[Route]) -> None:
     assert {(route.method, route.path) for route in routes} == documented
 
 
-def test_only_health_metadata_and_metrics_need_no_token(routes: list[Route]) -> None:
+def test_only_what_says_nothing_of_patients_needs_no_proof(routes: list[Route]) -> None:
     """Everything else is refused by default; a new open route has to be added here."""
     tokens = (Permission.PEER, Permission.OPERATOR)
     without = {(route.method, route.path) for route in routes if route.permission not in tokens}
@@ -88,6 +97,8 @@ def test_only_health_metadata_and_metrics_need_no_token(routes: list[Route]) -> 
         ("GET", "/metrics"),
         ("GET", "/fhir/r4/metadata"),
         ("HEAD", "/fhir/r4/metadata"),
+        ("GET", "/fhir/r4/.well-known/smart-configuration"),
+        ("POST", "/oauth/token"),
     }
 
 

@@ -19,8 +19,8 @@ import structlog
 import trustme
 
 from gateway.errors import ConfigurationError
-from gateway.inbound.http import tls_context
 from gateway.inbound.http_routes import Permission, Route
+from gateway.inbound.tls import ServerTLS
 from gateway.settings import LogSettings
 from gateway.telemetry import configure_logging
 
@@ -51,7 +51,7 @@ async def test_every_route_for_peers_refuses_strangers(
         async with stranger.request(route.method, url, data=b"{}") as response:
             assert response.status == 401
             assert response.headers["WWW-Authenticate"] == "Bearer"
-            assert (await response.json())["problems"][0]["code"] == "PEER-DENIED"
+            assert (await response.json())["problems"][0]["code"] == "LOGIN-NEEDED"
     assert port.pipeline.seen == []
     assert port.value("gateway_http_denied_total", reason="token") == 2.0
 
@@ -90,7 +90,11 @@ async def test_a_national_request_reaches_the_pipeline_with_its_peer(
             "fsi",
             b"{ }",
             "HIS",
-            {"content_type": "application/json; charset=GB18030", "infno": "2207"},
+            {
+                "content_type": "application/json; charset=GB18030",
+                "proof": "token",
+                "infno": "2207",
+            },
         )
     ]
 
@@ -294,6 +298,6 @@ async def test_the_port_speaks_tls_when_told_so(
 def test_half_a_tls_setting_stops_the_start(tmp_path: Path) -> None:
     """A certificate without key would otherwise mean clear text."""
     with pytest.raises(ConfigurationError, match="go together"):
-        tls_context(tmp_path / "chain.pem", None)
+        ServerTLS(tmp_path / "chain.pem", None).context("http")
     with pytest.raises(ConfigurationError, match=r"chain\.pem"):
-        tls_context(tmp_path / "chain.pem", tmp_path / "key.pem")
+        ServerTLS(tmp_path / "chain.pem", tmp_path / "key.pem").context("http")

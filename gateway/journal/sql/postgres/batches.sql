@@ -152,6 +152,10 @@ INSERT INTO serials (fixmedins_code, second, last)
 SELECT * FROM unnest($1::text[], $2::text[], $3::integer[])
 ON CONFLICT (fixmedins_code, second) DO UPDATE SET last = excluded.last;
 
+-- name: drop_sessions
+-- Removes sign-in numbers that expired before a time. Arrays: time (one).
+DELETE FROM sessions WHERE expires <= ALL ($1::text[]);
+
 -- name: put_sessions
 -- Keeps sign-in numbers, over earlier ones. Arrays: key, value, end.
 INSERT INTO sessions (key, value, expires)
