@@ -31,7 +31,7 @@ from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
-from gateway.inbound.operator_office import reconciliation_routes
+from gateway.inbound.operator_office import office_routes
 from gateway.inbound.peers import PeerDirectory
 from gateway.inbound.smart_routes import backend_services, smart_mounts
 from gateway.intents import Answer, Resource
@@ -299,6 +299,7 @@ class Gateway:
             sites=self._sites,
             journal=journal,
             dispatcher=dispatcher,
+            router=self._router,
             clock=clock,
             watch=watch,
         )
@@ -341,7 +342,7 @@ class Gateway:
                 hl7_mount(intake, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
                 *smart_mounts(services, self.metrics, get_logger()),
-                operator_mount(decider, reconciliation_routes(self.office.schedule)),
+                operator_mount(decider, office_routes(self.office)),
             ]
             self._http = HTTPServer(
                 settings.http,

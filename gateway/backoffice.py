@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
+from functools import partial
 
 from gateway.clock import Clock
+from gateway.errors import InvalidError
 from gateway.fsi.files.transfer import PATIENCE, Patience
 from gateway.journal import Journal
 from gateway.journal.stamps import new_id
-from gateway.settings import Settings
+from gateway.routing import Router
+from gateway.settings import InstitutionSettings, Settings
+from gateway.settlement.clearing.running import Clearing
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.lines import JournalLine
 from gateway.settlement.reconciling import Reconciler
+from gateway.settlement.reconciling.own import Own
 from gateway.settlement.reconciling.reading import CentreReader
 from gateway.settlement.reconciling.scheduling import Schedule
 from gateway.settlement.sites import Sites
@@ -19,7 +25,7 @@ from gateway.watching import Watch
 
 
 class BackOffice:
-    """Reconciliation of every institution of the settings."""
+    """Reconciliation and clearing of every institution of the settings."""
 
     def __init__(
         self,
@@ -28,6 +34,7 @@ class BackOffice:
         sites: Sites,
         journal: Journal,
         dispatcher: Dispatcher,
+        router: Router,
         clock: Clock,
         watch: Watch,
         patience: Patience = PATIENCE,
@@ -39,6 +46,8 @@ class BackOffice:
             )
             for institution in settings.institutions
         }
+        node = new_id()
+        self.clearing: dict[str, Clearing] = {}
         reconcilers = {}
         for code, line in self.lines.items():
             site = sites.get(code)
@@ -51,13 +60,24 @@ class BackOffice:
                 clock=clock,
                 patience=patience,
             )
+            self.clearing[code] = Clearing(
+                line=line,
+                checker=site.checker,
+                journal=journal,
+                clock=clock,
+                pool_of=partial(
+                    _pool_abroad, router, site.institution, settings.clearing.cross_province
+                ),
+                node=node,
+                account_counts=settings.clearing.account_in_payment,
+            )
         self.schedule = Schedule(
             settings=settings.reconciliation,
             reconcilers=reconcilers,
             journal=journal,
             clock=clock,
             watcher=watch,
-            node=new_id(),
+            node=node,
         )
         self.reader = CentreReader(
             reconcilers=reconcilers, kinds=self.schedule, journal=journal, clock=clock
@@ -68,3 +88,23 @@ class BackOffice:
         if not self._settings.reconciliation.enabled:
             return []
         return [asyncio.create_task(self.schedule.run(), name="reconciliation")]
+
+
+def _pool_abroad(
+    router: Router,
+    institution: InstitutionSettings,
+    cross_province: bool,  # noqa: FBT001 - a setting, bound once
+    own: Own,
+) -> str:
+    """The insured pooling region of a settlement that is cleared as out-of-area; "" for others."""
+    try:
+        route = router.route(
+            own.insuplc_admdvs,
+            institution,
+            insutype=own.insutype,
+            on=date.fromisoformat(own.setl_time[:10]),
+        )
+    except InvalidError:
+        return ""  # an empty region was sent as local
+    expected = {"in-province", "cross-province"} if cross_province else {"in-province"}
+    return route.pooling_region if route.route_class in expected else ""

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli import (
     catalogues,
+    clearing,
     explaining,
     journals,
     keys,
@@ -70,6 +71,7 @@ app.add_typer(records.audit, name="audit")
 app.add_typer(journals.journal, name="journal")
 app.add_typer(unknown.unknown, name="unknown")
 app.add_typer(reconciling.reconcile, name="reconcile")
+app.add_typer(clearing.clearing, name="clearing")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
 app.add_typer(lookups.regions, name="regions")

@@ -11,6 +11,7 @@ from gateway.settings.loading import ENVIRONMENT_PREFIX, load_settings
 from gateway.settings.model import Settings
 from gateway.settings.sections import (
     ChannelSettings,
+    ClearingSettings,
     FHIRSettings,
     HL7Dialect,
     HTTPSettings,
@@ -31,6 +32,7 @@ from gateway.settings.transport import DeliverySettings, Encoding, PeerLimits
 __all__ = [
     "ENVIRONMENT_PREFIX",
     "ChannelSettings",
+    "ClearingSettings",
     "DeliverySettings",
     "Encoding",
     "FHIRSettings",

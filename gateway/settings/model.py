@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from gateway.settings.base import Section
 from gateway.settings.sections import (
     ChannelSettings,
+    ClearingSettings,
     CodeSettings,
     FHIRSettings,
     HTTPSettings,
@@ -53,6 +54,8 @@ class Settings(Section):
     """Unknown outcomes."""
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     """Reconciliation with the centre."""
+    clearing: ClearingSettings = ClearingSettings()
+    """Clearing of patients insured elsewhere."""
     operator: OperatorSettings = OperatorSettings()
     """Operators."""
     limits: LimitSettings = LimitSettings()

@@ -334,6 +334,15 @@ class ReconciliationSettings(Section):
     """Folder of the detail and result files; they hold person numbers."""
 
 
+class ClearingSettings(Section):
+    """`[clearing]`: monthly clearing of patients insured elsewhere (3260, 3261, 3262)."""
+
+    account_in_payment: bool = True
+    """True compares `optins_pay_sumamt` with funds and personal account, false with funds alone."""
+    cross_province: bool = False
+    """True expects patients of other provinces in 3260 too, not only those of other cities."""
+
+
 class OperatorSettings(Section):
     """`[operator]`: who may decide about unknown outcomes over HTTP."""
 

@@ -35,7 +35,9 @@ class Own(msgspec.Struct, frozen=True, kw_only=True):
     setl_id: str
     mdtrt_id: str
     psn_no: str
+    certno: str
     insutype: str
+    insuplc_admdvs: str
     clr_type: str
     setl_optins: str
     setl_time: str
@@ -150,7 +152,9 @@ async def _line(journal: Journal, send: SendRow, info: Record) -> Own:
         setl_id=info.get("setl_id"),
         mdtrt_id=info.get("mdtrt_id"),
         psn_no=info.get("psn_no") or send.psn_no,
+        certno=info.get("certno"),
         insutype=info.get("insutype"),
+        insuplc_admdvs=send.insuplc_admdvs,
         clr_type=info.get("clr_type"),
         setl_optins=info.get("clr_optins") or info.get("setl_optins"),
         setl_time=info.get("setl_time") or send.updated_at[:19],
@@ -162,7 +166,7 @@ async def _line(journal: Journal, send: SendRow, info: Record) -> Own:
     )
 
 
-_OF_THE_ORIGINAL = ("insutype", "clr_type", "clr_optins", "mdtrt_id", "psn_no")
+_OF_THE_ORIGINAL = ("insutype", "clr_type", "clr_optins", "mdtrt_id", "psn_no", "certno")
 """What an older edition's reply to a cancellation does not repeat."""
 
 

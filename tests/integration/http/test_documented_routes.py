@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from gateway.app import NothingAnswered, build_adapters
+from gateway.backoffice import BackOffice
 from gateway.clock import SystemClock
 from gateway.inbound.fhir import fhir_mount
 from gateway.inbound.hl7_http import hl7_mount
@@ -15,13 +17,12 @@ from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_routes import Permission, Route
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
-from gateway.inbound.operator_office import reconciliation_routes
+from gateway.inbound.operator_office import office_routes
 from gateway.inbound.peers import PeerDirectory
 from gateway.inbound.smart import BackendServices
 from gateway.inbound.smart_routes import smart_mount
 from gateway.settings import Settings
 from gateway.settlement.deciding import Decider
-from gateway.settlement.reconciling.scheduling import Schedule
 from gateway.telemetry import Metrics, get_logger
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
@@ -66,7 +67,10 @@ def routes(port: Any) -> list[Route]:
         ),
         hl7_mount(port.pipeline, adapters.hl7v2),
         national_mount(port.pipeline, clock),
-        operator_mount(cast("Decider", None), reconciliation_routes(cast("Schedule", None))),
+        operator_mount(
+            cast("Decider", None),
+            office_routes(cast("BackOffice", SimpleNamespace(schedule=None, clearing={}))),
+        ),
         smart_mount(cast("BackendServices", None), Metrics(), get_logger()),
     ]
     peers = PeerDirectory(SETTINGS.peers)
@@ -115,4 +119,5 @@ def test_only_deciding_needs_an_operator(routes: list[Route]) -> None:
         "/operator/unknown",
         "/operator/unknown/{msgid}",
         "/operator/reconciliations",
+        "/operator/clearing",
     }
