@@ -72,6 +72,7 @@ class Definitions:
         self._tables: dict[str, Any] = getattr(module, "TABLES", {})
         self._segments: dict[str, tuple[FieldRule, ...] | None] = {}
         self._structures: dict[str, Element | None] = {}
+        self._datatypes: dict[str, Value | None] = {}
 
     def structure(self, name: str) -> Element | None:
         """A message structure (`ADT_A01`); None when the version has none of that name."""
@@ -86,6 +87,14 @@ class Definitions:
             reference = self._module.SEGMENTS.get(name)
             self._segments[name] = None if reference is None else self._fields(reference)
         return self._segments[name]
+
+    def datatype(self, name: str) -> Value | None:
+        """A data type by its name (`CX`); None for one without parts and for one not known."""
+        if name not in self._datatypes:
+            parts = self._module.DATATYPES_STRUCTS.get(name)
+            known = None if parts is None else self._value(("sequence", parts, name))
+            self._datatypes[name] = known
+        return self._datatypes[name]
 
     def _fields(self, reference: Any) -> tuple[FieldRule, ...]:
         return tuple(

@@ -20,6 +20,7 @@ import msgspec
 from gateway.clock import Clock
 from gateway.errors import GatewayError, JournalError, StateError
 from gateway.hl7v2.header import lenient_header
+from gateway.inbound.hl7_forms import Form
 from gateway.inbound.mllp_client import Acknowledgement
 from gateway.inbound.mllp_pool import MLLPPool, read_address
 from gateway.journal import BookRow
@@ -100,6 +101,7 @@ class Deliveries:
                 read_address(peer.hl7v2.reply_to, f"peer {peer.name}"),
                 peer.hl7v2.delivery,
                 clock,
+                form=Form(peer.hl7v2.encoding.value),
                 owner=f"peer {peer.name}",
             )
             for peer in peers

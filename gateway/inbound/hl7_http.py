@@ -1,6 +1,9 @@
 """HL7 v2 over HTTP: one message or batch in a POST, its answer in the response.
 
-The body is ER7 (`application/hl7-v2`, also with `text/plain`), its character set that of MSH-18.
+The body is ER7 (`application/hl7-v2`, also with `text/plain`), its character set that of MSH-18, or
+HL7 v2.xml (`application/hl7-v2+xml`, also with `text/xml`), its character set that of the header or
+of the document. The answer has the form of the message unless `Accept` wants the other.
+
 The peer is known by its token, not by MSH-3. The response carries one acknowledgement: that of
 the application, or the accept acknowledgement where MSH-16 wants no other. Its status is 200
 whatever the acknowledgement says, because a refusal is an answer and must not be repeated by
@@ -15,22 +18,47 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, UnreadableError
 from gateway.hl7v2.adapter import CONTENT_TYPE, HL7Adapter
+from gateway.hl7v2.batch import is_batch
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.hl7_exchange import SingleAnswer
+from gateway.inbound.hl7_forms import Form, to_er7, written
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
 
 PREFIX = "/hl7v2"
-TYPES = frozenset({CONTENT_TYPE, "text/plain", "x-application/hl7-v2+er7"})
+XML_TYPE = "application/hl7-v2+xml"
+TYPES = {
+    CONTENT_TYPE: Form.ER7,
+    "application/hl7-v2+er7": Form.ER7,
+    "x-application/hl7-v2+er7": Form.ER7,
+    "text/plain": Form.ER7,
+    XML_TYPE: Form.XML,
+    "x-application/hl7-v2+xml": Form.XML,
+    "application/xml": Form.XML,
+    "text/xml": Form.XML,
+}
+"""Media types of bodies, and the form of each."""
+MAX_ACCEPTED = 32
+"""Media ranges of `Accept` that are looked at."""
 
-_MEDIA_TYPE = re.compile(r"\s*([^;\s]+)")
+_MEDIA_TYPE = re.compile(r"\s*([^;,\s]+)\s*(;[^,]*)?")
+_CHARSET = re.compile(r";\s*charset=\"?([A-Za-z0-9_.-]{1,40})\"?", re.IGNORECASE)
+_QUALITY = re.compile(r";\s*q=([01](?:\.[0-9]{0,3})?)", re.IGNORECASE)
 _WRONG_TYPE = Problem(
     kind=ProblemKind.UNSUPPORTED_TYPE,
     code=ProblemCode.NOT_SUPPORTED,
-    zh="请求内容类型应为 application/hl7-v2",
-    en="The content type has to be application/hl7-v2",
+    zh="请求内容类型应为 application/hl7-v2 或 application/hl7-v2+xml",
+    en="The content type has to be application/hl7-v2 or application/hl7-v2+xml",
+)
+_NOT_ACCEPTABLE = Problem(
+    kind=ProblemKind.UNSUPPORTED_TYPE,
+    code=ProblemCode.NOT_SUPPORTED,
+    zh="无法按请求头 Accept 的类型应答",
+    en="The answer cannot be written in a type of the header Accept",
+    remedy_zh="请接受 application/hl7-v2 或 application/hl7-v2+xml；批的应答只有前者",
+    remedy_en=f"accept {CONTENT_TYPE} or {XML_TYPE}; the answer to a batch has the first only",
 )
 
 
@@ -42,7 +70,7 @@ def hl7_mount(pipeline: Pipeline[Any], adapter: HL7Adapter) -> Mount:
         path="",
         handler=exchange.post,
         permission=Permission.PEER,
-        summary="One HL7 v2 message or batch (ER7)",
+        summary="One HL7 v2 message (ER7 or XML) or batch (ER7)",
     )
     return Mount(prefix=PREFIX, protocol=PROTOCOL, routes=[route], refuse=exchange.refuse)
 
@@ -53,24 +81,85 @@ class _Exchange:
         self._adapter = adapter
 
     async def post(self, request: web.Request) -> web.Response:
-        match = _MEDIA_TYPE.match(request.headers.get("Content-Type", CONTENT_TYPE))
-        if match is None or match[1].lower() not in TYPES:
-            raise Refusal(415, _WRONG_TYPE)
-        # some senders put the frame of MLLP around the message here too
-        raw = (await request.read()).removeprefix(b"\x0b").removesuffix(b"\x1c\r")
+        form, charset = _form(request.headers.get("Content-Type", CONTENT_TYPE))
+        raw = await request.read()
+        batch = form is Form.ER7 and is_batch(_unframed(raw))
+        wanted = _wanted(request.headers.get("Accept", ""), form, batch=batch)
+        peer, remote = request[PEER], request.remote or ""
         proof = request[CLIENT].proof.value
-        remote = request.remote or ""
-        return _response(await self._single.answer(raw, request[PEER], remote, proof=proof))
+        try:
+            raw = _unframed(raw) if form is Form.ER7 else await to_er7(raw, charset)
+        except UnreadableError as error:
+            body = self._adapter.refuse(b"", {"peer": peer.name}, error).body
+        else:
+            body = await self._single.answer(raw, peer, remote, proof=proof)
+        return _response(await written(body, wanted), 200, wanted)
 
     def refuse(self, status: int, problems: Sequence[Problem]) -> web.Response:
         """A refusal of the port: an acknowledgement without the control id, which was not read."""
         answer = self._adapter.refuse(b"", {}, InvalidError(problems))
-        return _response(answer.body, status)
+        return _response(answer.body, status, Form.ER7)
 
 
-def _response(body: bytes, status: int = 200) -> web.Response:
+def _unframed(raw: bytes) -> bytes:
+    """Some senders put the frame of MLLP around the message here too."""
+    return raw.removeprefix(b"\x0b").removesuffix(b"\x1c\r")
+
+
+def _form(content_type: str) -> tuple[Form, str]:
+    """The form of the body, and the character set that the header states.
+
+    Raises:
+        Refusal: 415.
+    """
+    match = _MEDIA_TYPE.match(content_type)
+    form = TYPES.get(match[1].lower()) if match else None
+    if match is None or form is None:
+        raise Refusal(415, _WRONG_TYPE)
+    charset = _CHARSET.search(match[2] or "")
+    return form, charset[1] if charset else ""
+
+
+def _wanted(accept: str, form: Form, *, batch: bool) -> Form:
+    """The form of the answer: the best that is accepted, that of the message where both are.
+
+    Raises:
+        Refusal: 406.
+    """
+    if not accept.strip():
+        return form
+    best = dict.fromkeys(Form, 0.0)
+    for media_range in accept.split(",")[:MAX_ACCEPTED]:
+        match = _MEDIA_TYPE.match(media_range)
+        if match is None:
+            continue
+        quality = _QUALITY.search(match[2] or "")
+        weight = min(1.0, float(quality[1])) if quality else 1.0
+        for one in _forms(match[1].lower()):
+            best[one] = max(best[one], weight)
+    if batch:
+        best[Form.XML] = 0.0
+    found = max(Form, key=lambda one: (best[one], one is form))
+    if not best[found]:
+        raise Refusal(406, _NOT_ACCEPTABLE)
+    return found
+
+
+def _forms(media_range: str) -> list[Form]:
+    if media_range in TYPES:
+        return [TYPES[media_range]]
+    kind, _, rest = media_range.partition("/")
+    if rest != "*":
+        return []
+    return sorted(
+        {form for name, form in TYPES.items() if kind == "*" or name.startswith(f"{kind}/")}
+    )
+
+
+def _response(body: bytes, status: int, form: Form) -> web.Response:
+    media = CONTENT_TYPE if form is Form.ER7 else f"{XML_TYPE}; charset=utf-8"
     return web.Response(
         status=status if body or status != 200 else 202,
         body=body or None,
-        headers={"Content-Type": CONTENT_TYPE, "Cache-Control": "no-store"},
+        headers={"Content-Type": media, "Cache-Control": "no-store"},
     )

@@ -18,9 +18,10 @@ import ssl
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from gateway.errors import NotSentError, UnknownOutcomeError
+from gateway.errors import NotSentError, UnknownOutcomeError, UnreadableError
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.hl7v2.reader import Segment
+from gateway.inbound.hl7_forms import Form, form_of, to_er7, written
 from gateway.inbound.mllp_framing import COMMIT, NO_COMMIT, Frame, FrameReader, frame
 
 READ_BYTES = 65_536
@@ -43,7 +44,8 @@ class MLLPClient:
     connection is closed, because a late acknowledgement must not meet the next message. A
     connection has to be there within `connect_timeout` seconds.
     `commits` speaks release 2: the receiver's commit acknowledgement comes before everything else,
-    and each reply is committed to it.
+    and each reply is committed to it. `form` is what the wire carries; messages are given, and
+    replies come back, as ER7.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class MLLPClient:
         tls: ssl.SSLContext | None = None,
         tls_server_name: str = "",
         commits: bool = False,
+        form: Form = Form.ER7,
     ) -> None:
         self._commits = commits
+        self._form = form
         self._host, self._port = host, port
         self._timeout, self._connect_timeout = timeout, connect_timeout
         self._tls = tls
@@ -109,7 +113,7 @@ class MLLPClient:
         header = lenient_header(message)
         if header is None:
             raise ValueError("the message does not begin with MSH")
-        framed = frame(message)
+        framed = frame(await written(message, self._form))
         reader, writer = await self._open()
         try:
             async with asyncio.timeout(self._timeout):
@@ -150,7 +154,7 @@ class MLLPClient:
         expected = _expected(header)
         found: list[Acknowledgement] = []
         while len(found) < expected:
-            reply = read_acknowledgement(await self._next_content(reader, commit=False))
+            reply = await self._read(await self._next_content(reader, commit=False))
             if reply is not None and self._commits:
                 writer.write(frame(COMMIT))
                 await writer.drain()
@@ -160,6 +164,14 @@ class MLLPClient:
             if reply.code != "CA":
                 break
         return found
+
+    async def _read(self, content: bytes) -> Acknowledgement | None:
+        if form_of(content) is Form.XML:
+            try:
+                content = await to_er7(content)
+            except UnreadableError:
+                return None
+        return read_acknowledgement(content)
 
     async def _next_content(self, reader: asyncio.StreamReader, *, commit: bool) -> bytes:
         """The next commit acknowledgement, or the next message; the other kind is left aside."""

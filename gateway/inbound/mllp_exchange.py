@@ -12,17 +12,19 @@ from gateway.errors import (
     Problem,
     ProblemCode,
     ProblemKind,
+    UnsupportedError,
 )
 from gateway.hl7v2.acks import is_accept_acknowledgement
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.inbound.hl7_deliveries import Deliveries
+from gateway.inbound.hl7_forms import Form, form_of, to_er7, written
 from gateway.inbound.hl7_limits import Seat
 from gateway.inbound.peers import PeerDirectory, needs_certificate
 from gateway.inbound.tls import Presented
 from gateway.intents import Answer, Message, Status
-from gateway.settings import PeerSettings, ReplyMode
+from gateway.settings import Encoding, PeerSettings, ReplyMode
 from gateway.telemetry import get_logger
 
 PROTOCOL = "hl7v2"
@@ -43,6 +45,8 @@ class Line(NamedTuple):
     """Counts the connection among those of its peer."""
     certificate: Presented | None = None
     """What the client of the connection has shown."""
+    form: Form = Form.ER7
+    """What the message was written in, and its answers are."""
 
     async def committed(self, *, stored: bool = True) -> None:
         """Tell the sender in release 2 that the message is stored, or that storing failed."""
@@ -131,6 +135,16 @@ class Exchanger:
         Raises:
             OSError: the connection is gone; the answer stays stored.
         """
+        if form_of(raw) is Form.XML:
+            line = line._replace(write=_writer(line.write, Form.XML), form=Form.XML)
+            try:
+                raw = await to_er7(raw)
+            except MessageError as error:
+                self._observe(MLLPEvent.GARBAGE)
+                await line.committed()
+                meta = {"remote": line.remote, "peer": ""}
+                await _write_answer(line.write, self._adapter.refuse(b"", meta, error))
+                return
         if is_batch(raw):
             await self._batch(raw, line)
         else:
@@ -190,6 +204,8 @@ class Exchanger:
             await _write_answer(line.write, answer)
             return
         try:
+            if line.form is Form.XML and peer.hl7v2.encoding is not Encoding.XML:
+                raise UnsupportedError([_NO_XML])
             if line.seat is not None:
                 line.seat.take(peer.name)
         except MessageError as error:
@@ -253,6 +269,13 @@ def _connects(header: Header | None, peer: PeerSettings) -> bool:
     return connects and header is not None and header.mode is Mode.ENHANCED
 
 
+def _writer(write: Write, form: Form) -> Write:
+    async def write_in_form(body: bytes) -> None:
+        await write(await written(body, form))
+
+    return write_in_form
+
+
 def _collector(found: list[bytes]) -> Write:
     async def collect(body: bytes) -> None:
         found.append(body)
@@ -268,6 +291,16 @@ async def _write_answer(write: Write, answer: Answer) -> None:
 def _refused(stored: Answer | None) -> bool:
     """The stored answer itself says that the message is not accepted."""
     return stored is not None and is_accept_acknowledgement(stored.body)
+
+
+_NO_XML = Problem(
+    kind=ProblemKind.UNSUPPORTED_TYPE,
+    code=ProblemCode.NOT_SUPPORTED,
+    zh="该发送方未约定使用 XML",
+    en="XML is not agreed with this sender",
+    remedy_zh="请发送 ER7 报文，或将该发送方的 encoding 设为 xml",
+    remedy_en="send ER7, or set encoding of the peer to xml",
+)
 
 
 def _unknown_peer() -> InvalidError:

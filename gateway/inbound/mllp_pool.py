@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError, NotSentError
+from gateway.inbound.hl7_forms import Form
 from gateway.inbound.mllp_client import Acknowledgement, MLLPClient
 from gateway.settings import DeliverySettings
 
@@ -44,8 +45,15 @@ class MLLPPool:
     """
 
     def __init__(
-        self, address: Address, settings: DeliverySettings, clock: Clock, *, owner: str = ""
+        self,
+        address: Address,
+        settings: DeliverySettings,
+        clock: Clock,
+        *,
+        form: Form = Form.ER7,
+        owner: str = "",
     ) -> None:
+        self._form = form
         self._address = address
         self._settings = settings
         self._clock = clock
@@ -132,6 +140,7 @@ class MLLPPool:
             tls=self._tls,
             tls_server_name=self._settings.tls_server_name,
             commits=self._settings.commit_acknowledgements,
+            form=self._form,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gateway.settings.base import Port, Region, Section
-from gateway.settings.transport import DeliverySettings, PeerLimits
+from gateway.settings.transport import DeliverySettings, Encoding, PeerLimits
 
 Scope = Annotated[
     str,
@@ -214,6 +214,8 @@ class HL7Dialect(Section):
     """How the application acknowledgement travels in enhanced mode."""
     reply_to: str = ""
     """`host:port` for `reply_mode = "connect"`."""
+    encoding: Encoding = Encoding.ER7
+    """Form over MLLP: `er7`, or `xml` (HL7 v2.xml beside ER7, and messages of ours in XML)."""
     delivery: DeliverySettings = DeliverySettings()
     """How messages of ours travel to `reply_to`."""
     identifier_aliases: dict[str, str] = {}

@@ -57,9 +57,9 @@ class DeliverySettings(Section):
 
 
 class Encoding(StrEnum):
-    """In what form messages of a peer travel over MLLP and in its drop folder."""
+    """In what form messages of a peer travel over MLLP."""
 
     ER7 = "er7"
-    """Delimiters."""
+    """Delimiters; a message in XML is refused."""
     XML = "xml"
     """HL7 v2.xml; ER7 is read too, and each message is answered in its own form."""
