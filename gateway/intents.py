@@ -240,7 +240,6 @@ class Call(msgspec.Struct, kw_only=True):
     """One transaction to make.
 
     `input` is the object of nodes of the definition; numbers in it are `Decimal`.
-    `sources` maps a path in the input (`feedetail[0].cnt`) to where the value came from.
     """
 
     infno: str
@@ -260,7 +259,6 @@ class Call(msgspec.Struct, kw_only=True):
     """The sender's own message id (national JSON), kept when it is well formed."""
     reverses: str = ""
     """For 2601: the msgid that it undoes."""
-    sources: dict[str, Source] = {}
 
 
 class CallReport(msgspec.Struct, kw_only=True):

@@ -29,7 +29,7 @@ sender's message: `Claim.item[1].net.value`, `Bundle.entry[2].resource.identifie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -116,6 +116,13 @@ class FHIRPaths:
         first = _first_name(path)
         return None if first and first not in node.value else self.value(path)
 
+    def column(self, path: str, node: Any) -> None:
+        """None: no path takes a text that stands beside others."""
+
+    def texts(self, node: Any) -> tuple[tuple[str, ...], str]:
+        """No texts stand side by side in a node."""
+        return (), node.place
+
     def _compile(self, path: str) -> tuple[Step, ...]:
         steps: list[Step] = []
         position = 0
@@ -163,15 +170,16 @@ class FHIRPaths:
             absent = match["absent"]
             return lambda value: not (isinstance(value, dict) and value.get(absent))
         names = tuple(match["path"].split("."))
-        wanted, operator = self._names.expand(match["text"]), match["operator"]
+        compare = _COMPARISONS[match["operator"]](self._names.expand(match["text"]))
+        if len(names) > 1:
+            return lambda value: compare([scalar(found) for found in _values(value, names)])
+        name = names[0]
 
         def holds(value: Any) -> bool:
-            texts = [scalar(found) for found in _values(value, names)]
-            if operator == "!=":
-                return wanted not in texts
-            if operator == "^=":
-                return any(text.startswith(wanted) for text in texts)
-            return wanted in texts
+            found = value.get(name) if type(value) is dict else None
+            if type(found) is str:
+                return compare((found.strip(),))
+            return compare([scalar(one) for one in _values(value, names)])
 
         return holds
 
@@ -188,6 +196,14 @@ class FHIRPaths:
         return tuple(parts)
 
 
+_COMPARISONS: dict[str, Callable[[str], Callable[[Sequence[str]], bool]]] = {
+    "=": lambda wanted: lambda texts: wanted in texts,
+    "!=": lambda wanted: lambda texts: wanted not in texts,
+    "^=": lambda wanted: lambda texts: any(text.startswith(wanted) for text in texts),
+}
+"""Operator of a filter -> from the wanted text to the test of the texts that are there."""
+
+
 def _all_of(tests: list[Test]) -> Test | None:
     if len(tests) < 2:
         return tests[0] if tests else None
@@ -198,28 +214,33 @@ def _local_getter(
     parts: tuple[tuple[str, Test | None], ...], text_of: Callable[[Any], str]
 ) -> Callable[[Any], tuple[str, str] | None]:
     """The getter of a path that stays below its node: walks the values, makes no nodes."""
-    last = len(parts)
+    last = len(parts) - 1
     names = tuple(name for name, _ in parts)
     whole = ".".join(names)
     plain = all(test is None for _, test in parts)
 
-    def walk(value: Any, place: str, depth: int) -> tuple[str, str] | None:
-        if depth == last:
-            text = text_of(value)
-            return (text, place) if text else None
+    def walk(value: Any, depth: int) -> tuple[str, str] | None:
+        """The text, and the place as seen from the value, which only what is found needs."""
         name, test = parts[depth]
         inner = value.get(name) if type(value) is dict else None
         if inner is None:
             return None
         if type(inner) is not list:
-            passes = test is None or test(inner)
-            return walk(inner, f"{place}.{name}", depth + 1) if passes else None
+            found = step(inner, test, depth)
+            return found and (found[0], f".{name}{found[1]}")
         for index, item in enumerate(inner):
-            if test is None or test(item):
-                found = walk(item, f"{place}.{name}[{index}]", depth + 1)
-                if found is not None:
-                    return found
+            found = step(item, test, depth)
+            if found is not None:
+                return found[0], f".{name}[{index}]{found[1]}"
         return None
+
+    def step(value: Any, test: Test | None, depth: int) -> tuple[str, str] | None:
+        if test is not None and not test(value):
+            return None
+        if depth < last:
+            return walk(value, depth + 1)
+        text = text_of(value)
+        return (text, "") if text else None
 
     def get(node: Node) -> tuple[str, str] | None:
         value = node.value
@@ -235,8 +256,10 @@ def _local_getter(
                 if not text:
                     return None
                 return text, node.place if node.fixed else f"{node.place}.{whole}"
-        found = walk(node.value, node.place, 0)
-        return (found[0], node.place) if found is not None and node.fixed else found
+        found = walk(node.value, 0)
+        if found is None:
+            return None
+        return found[0], node.place if node.fixed else f"{node.place}{found[1]}"
 
     return get
 

@@ -10,13 +10,16 @@ import re
 from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 Check = Callable[[Any], bool]
 
+DAY_CHARACTERS = len("yyyy-MM-dd")
 MAX_STRING = 1_048_576
 """Characters of a string at most (datatypes.html#string)."""
 
+_CODE = re.compile(r"\S+( \S+)*")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _DATE = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
@@ -29,7 +32,7 @@ def _text(value: Any) -> bool:
         isinstance(value, str)
         and bool(value.strip())
         and len(value) <= MAX_STRING
-        and _CONTROL.search(value) is None
+        and (value.isprintable() or _CONTROL.search(value) is None)
     )
 
 
@@ -38,11 +41,27 @@ def _pattern(expression: str) -> Check:
     return lambda value: isinstance(value, str) and match(value) is not None
 
 
+def _code(value: Any) -> bool:
+    """No blank at the ends, and single ones within; a word alone is the usual code."""
+    return isinstance(value, str) and (value.isalnum() or _CODE.fullmatch(value) is not None)
+
+
+def _uri(value: Any) -> bool:
+    """Not empty, and no blank in it."""
+    return isinstance(value, str) and value.split(None, 1) == [value]
+
+
 def _whole(low: int, high: int) -> Check:
     return lambda value: type(value) is int and low <= value <= high
 
 
+def _date(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= DAY_CHARACTERS and _is_day(value)
+
+
+@lru_cache(maxsize=1024)
 def _is_day(text: str) -> bool:
+    """A year, month or day that exists; the items of a claim mostly have the same."""
     if not _DATE.fullmatch(text) or text.startswith("0000"):
         return False
     try:
@@ -50,10 +69,6 @@ def _is_day(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _date(value: Any) -> bool:
-    return isinstance(value, str) and _is_day(value)
 
 
 def _instant(value: Any) -> bool:
@@ -70,8 +85,6 @@ def _date_time(value: Any) -> bool:
     return _instant(value) if isinstance(value, str) and "T" in value else _date(value)
 
 
-_URI = _pattern(r"\S+")
-
 CHECKS: dict[str, Check] = {
     "boolean": lambda value: isinstance(value, bool),
     "integer": _whole(-2147483648, 2147483647),
@@ -82,11 +95,11 @@ CHECKS: dict[str, Check] = {
     "string": _text,
     "markdown": _text,
     "xhtml": _text,
-    "code": _pattern(r"[^\s]+( [^\s]+)*"),
+    "code": _code,
     "id": _pattern(r"[A-Za-z0-9\-.]{1,64}"),
-    "uri": _URI,
-    "url": _URI,
-    "canonical": _URI,
+    "uri": _uri,
+    "url": _uri,
+    "canonical": _uri,
     "oid": _pattern(r"urn:oid:[0-2](\.(0|[1-9][0-9]*))+"),
     "uuid": _pattern(r"urn:uuid:[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"),
     "base64Binary": _pattern(r"(\s*([0-9a-zA-Z+/=]){4}\s*)+"),

@@ -34,10 +34,10 @@ def is_empty(value: Any) -> bool:
 
 def exact(value: Any) -> Decimal | None:
     """The number that a value stands for, None when it stands for none."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, Decimal):
         return value if value.is_finite() else None
+    if value is None or isinstance(value, bool):
+        return None
     if isinstance(value, int):
         return Decimal(value)
     if isinstance(value, str) and len(value) <= MAX_NUMBER_TEXT and _NUMBER.fullmatch(value):

@@ -152,15 +152,22 @@ def anchored(target: Target, read: Read, *, plain: bool) -> Getter:
 
     With `plain` the segments it will be asked for are plain, and `read` is `text_of`.
     """
-    if not plain or target.identifier or target.component > 1 or target.subcomponent > 1:
+    if not plain or target.identifier or target.subcomponent > 1:
         return lambda group: read(group.anchor)
-    at, suffix = target.field, target.suffix
+    at, component, suffix = target.field, target.component, target.suffix
 
     def get(group: Group) -> Found:
         segment = group.anchor
         fields, label, _ = segment.parts or segment.split()
         raw = fields[at]
-        return (raw, label + suffix) if raw.isalnum() else read(segment)
+        if component > 1 or not raw.isalnum():
+            marks = segment.delimiters
+            parts = raw.split(marks.component, component)
+            raw = parts[component - 1] if len(parts) >= component else ""
+            if marks.subcomponent in raw:
+                return read(segment)
+            raw = raw.strip()
+        return (raw, label + suffix) if raw else None
 
     return get
 

@@ -98,7 +98,8 @@ class HL7Language:
         fields, _, plain = node.anchor.parts or node.anchor.split()
         if len(fields) > MAX_SHAPE or len(node.members) > MAX_SHAPE:
             return None
-        return tuple(map(bool, fields)), plain, tuple([it.name for it in node.members])
+        members = tuple([it.name for it in node.members]) if node.members else ()
+        return bytes(map(bool, fields)), plain, members
 
     def narrowed(self, path: str, node: Group) -> Getter | None:
         """The getter of a path for groups like this one.
@@ -114,6 +115,21 @@ class HL7Language:
         if target.segment in GROUPED and node.member(target.segment) is None:
             return None
         return getters.getter(target, read)
+
+    def column(self, path: str, node: Group) -> tuple[int, str] | None:
+        """The number of the field, for a path to the first component of a plain segment's own."""
+        target, _ = self._read(path)
+        fields, _, plain = node.anchor.parts or node.anchor.split()
+        whole = target.component == target.subcomponent == 1 and not target.identifier
+        if " | " in path or not plain or not whole or target.segment != node.anchor.name:
+            return None
+        return (target.field, target.suffix) if target.field < len(fields) else None
+
+    def texts(self, node: Group) -> tuple[list[str], str]:
+        """The fields of the segment, and its name in places."""
+        segment = node.anchor
+        fields, label, _ = segment.parts or segment.split()
+        return fields, label
 
     def _read(self, path: str) -> tuple[Target, Read]:
         match = _PATH.fullmatch(path)

@@ -33,11 +33,11 @@ def complete_amounts(charge: Record, tolerance: Decimal) -> list[Problem]:
     `tolerance` is in yuan. The amount is never rounded: quantity times price that is no whole
     number of fen needs a stated amount.
     """
+    stated = charge.values.get
     try:
-        quantity, price, amount = (
-            Decimal(text) if (text := charge.get(code)) else None
-            for code in ("cnt", "pric", "det_item_fee_sumamt")
-        )
+        quantity = Decimal(text) if (text := stated("cnt")) else None
+        price = Decimal(text) if (text := stated("pric")) else None
+        amount = Decimal(text) if (text := stated("det_item_fee_sumamt")) else None
     except InvalidOperation:
         return []  # the map's own functions have reported the value
     if quantity is None and amount is not None:

@@ -9,6 +9,7 @@ as it is, since no other list has codes of that form.
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 from typing import Protocol
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
@@ -49,6 +50,12 @@ DEPARTMENTS = {
 }
 """The same for departments."""
 
+PEOPLE_AND_PLACES = (
+    *(("physician", code, name) for code, name in PHYSICIANS.items()),
+    *(("department", code, name) for code, name in DEPARTMENTS.items()),
+)
+"""Kind of code, its field, and the field of its name."""
+
 
 class Coder:
     """Translates the codes of an intent with the tables of one institution."""
@@ -67,7 +74,7 @@ class Coder:
         for diagnosis in intent.diagnoses:
             on = _date(diagnosis.get("diag_time")) or visit_date
             run.people_and_places(diagnosis, on)
-            run.translate(diagnosis, "diagnosis", ("diag_code", "diag_name"), on)
+            run.diagnosis(diagnosis, on)
         for charge in intent.charges:
             on = _date(charge.get("fee_ocur_time")) or visit_date
             run.people_and_places(charge, on)
@@ -94,7 +101,7 @@ class Coder:
 
 
 class _Run:
-    """The translations of one message; its lines share departments and physicians."""
+    """The translations of one message; its lines share items, departments and physicians."""
 
     def __init__(self, tables: CodeTables) -> None:
         self._tables = tables
@@ -103,48 +110,53 @@ class _Run:
 
     def people_and_places(self, record: Record, on: date) -> None:
         """Translate every physician and department of a record."""
-        for fields in PHYSICIANS.items():
-            if fields[0] in record.values:
-                self.translate(record, "physician", fields, on)
-        for fields in DEPARTMENTS.items():
-            if fields[0] in record.values:
-                self.translate(record, "department", fields, on)
+        values = record.values
+        for kind, code, name in PEOPLE_AND_PLACES:
+            local = values.get(code)
+            if local:
+                found = self._find(record, kind, code, on, name=values.get(name, ""))
+                if found is not None:
+                    self._replace(record, code, name, found)
+
+    def diagnosis(self, record: Record, on: date) -> None:
+        """Translate the code of a diagnosis, by its coding system and its name too."""
+        system, name = record.get("diag_system"), record.get("diag_name")
+        if record.has("diag_code"):
+            found = self._find(record, "diagnosis", "diag_code", on, name=name, system=system)
+            if found is not None:
+                self._replace(record, "diag_code", "diag_name", found)
 
     def item(self, charge: Record, on: date) -> None:
         """Give a charge line the national code of its item."""
-        local = charge.get("medins_list_codg")
-        try:
-            found = self._tables.translate(
-                "item", local, on=on, name=charge.get("medins_list_name")
-            )
-        except Unmapped as error:
-            self.problems.append(_unmapped("item", "medins_list_codg", charge, error))
-            return
-        charge.set("med_list_codg", found.code, charge.sources.get("medins_list_codg"))
+        local = "medins_list_codg"
+        found = self._find(charge, "item", local, on, name=charge.get("medins_list_name"))
+        if found is not None:
+            charge.set("med_list_codg", found.code, charge.sources.get(local))
 
-    def translate(self, record: Record, kind: str, fields: tuple[str, str], on: date) -> None:
-        """Replace one code and its name."""
-        code, name = fields
-        local = record.get(code)
-        if not local:
-            return
-        found = self._known.get((kind, local, on))
-        if found is None:
-            is_diagnosis = kind == "diagnosis"
-            try:
-                found = self._tables.translate(
-                    kind,
-                    local,
-                    on=on,
-                    name=record.get(name) if name else "",
-                    system=record.get("diag_system") if is_diagnosis else "",
-                )
-            except Unmapped as error:
-                if not (kind == "physician" and physician.is_valid(local)):
-                    self.problems.append(_unmapped(kind, code, record, error))
-                return
-            if not is_diagnosis:  # whose translation depends on its system and name too
-                self._known[kind, local, on] = found
+    def _find(
+        self, record: Record, kind: str, code: str, on: date, *, name: str, system: str = ""
+    ) -> Translation | None:
+        """The translation of one code, reported where there is none.
+
+        What depends on more than the code, as that of a diagnosis does, is looked up each time.
+        """
+        local = record.values[code]
+        key = kind, local, on
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        try:
+            found = self._tables.translate(kind, local, on=on, name=name, system=system)
+        except Unmapped as error:
+            if not (kind == "physician" and physician.is_valid(local)):
+                self.problems.append(_unmapped(kind, code, record, error))
+            return None
+        if kind != "diagnosis":
+            self._known[key] = found
+        return found
+
+    def _replace(self, record: Record, code: str, name: str, found: Translation) -> None:
+        """Put the national code, and its name, in the place of the local ones."""
         record.values[code] = found.code
         if name and found.name:
             record.set(name, found.name, record.sources.get(name) or record.sources.get(code))
@@ -168,7 +180,13 @@ def _unmapped(kind: str, code: str, record: Record, error: Unmapped) -> Problem:
 
 
 def _date(text: str) -> date | None:
+    return _day(text[:10]) if text else None
+
+
+@lru_cache(maxsize=1024)
+def _day(text: str) -> date | None:
+    """A calendar day; the lines of a message mostly have the same."""
     try:
-        return date.fromisoformat(text[:10])
+        return date.fromisoformat(text)
     except ValueError:
         return None

@@ -318,7 +318,6 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
         psn_no=person.get("psn_no") if step.infno != "1101" else "",
         visit_key=visit_key(code, number) if number else "",
         money=step.infno in work.money or step.infno in FILINGS,  # one at a time
-        sources=filled.sources,
     )
 
 

@@ -10,8 +10,9 @@ nothing fills is left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -101,11 +102,41 @@ class _Slot(msgspec.Struct, frozen=True):
     numeric: bool
 
 
-class Filled(msgspec.Struct):
+class _Filling(msgspec.Struct, frozen=True):
+    """What a node of an input was filled from; `rows` is None for a node that does not repeat."""
+
+    node: str
+    slots: Sequence[_Slot]
+    rows: Sequence[Record] | None
+    common: Record
+
+    def sources(self) -> Iterator[tuple[str, Source]]:
+        """The path of each field, and where its value came from."""
+        if self.rows is None:
+            yield from self._row(self.node, (self.common,))
+            return
+        for index, row in enumerate(self.rows):
+            yield from self._row(f"{self.node}[{index}]", (row, self.common))
+
+    def _row(self, path: str, records: Sequence[Record]) -> Iterator[tuple[str, Source]]:
+        for slot in self.slots:
+            pairs = ((record, code) for code in slot.candidates for record in records)
+            found = next(((record, code) for record, code in pairs if code in record.values), None)
+            if found is not None and found[1] in found[0].sources:
+                yield f"{path}.{slot.code}", found[0].sources[found[1]]
+
+
+class Filled:
     """An input, and for each path in it where the value came from."""
 
-    input: dict[str, Any]
-    sources: dict[str, Source]
+    def __init__(self) -> None:
+        self.input: dict[str, Any] = {}
+        self.filling: list[_Filling] = []
+
+    @cached_property
+    def sources(self) -> Mapping[str, Source]:
+        """Where the values came from, by path (`feedetail[0].cnt`); found when first asked for."""
+        return {path: source for node in self.filling for path, source in node.sources()}
 
 
 class Filler:
@@ -127,19 +158,16 @@ class Filler:
         `rows` gives the records of each repeating node by its name; `records` are searched in
         order for everything else.
         """
-        filled = Filled({}, {})
+        filled = Filled()
         common = _merged(records)
         for node in self._definitions.transaction(infno).input:
             slots = self._slots_of(infno, node)
-            if node.repeats:
-                built = [
-                    _row(slots, row, common, f"{node.name}[{index}]", filled.sources)
-                    for index, row in enumerate(rows.get(node.name, ()))
-                ]
-                if built:
-                    filled.input[node.name] = built
-            else:
-                filled.input[node.name] = _row(slots, common, common, node.name, filled.sources)
+            own = rows.get(node.name, ()) if node.repeats else None
+            if own is None:
+                filled.input[node.name] = _Shape(slots, (), common).fill({})
+            elif own:
+                filled.input[node.name] = list(_filled(slots, own, common))
+            filled.filling.append(_Filling(node.name, slots, own, common))
         return filled
 
     def _slots_of(self, infno: str, node: Node) -> tuple[_Slot, ...]:
@@ -171,30 +199,49 @@ def _merged(records: Sequence[Record]) -> Record:
     return merged
 
 
-def _row(
-    slots: Sequence[_Slot],
-    row: Record,
-    common: Record,
-    path: str,
-    sources: dict[str, Source],
-) -> dict[str, Any]:
-    own, shared = row.values, common.values
-    built: dict[str, Any] = {}
-    for slot in slots:
-        for candidate in slot.candidates:
-            record = row if candidate in own else common if candidate in shared else None
-            if record is None:
-                continue
-            value = record.values[candidate]
-            built[slot.code] = _number(value) if slot.numeric else value
-            source = record.sources.get(candidate)
-            if source is not None:
-                sources[f"{path}.{slot.code}"] = source
-            break
-        else:
-            if slot.code in DEFAULTS:
-                built[slot.code] = DEFAULTS[slot.code]
-    return built
+class _Shape:
+    """How the rows that have the same codes are filled: what they share, and what is their own."""
+
+    def __init__(self, slots: Sequence[_Slot], own: Collection[str], common: Record) -> None:
+        self._shared: dict[str, Any] = {}
+        self._texts: list[tuple[str, str]] = []
+        self._numbers: list[tuple[str, str]] = []
+        shared = common.values
+        for slot in slots:
+            for code in slot.candidates:
+                if code in own:
+                    self._shared[slot.code] = ""  # keeps the order of the definition
+                    (self._numbers if slot.numeric else self._texts).append((slot.code, code))
+                    break
+                if code in shared:
+                    value = shared[code]
+                    self._shared[slot.code] = _number(value) if slot.numeric else value
+                    break
+            else:
+                if slot.code in DEFAULTS:
+                    self._shared[slot.code] = DEFAULTS[slot.code]
+
+    def fill(self, own: Mapping[str, str]) -> dict[str, Any]:
+        """One row, its members in the order of the definition."""
+        built = self._shared.copy()
+        for code, candidate in self._texts:
+            built[code] = own[candidate]
+        for code, candidate in self._numbers:
+            built[code] = _number(own[candidate])
+        return built
+
+
+def _filled(
+    slots: Sequence[_Slot], rows: Sequence[Record], common: Record
+) -> Iterator[dict[str, Any]]:
+    """The rows of a node; the lines of a message are mostly filled alike."""
+    shapes: dict[tuple[str, ...], _Shape] = {}
+    for row in rows:
+        codes = tuple(row.values)
+        shape = shapes.get(codes)
+        if shape is None:
+            shape = shapes[codes] = _Shape(slots, row.values, common)
+        yield shape.fill(row.values)
 
 
 def _number(text: str) -> Decimal | str:

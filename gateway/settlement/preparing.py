@@ -258,26 +258,31 @@ class Preparer:
             count += 1
             return f"{now:%Y%m%d%H%M%S}{count:04d}"
 
-        most = sum(LINE_CHARACTERS + sum(map(len, c.values.values())) for c in new)
-        fits = most < self.site.profile.max_input_characters
-
-        def size(charge: Record) -> int:
-            if fits:
-                return 0
-            filled = self.fill(Step(infno=infno, lines=[charge]), intent, visit)
-            (row,) = filled.input["feedetail"]
-            later = sum(len(code) + LATER_CHARACTERS for code in LATER if code not in row)
-            return len(msgspec.json.encode(row).decode()) + later
+        sizes = self._sizes(infno, intent, visit, new)
 
         uploads, found = make_uploads(
             new,
             new_batch=new_batch,
-            size=size,
+            size=lambda charge: sizes.get(id(charge), 0),
             max_lines=self.site.profile.batch_lines,
             max_characters=self.site.profile.max_input_characters,
             rebatch=self.site.profile.rebatch,
         )
         return uploads, problems + found
+
+    def _sizes(
+        self, infno: str, intent: Intent, visit: Visit, new: Sequence[Record]
+    ) -> dict[int, int]:
+        """Characters of each line in the input, by the `id` of the line; none where all fit."""
+        most = sum(LINE_CHARACTERS + sum(map(len, c.values.values())) for c in new)
+        if most < self.site.profile.max_input_characters:
+            return {}
+        filled = self.fill(Step(infno=infno, lines=list(new)), intent, visit)
+        return {
+            id(charge): len(msgspec.json.encode(row).decode())
+            + sum(len(code) + LATER_CHARACTERS for code in LATER if code not in row)
+            for charge, row in zip(new, filled.input["feedetail"], strict=True)
+        }
 
     def _expand(
         self,

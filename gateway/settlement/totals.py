@@ -20,6 +20,9 @@ from gateway.settlement.visits import Batch, Visit
 SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
 """Sums of the 2204 replies, known once the lines are uploaded and the platform has split them."""
 
+UPLOADS = frozenset({"2204", "2301"})
+"""Transactions that take lines up, which have no totals yet."""
+
 SETTLING = frozenset({"2101", "2102", "2206", "2207", "2303", "2304"})
 """Transactions that state a total."""
 
@@ -70,7 +73,7 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
     options = Record(dict(intent.settlement.values), dict(intent.settlement.sources))
     if step.batch:
         options.values["chrg_bchno"] = step.batch
-    if visit is None:
+    if visit is None or step.infno in UPLOADS:
         return options
     if step.infno in PURCHASES:
         amounts = (amount for line in step.lines if (amount := _amount(line)) is not None)

@@ -14,13 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from gateway.errors import ConfigurationError, MessageError, Problem
-from gateway.intents import Intent, Record, Source, Verb, VisitClass
-from mappings.messages.functions import FILLS, Function, is_function, make_function
+from gateway.errors import ConfigurationError, Problem
+from gateway.intents import Intent, Record, Verb, VisitClass
+from mappings.messages.functions import FILLS, is_function, make_function
 from mappings.messages.grammar import Block, Rule, Sheet, SourceText, Where, read_sheet
 from mappings.messages.language import Getter, PathLanguage, ShapedLanguage
+from mappings.messages.setters import (
+    Column,
+    Compiled,
+    Problems,
+    Read,
+    Setter,
+    column_of,
+    every,
+    row_setter,
+    setter_of,
+)
 
 SUFFIX = ".map"
 COMMON = "common"
@@ -28,30 +37,6 @@ MAX_SHAPES = 256
 """Shapes of nodes that a block remembers; a node of a further one runs every rule."""
 
 ValueMaps = Mapping[str, Mapping[str, str]]
-_Problems = list[Problem]
-_Setter = Callable[[Any, Mapping[str, str], Record, _Problems], None]
-"""One compiled rule: takes node and constants, sets its field of the record or adds a problem."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """One compiled source: a getter, or the name of a constant."""
-
-    get: Getter
-    functions: tuple[Function, ...]
-    path: str = ""
-    constant: str = ""
-    fills: bool = False
-    """A function gives a value also where nothing was found (`default`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A rule: its field code, the name of its line, its sources in order."""
-
-    code: str
-    name: str
-    reads: tuple[_Read, ...]
 
 
 class _Loop:
@@ -61,47 +46,45 @@ class _Loop:
         self,
         target: str,
         each: Callable[[Any], list[Any]],
-        rules: tuple[_Compiled, ...],
+        rules: tuple[Compiled, ...],
         language: PathLanguage,
     ) -> None:
         self.target = target
         self._each = each
         self._rules = rules
         self._shaped = language if isinstance(language, ShapedLanguage) else None
-        self._all = tuple(_setter(rule) for rule in rules)
-        self._by_shape: dict[Hashable, tuple[_Setter, ...]] = {}
+        self._all = every(tuple(setter_of(rule) for rule in rules))
+        self._by_shape: dict[Hashable, Setter] = {}
 
     def run(
-        self, root: Any, constants: Mapping[str, str], records: list[Record], problems: _Problems
+        self, root: Any, constants: Mapping[str, str], records: list[Record], problems: Problems
     ) -> None:
         """Add one record a node."""
+        shaped, by_shape = self._shaped, self._by_shape
         for node in self._each(root):
             record = Record()
-            for setter in self._setters(node):
-                setter(node, constants, record, problems)
+            fill = self._all
+            if shaped is not None:
+                shape = shaped.shape(node)
+                fill = by_shape.get(shape) or self._remember(shape, node, shaped)
+            fill(node, constants, record, problems)
             records.append(record)
 
-    def _setters(self, node: Any) -> tuple[_Setter, ...]:
-        if self._shaped is None:
+    def _remember(self, shape: Hashable | None, node: Any, language: ShapedLanguage) -> Setter:
+        """The rules for nodes of this shape, remembered unless there are too many shapes."""
+        if shape is None or len(self._by_shape) >= MAX_SHAPES:
             return self._all
-        shape = self._shaped.shape(node)
-        if shape is None:
-            return self._all
-        found = self._by_shape.get(shape)
-        if found is None:
-            if len(self._by_shape) >= MAX_SHAPES:
-                return self._all
-            found = self._by_shape[shape] = tuple(self._of_shape(node, self._shaped))
-        return found
-
-    def _of_shape(self, node: Any, language: ShapedLanguage) -> Iterator[_Setter]:
+        columns: list[Column] = []
         for rule in self._rules:
             reads = tuple(_narrowed(rule.reads, node, language))
             if reads:
-                yield _setter(_Compiled(rule.code, rule.name, reads))
+                setter = setter_of(Compiled(rule.code, rule.name, reads))
+                columns.append(column_of(rule, reads[0], node, language, setter))
+        self._by_shape[shape] = row_setter(columns, language.texts)
+        return self._by_shape[shape]
 
 
-def _narrowed(reads: tuple[_Read, ...], node: Any, language: ShapedLanguage) -> Iterator[_Read]:
+def _narrowed(reads: tuple[Read, ...], node: Any, language: ShapedLanguage) -> Iterator[Read]:
     for read in reads:
         get = language.narrowed(read.path, node) if read.path and not read.fills else read.get
         if get is not None:
@@ -113,7 +96,7 @@ class _Program:
     """One compiled event."""
 
     verbs: Mapping[VisitClass | None, Verb]
-    setters: tuple[tuple[str, _Setter], ...]
+    setters: tuple[tuple[str, Setter], ...]
     loops: tuple[_Loop, ...]
 
     def run(self, root: Any, constants: Mapping[str, str]) -> tuple[Intent, list[Problem]]:
@@ -127,91 +110,6 @@ class _Program:
         intent.visit_class = VisitClass(stated) if stated in set(VisitClass) else None
         intent.verb = self.verbs.get(intent.visit_class) or self.verbs.get(None) or intent.verb
         return intent, problems
-
-
-def _setter(rule: _Compiled) -> _Setter:
-    """The closure of a rule: the first of its sources that states something is taken."""
-    code, name, reads = rule.code, rule.name, rule.reads
-    if not any(read.constant or read.fills for read in reads):
-        pairs = tuple((read.get, read.functions) for read in reads)
-        return _plain_setter(code, name, pairs)
-
-    def run(node: Any, constants: Mapping[str, str], record: Record, problems: _Problems) -> None:
-        place = ""
-        try:
-            for read in reads:
-                found = read.get(node)
-                if read.constant and read.constant in constants:
-                    found = constants[read.constant], ""
-                raw, place = found or ("", "")
-                value = raw if found else None
-                for function in read.functions:
-                    value = function(value)
-                if value is not None:
-                    record.set(code, value, Source(place, raw, name))
-                    return
-        except MessageError as error:
-            problems.extend(_placed(error, place, code))
-
-    return run
-
-
-def _plain_setter(
-    code: str, name: str, reads: tuple[tuple[Getter, tuple[Function, ...]], ...]
-) -> _Setter:
-    """The same for sources that all come from the message: no call that is not needed."""
-    new = tuple.__new__
-    if len(reads) == 1 and len(reads[0][1]) <= 1:
-        return _single_setter(code, name, reads[0][0], next(iter(reads[0][1]), None))
-
-    def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
-        place = ""
-        try:
-            for get, functions in reads:
-                found = get(node)
-                if found is None:
-                    continue
-                raw, place = found
-                value: str | None = raw
-                for function in functions:
-                    value = function(value)
-                if value is not None:
-                    record.values[code] = value
-                    record.sources[code] = new(Source, (place, raw, name))
-                    return
-        except MessageError as error:
-            problems.extend(_placed(error, place, code))
-
-    return run
-
-
-def _single_setter(code: str, name: str, get: Getter, function: Function | None) -> _Setter:
-    """The same for one source with one function at most."""
-    new = tuple.__new__
-
-    def run(node: Any, _: Mapping[str, str], record: Record, problems: _Problems) -> None:
-        place = ""
-        try:
-            found = get(node)
-            if found is None:
-                return
-            raw, place = found
-            value = raw if function is None else function(raw)
-        except MessageError as error:
-            problems.extend(_placed(error, place, code))
-            return
-        if value is not None:
-            record.values[code] = value
-            record.sources[code] = new(Source, (place, raw, name))
-
-    return run
-
-
-def _placed(error: MessageError, place: str, code: str) -> Iterator[Problem]:
-    for problem in error.problems:
-        yield msgspec.structs.replace(
-            problem, place=problem.place or place, field=problem.field or code
-        )
 
 
 class MapSet:
@@ -320,7 +218,7 @@ class _Compiler:
         return _Program(
             verbs=sheet.verbs,
             setters=tuple(
-                (rule.record, _setter(self._compiled(rule, values)))
+                (rule.record, setter_of(self._compiled(rule, values)))
                 for rule in sheet.rules.values()
                 if rule.sources
             ),
@@ -360,14 +258,14 @@ class _Compiler:
             name: {**sheet.values.get(name, {}), **self._values.get(name, {})} for name in names
         }
 
-    def _rules(self, rules: Iterable[Rule], values: ValueMaps) -> tuple[_Compiled, ...]:
+    def _rules(self, rules: Iterable[Rule], values: ValueMaps) -> tuple[Compiled, ...]:
         return tuple(self._compiled(rule, values) for rule in rules if rule.sources)
 
-    def _compiled(self, rule: Rule, values: ValueMaps) -> _Compiled:
+    def _compiled(self, rule: Rule, values: ValueMaps) -> Compiled:
         reads = tuple(self._source(source, rule.where, values) for source in rule.sources)
-        return _Compiled(rule.code, str(rule.where), reads)
+        return Compiled(rule.code, str(rule.where), reads)
 
-    def _source(self, source: SourceText, where: Where, values: ValueMaps) -> _Read:
+    def _source(self, source: SourceText, where: Where, values: ValueMaps) -> Read:
         calls = source.functions
         path = source.path
         if path and calls and not is_function(calls[0].name):
@@ -379,7 +277,7 @@ class _Compiler:
         except ValueError as error:
             raise where.error(str(error)) from None
         fills = any(call.name in FILLS for call in calls)
-        return _Read(get, functions, path, source.constant, fills)
+        return Read(get, functions, path, source.constant, fills)
 
     def _each(self, block: Block) -> Callable[[Any], list[Any]]:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 Getter = Callable[[Any], tuple[str, str] | None]
@@ -11,6 +11,10 @@ Getter = Callable[[Any], tuple[str, str] | None]
 None means that nothing was stated; an empty text that the sender stated there is none. It may
 raise `gateway.errors.InvalidError` when what it finds breaks a rule (a foreign currency).
 """
+
+
+Texts = Callable[[Any], tuple[Sequence[str], str]]
+"""Takes a node and gives the texts that stand side by side in it, and how their places begin."""
 
 
 class PathLanguage(Protocol):
@@ -54,4 +58,16 @@ class ShapedLanguage(PathLanguage, Protocol):
 
     def narrowed(self, path: str, node: Any) -> Getter | None:
         """The getter of a path for nodes of the shape of this one; None where it states nothing."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+    def column(self, path: str, node: Any) -> tuple[int, str] | None:
+        """Which of the `texts` of a node of this shape a path takes as it stands; counts from 1.
+
+        With it comes how the place of the value ends. It holds for texts of letters and digits
+        alone. None where the path asks for something else.
+        """
+        ...  # pragma: no cover - the body of a protocol never runs
+
+    def texts(self, node: Any) -> tuple[Sequence[str], str]:
+        """The texts that `column` counts, and how their places begin (`FT1[2]`)."""
         ...  # pragma: no cover - the body of a protocol never runs

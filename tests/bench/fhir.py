@@ -6,12 +6,8 @@ the same run; the machine swings, so that the ratio says more than the figure.
 
 from __future__ import annotations
 
-import gc
-import sys
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, TypeVar
 
 import msgspec
 from fhir.resources.R4B.claim import Claim
@@ -27,6 +23,7 @@ from gateway.fhir.release import R4, R5
 from gateway.fhir.xml import decode_xml, encode_xml
 from gateway.intents import Answer, Intent, Message, Record, Result, Settlement, Status
 from gateway.settings import Settings
+from tests.bench._timing import fastest, run, show, show_ratio
 
 SETTINGS = Settings.model_validate(
     {
@@ -42,34 +39,10 @@ SETTINGS = Settings.model_validate(
         "peers": [{"name": "his", "institutions": ["H43010000001"]}],
     }
 )
-T = TypeVar("T")
-
 SIZES = (20, 100, 500)
+GROWTH = 1.15
+"""An item among many may cost so much of an item among twenty: the machine swings."""
 META = {"interaction": "create", "type": "Claim", "release": "r4", "base": "http://localhost"}
-
-
-def fastest(work: Callable[[], object], *, rounds: int = 12) -> float:
-    """Microseconds of one call: the best of several rounds, the one least disturbed."""
-    work()
-    best = float("inf")
-    for _ in range(rounds):
-        gc.collect()
-        count = 5
-        began = time.perf_counter()
-        for _ in range(count):
-            work()
-        best = min(best, (time.perf_counter() - began) / count)
-    return best * 1e6
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that waits for nothing, without the cost of an event loop."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        value: T = done.value
-        return value
-    raise AssertionError("it waits for something")
 
 
 class Way:
@@ -121,13 +94,13 @@ def main() -> None:
         costs[size] = fastest(way.understood)
         ours = costs[size] + fastest(answer)
         theirs = fastest(lambda w=way, r=response: model_both(w.raw, r), rounds=5)
-        _print(f"Claim of {size} items: read + understand", costs[size])
-        _print(f"the same, and write its ClaimResponse ({len(response)} bytes)", ours)
-        _print("fhir.resources: read and write both", theirs)
-        sys.stdout.write(f"{'fhir.resources / ours':<56} {theirs / ours:>9.1f}\n")
+        show(f"Claim of {size} items: read + understand", costs[size])
+        show(f"the same, and write its ClaimResponse ({len(response)} bytes)", ours)
+        show("fhir.resources: read and write both", theirs)
+        show_ratio("fhir.resources / ours", theirs / ours)
     for size in SIZES[1:]:
         growth = (costs[size] / size) / (costs[SIZES[0]] / SIZES[0])
-        sys.stdout.write(f"{f'an item of {size} / an item of {SIZES[0]}':<56} {growth:>9.2f}\n")
+        show_ratio(f"an item of {size} / an item of {SIZES[0]}", growth, GROWTH)
     _forms(Way(adapter, SIZES[0]))
 
 
@@ -137,16 +110,12 @@ def _forms(way: Way) -> None:
     tree = decode_own(body)
     shapes = Forms(R4).shapes
     xml = encode_xml(tree, shapes)
-    _print(
+    show(
         "ClaimResponse of 20 items: decode, to R5",
         fastest(lambda: Forms(R5).outward(decode_own(body))),
     )
-    _print("the same: to XML", fastest(lambda: encode_xml(tree, shapes)))
-    _print("the same: from XML", fastest(lambda: decode_xml(xml, shapes, max_depth=32)))
-
-
-def _print(label: str, microseconds: float) -> None:
-    sys.stdout.write(f"{label:<56} {microseconds:>9.0f} µs\n")
+    show("the same: to XML", fastest(lambda: encode_xml(tree, shapes)))
+    show("the same: from XML", fastest(lambda: decode_xml(xml, shapes, max_depth=32)))
 
 
 if __name__ == "__main__":

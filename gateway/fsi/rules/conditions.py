@@ -21,12 +21,13 @@ def required_when(
     """`field` is required in a row whose other fields have one of these values."""
 
     def check(scope: Scope, rows: Rows) -> Iterator[Problem]:
-        problem = missing_when(scope.fields[field], zh, en)
         for path, row in rows:
-            if is_empty(row.get(field)) and all(
-                _text(row.get(code)) in values for code, values in when.items()
-            ):
-                yield scope.at(problem, path)
+            for code, values in when.items():
+                if _text(row.get(code)) not in values:
+                    break
+            else:
+                if is_empty(row.get(field)):
+                    yield scope.at(missing_when(scope.fields[field], zh, en), path)
 
     return check
 
@@ -35,11 +36,10 @@ def required_with(field: str, other: str) -> RuleFunction:
     """`field` is required in a row that has `other`."""
 
     def check(scope: Scope, rows: Rows) -> Iterator[Problem]:
-        problem = missing_when(
-            scope.fields[field], f"有{named(scope.fields[other])}", f"{other} is given"
-        )
         for path, row in rows:
             if is_empty(row.get(field)) and not is_empty(row.get(other)):
+                stated = named(scope.fields[other])
+                problem = missing_when(scope.fields[field], f"有{stated}", f"{other} is given")
                 yield scope.at(problem, path)
 
     return check
@@ -49,17 +49,16 @@ def one_of(*codes: str) -> RuleFunction:
     """At least one of these fields is given; the finding is at the first."""
 
     def check(scope: Scope, rows: Rows) -> Iterator[Problem]:
-        first = scope.fields[codes[0]]
-        labels = "、".join(named(scope.fields[code]) for code in codes)
-        problem = Problem(
-            kind=ProblemKind.REQUIRED,
-            code=ProblemCode.FIELD_REQUIRED,
-            field=first.code,
-            zh=f"{labels}至少填写一项",
-            en=f"one of {', '.join(codes)} is required",
-        )
         for path, row in rows:
             if all(is_empty(row.get(code)) for code in codes):
+                labels = "、".join(named(scope.fields[code]) for code in codes)
+                problem = Problem(
+                    kind=ProblemKind.REQUIRED,
+                    code=ProblemCode.FIELD_REQUIRED,
+                    field=codes[0],
+                    zh=f"{labels}至少填写一项",
+                    en=f"one of {', '.join(codes)} is required",
+                )
                 yield scope.at(problem, path)
 
     return check
@@ -89,13 +88,13 @@ def ordered(first: str, last: str) -> RuleFunction:
 
     def check(scope: Scope, rows: Rows) -> Iterator[Problem]:
         field = scope.fields[last]
-        begin = scope.fields[first]
-        problem = wrong_value(field, f"早于{named(begin)}", f"is before {first}")
         for path, row in rows:
             one, other = row.get(first), row.get(last)
             if isinstance(one, str) and isinstance(other, str) and one.strip() and other.strip():
                 shorter = min(len(one), len(other))
                 if other[:shorter] < one[:shorter]:
+                    begin = named(scope.fields[first])
+                    problem = wrong_value(field, f"早于{begin}", f"is before {first}")
                     yield scope.at(problem, path)
 
     return check
@@ -107,15 +106,16 @@ def whole_above_zero(*codes: str, most: int | None = None) -> RuleFunction:
 
     def check(scope: Scope, rows: Rows) -> Iterator[Problem]:
         for code in codes:
-            field = scope.fields[code]
-            problem = wrong_value(
-                field, f"应为大于0的整数{limit_zh}", f"should be a whole number above 0{limit_en}"
-            )
             for path, row in rows:
                 number = exact(row.get(code))
                 if number is None:
                     continue
                 if number < 1 or number % 1 or (most is not None and number > most):
+                    problem = wrong_value(
+                        scope.fields[code],
+                        f"应为大于0的整数{limit_zh}",
+                        f"should be a whole number above 0{limit_en}",
+                    )
                     yield scope.at(problem, path)
 
     return check

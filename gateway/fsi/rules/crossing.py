@@ -73,16 +73,18 @@ def _med_type(row: Mapping[str, Any]) -> str:
 
 def extension_is_object(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """exp_content is the text of a JSON object."""
-    problem = wrong_type(scope.fields[EXTENSION], "JSON对象的文本", "the text of a JSON object")
     for path, row in rows:
         if isinstance(row.get(EXTENSION), str) and extension_of(row) is None:
-            yield scope.at(problem, path)
+            field = scope.fields[EXTENSION]
+            yield scope.at(wrong_type(field, "JSON对象的文本", "the text of a JSON object"), path)
 
 
 def values_of_keys(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """Known keys have known values."""
     for path, row in rows:
-        content = extension_of(row) or {}
+        content = extension_of(row)
+        if not content:
+            continue
         for key, values in VALUES.items():
             value = content.get(key)
             if not is_empty(value) and str(value) not in values:
@@ -97,14 +99,14 @@ def values_of_keys(scope: Scope, rows: Rows) -> Iterator[Problem]:
 
 def third_party_of_injury(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """An injury says whether a third party is involved."""
-    problem = _wrong_key(
-        scope.fields[EXTENSION],
-        "TRUM_FLAG为1(外伤)时，REL_TTP_FLAG不能为空",
-        "REL_TTP_FLAG is required when TRUM_FLAG is 1",
-    )
     for path, row in rows:
         content = extension_of(row) or {}
         if str(content.get("TRUM_FLAG")) == "1" and is_empty(content.get("REL_TTP_FLAG")):
+            problem = _wrong_key(
+                scope.fields[EXTENSION],
+                "TRUM_FLAG为1(外伤)时，REL_TTP_FLAG不能为空",
+                "REL_TTP_FLAG is required when TRUM_FLAG is 1",
+            )
             yield scope.at(problem, path)
 
 

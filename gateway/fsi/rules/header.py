@@ -110,12 +110,13 @@ def regions_of_six_digits(scope: HeaderScope) -> Iterator[Problem]:
 
 def regions_repeated(scope: HeaderScope) -> Iterator[Problem]:
     """Where an input repeats the regions, they are those of the header."""
-    for path, row in scope.rows:
-        for member in ("mdtrtarea_admvs", "insuplc_admdvs"):
+    for member in ("mdtrtarea_admvs", "insuplc_admdvs"):
+        stated = scope.header.get(member)
+        if is_empty(stated):
+            continue
+        for path, row in scope.rows:
             own = row.get(member)
-            if is_empty(own) or is_empty(scope.header.get(member)):
-                continue
-            if own != scope.header[member]:
+            if own != stated and not is_empty(own):
                 problem = wrong_value(
                     scope.fields[member], "与报文头中的不一致", "differs from the one of the header"
                 )

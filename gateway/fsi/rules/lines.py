@@ -27,11 +27,6 @@ _LINE_NUMBER = re.compile(r"[1-9]\d{0,14}", re.ASCII)
 
 def line_number_of_digits(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """feedetl_sn: digits, not 0, at most 15 of them (section 9; in force since 2021-09-01)."""
-    problem = wrong_value(
-        scope.fields["feedetl_sn"],
-        "应为不超过15位的数字，且不为0",
-        "should have at most 15 digits, the first of them not 0",
-    )
     for path, row in rows:
         value = row.get("feedetl_sn")
         if type(value) is str and _LINE_NUMBER.fullmatch(value):
@@ -41,6 +36,11 @@ def line_number_of_digits(scope: Scope, rows: Rows) -> Iterator[Problem]:
         number = exact(value)
         text = value if isinstance(value, str) else f"{number:f}" if number is not None else ""
         if not _LINE_NUMBER.fullmatch(text):
+            problem = wrong_value(
+                scope.fields["feedetl_sn"],
+                "应为不超过15位的数字，且不为0",
+                "should have at most 15 digits, the first of them not 0",
+            )
             yield scope.at(problem, path)
 
 
@@ -69,7 +69,8 @@ def amount_of_line(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """Quantity times price is the amount of the line, within the tolerance."""
     field = scope.fields["det_item_fee_sumamt"]
     for path, row in rows:
-        count, price, amount = (exact(row.get(c)) for c in ("cnt", "pric", field.code))
+        count, price = exact(row.get("cnt")), exact(row.get("pric"))
+        amount = exact(row.get("det_item_fee_sumamt"))
         if count is None or price is None or amount is None:
             continue
         if abs(count * price - amount) > scope.tolerance:
@@ -89,49 +90,51 @@ def _unequal(field: Field, amount: Decimal, zh: str, en: str) -> Problem:
 
 def batch_of_one_disease(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """All lines of one chrg_bchno have the same dise_codg (section 9, 2204)."""
-    problem = wrong_value(
-        scope.fields["dise_codg"], "在同一收费批次内应相同", "should be the same in a charge batch"
-    )
     first: dict[str, Any] = {}
     for path, row in rows:
         disease = "" if is_empty(row.get("dise_codg")) else row.get("dise_codg")
         if first.setdefault(str(row.get("chrg_bchno")), disease) != disease:
+            problem = wrong_value(
+                scope.fields["dise_codg"],
+                "在同一收费批次内应相同",
+                "should be the same in a charge batch",
+            )
             yield scope.at(problem, path)
 
 
 def original_of_return(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """A line of negative quantity names the line that it returns."""
-    problem = missing_when(scope.fields["init_feedetl_sn"], "数量为负(退费)", "cnt is negative")
     for path, row in rows:
         count = exact(row.get("cnt"))
         if count is not None and count < 0 and is_empty(row.get("init_feedetl_sn")):
-            yield scope.at(problem, path)
+            field = scope.fields["init_feedetl_sn"]
+            yield scope.at(missing_when(field, "数量为负(退费)", "cnt is negative"), path)
 
 
 def return_is_negative(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """A line that names the line it returns has a negative quantity."""
-    problem = wrong_value(
-        scope.fields["cnt"],
-        "应为负数：该明细填写了原费用流水号，为退费明细",
-        "should be negative: the line names the one it returns",
-    )
     for path, row in rows:
         if is_empty(row.get("init_feedetl_sn")):
             continue
         count = exact(row.get("cnt"))
         if count is not None and count >= 0:
+            problem = wrong_value(
+                scope.fields["cnt"],
+                "应为负数：该明细填写了原费用流水号，为退费明细",
+                "should be negative: the line names the one it returns",
+            )
             yield scope.at(problem, path)
 
 
 def price_not_negative(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """The price of a line is not negative; a return has a negative quantity."""
-    problem = wrong_value(scope.fields["pric"], "不应为负数", "should not be negative")
     for path, row in rows:
         price = row.get("pric")
         if type(price) is Decimal and price.is_finite() and not price.is_signed():
             continue
         number = exact(price)
         if number is not None and number < 0:
+            problem = wrong_value(scope.fields["pric"], "不应为负数", "should not be negative")
             yield scope.at(problem, path)
 
 

@@ -22,19 +22,17 @@ def resident_identity_number(scope: Scope, rows: Rows) -> Iterator[Problem]:
 
     The county code is not looked up: regions change names and codes.
     """
-    problem = _no_identity_number(scope, "certno")
     for path, row in rows:
         kind = row.get("psn_cert_type", row.get("cert_type"))
         if kind == "01" and _is_wrong_id(row.get("certno")):
-            yield scope.at(problem, path)
+            yield scope.at(_no_identity_number(scope, "certno"), path)
 
 
 def identity_card_as_voucher(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """The number of an identity card as voucher (type 02) is one."""
-    problem = _no_identity_number(scope, "mdtrt_cert_no")
     for path, row in rows:
         if row.get("mdtrt_cert_type") == "02" and _is_wrong_id(row.get("mdtrt_cert_no")):
-            yield scope.at(problem, path)
+            yield scope.at(_no_identity_number(scope, "mdtrt_cert_no"), path)
 
 
 def _no_identity_number(scope: Scope, code: str) -> Problem:
