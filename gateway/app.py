@@ -22,12 +22,9 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
-from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_http import hl7_mount
-from gateway.inbound.hl7_intake import Intake
-from gateway.inbound.hl7_limits import Limits
+from gateway.inbound.hl7_ports import HL7Ports
 from gateway.inbound.http import HTTPServer
-from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
@@ -186,7 +183,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
         self._office: BackOffice | None = None
-        self._mllp: MLLPServer | None = None
+        self._hl7: HL7Ports | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
@@ -213,8 +210,8 @@ class Gateway:
     @property
     def mllp_address(self) -> tuple[str, int]:
         """Host and port of the HL7 v2 port."""
-        assert self._mllp is not None
-        return self.settings.mllp.host, self._mllp.port
+        assert self._hl7 is not None
+        return self.settings.mllp.host, self._hl7.port
 
     @property
     def http_address(self) -> tuple[str, int]:
@@ -311,24 +308,15 @@ class Gateway:
     async def _open_ports(self, adapters: Adapters) -> None:
         settings, decider = self.settings, self._decider
         assert decider is not None
-        limits = Limits(settings.peers, self._clock)
-        intake = Intake(self.pipeline, adapters.hl7v2, limits, refused=self._watch.refused)
-        if settings.mllp.enabled:
-            self._mllp = MLLPServer(
-                settings.mllp,
-                settings.peers,
-                intake,
-                adapters.hl7v2,
-                limits=limits,
-                deliveries=Deliveries(
-                    settings.peers,
-                    self._clock,
-                    store=self.journal,
-                    observe=self._watch.delivery,
-                ),
-                observe=self._watch.port_event,
-            )
-            await self._mllp.start()
+        self._hl7 = HL7Ports(
+            settings,
+            self.pipeline,
+            adapters.hl7v2,
+            self._clock,
+            store=self.journal,
+            watch=self._watch,
+        )
+        await self._hl7.start()
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
             mounts = [
@@ -339,7 +327,7 @@ class Gateway:
                     software_version=__version__,
                     token_url=services.audience if services is not None else "",
                 ),
-                hl7_mount(intake, adapters.hl7v2),
+                hl7_mount(self._hl7.intake, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
                 *smart_mounts(services, self.metrics, get_logger()),
                 operator_mount(decider, office_routes(self.office)),
@@ -374,8 +362,8 @@ class Gateway:
         self.failed.set()
 
     async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
-        if protocol == HL7Adapter.protocol and self._mllp is not None:
-            await self._mllp.deliver(peer, answer)
+        if protocol == HL7Adapter.protocol and self._hl7 is not None:
+            await self._hl7.deliver(peer, answer)
 
     def _readiness(self) -> Mapping[str, bool]:
         parts = {"journal": False} if self._journal is None else self._journal.health().parts
@@ -383,8 +371,8 @@ class Gateway:
 
     async def stop(self) -> None:
         """Take no more messages, finish those in work, close everything."""
-        if self._mllp is not None:
-            await self._mllp.close(DRAIN_SECONDS)
+        if self._hl7 is not None:
+            await self._hl7.stop(DRAIN_SECONDS)
         if self._http is not None:
             await self._http.stop(DRAIN_SECONDS)
         if self._pipeline is not None:
@@ -397,6 +385,6 @@ class Gateway:
             await self._transport.close()
         if self._journal is not None:
             await self._journal.close()
-        self._mllp = self._http = self._pipeline = None
+        self._hl7 = self._http = self._pipeline = None
         self._transport = self._journal = None
         self._background = []
