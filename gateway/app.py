@@ -22,9 +22,12 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
+from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_http import hl7_mount
-from gateway.inbound.hl7_ports import HL7Ports
+from gateway.inbound.hl7_intake import Intake
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
+from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
@@ -41,10 +44,10 @@ from gateway.settlement.coding import Coder
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.deciding import Decider
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.ending import resolution
 from gateway.settlement.explaining import Explainer, Explanation
 from gateway.settlement.filling import Filler
 from gateway.settlement.preparing import Site, Stations, unwatched
-from gateway.settlement.resolving import Resolver
 from gateway.settlement.sites import Sites
 from gateway.telemetry import Metrics, get_logger
 from gateway.watching import Watch
@@ -183,7 +186,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
         self._office: BackOffice | None = None
-        self._hl7: HL7Ports | None = None
+        self._mllp: MLLPServer | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
@@ -210,8 +213,8 @@ class Gateway:
     @property
     def mllp_address(self) -> tuple[str, int]:
         """Host and port of the HL7 v2 port."""
-        assert self._hl7 is not None
-        return self.settings.mllp.host, self._hl7.port
+        assert self._mllp is not None
+        return self.settings.mllp.host, self._mllp.port
 
     @property
     def http_address(self) -> tuple[str, int]:
@@ -280,17 +283,6 @@ class Gateway:
             watcher=watch,
             max_in_flight=settings.limits.max_messages_in_flight,
         )
-        resolver = Resolver(
-            settings=settings.resolver,
-            sites=self._sites,
-            peers={peer.name: peer for peer in settings.peers},
-            journal=journal,
-            dispatcher=dispatcher,
-            conductor=conductor,
-            replace=self._pipeline.replace,
-            clock=clock,
-            watcher=watch,
-        )
         self._office = BackOffice(
             settings=settings,
             sites=self._sites,
@@ -301,22 +293,42 @@ class Gateway:
             watch=watch,
         )
         self._background += self._office.start()
-        self._decider = Decider(journal=journal, dispatcher=dispatcher, resolver=resolver)
-        self._background.append(asyncio.create_task(resolver.run()))
+        ending = resolution(
+            settings=settings,
+            sites=self._sites,
+            journal=journal,
+            dispatcher=dispatcher,
+            conductor=conductor,
+            replace=self._pipeline.replace,
+            clock=clock,
+            watcher=watch,
+            books=self._office.reader if settings.reconciliation.enabled else None,
+        )
+        self._decider = ending.decider
+        self._background.append(asyncio.create_task(ending.resolver.run()))
         return adapters
 
     async def _open_ports(self, adapters: Adapters) -> None:
         settings, decider = self.settings, self._decider
         assert decider is not None
-        self._hl7 = HL7Ports(
-            settings,
-            self.pipeline,
-            adapters.hl7v2,
-            self._clock,
-            store=self.journal,
-            watch=self._watch,
-        )
-        await self._hl7.start()
+        limits = Limits(settings.peers, self._clock)
+        intake = Intake(self.pipeline, adapters.hl7v2, limits, refused=self._watch.refused)
+        if settings.mllp.enabled:
+            self._mllp = MLLPServer(
+                settings.mllp,
+                settings.peers,
+                intake,
+                adapters.hl7v2,
+                limits=limits,
+                deliveries=Deliveries(
+                    settings.peers,
+                    self._clock,
+                    store=self.journal,
+                    observe=self._watch.delivery,
+                ),
+                observe=self._watch.port_event,
+            )
+            await self._mllp.start()
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
             mounts = [
@@ -327,7 +339,7 @@ class Gateway:
                     software_version=__version__,
                     token_url=services.audience if services is not None else "",
                 ),
-                hl7_mount(self._hl7.intake, adapters.hl7v2),
+                hl7_mount(intake, adapters.hl7v2),
                 national_mount(self.pipeline, self._clock),
                 *smart_mounts(services, self.metrics, get_logger()),
                 operator_mount(decider, office_routes(self.office)),
@@ -362,8 +374,8 @@ class Gateway:
         self.failed.set()
 
     async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
-        if protocol == HL7Adapter.protocol and self._hl7 is not None:
-            await self._hl7.deliver(peer, answer)
+        if protocol == HL7Adapter.protocol and self._mllp is not None:
+            await self._mllp.deliver(peer, answer)
 
     def _readiness(self) -> Mapping[str, bool]:
         parts = {"journal": False} if self._journal is None else self._journal.health().parts
@@ -371,8 +383,8 @@ class Gateway:
 
     async def stop(self) -> None:
         """Take no more messages, finish those in work, close everything."""
-        if self._hl7 is not None:
-            await self._hl7.stop(DRAIN_SECONDS)
+        if self._mllp is not None:
+            await self._mllp.close(DRAIN_SECONDS)
         if self._http is not None:
             await self._http.stop(DRAIN_SECONDS)
         if self._pipeline is not None:
@@ -385,6 +397,6 @@ class Gateway:
             await self._transport.close()
         if self._journal is not None:
             await self._journal.close()
-        self._hl7 = self._http = self._pipeline = None
+        self._mllp = self._http = self._pipeline = None
         self._transport = self._journal = None
         self._background = []

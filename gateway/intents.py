@@ -259,6 +259,8 @@ class Call(msgspec.Struct, kw_only=True):
     """The sender's own message id (national JSON), kept when it is well formed."""
     reverses: str = ""
     """For 2601: the msgid that it undoes."""
+    batches: tuple[str, ...] = ()
+    """The charge batches that it uploads, settles or withdraws; they go into the audit."""
 
 
 class CallReport(msgspec.Struct, kw_only=True):

@@ -12,10 +12,10 @@ from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
 from gateway.inbound.hl7_deliveries import DeliveryEvent
-from gateway.inbound.hl7_folder import FolderEvent
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.intents import CallReport, Message, Result
 from gateway.settlement.reconciling import Finding, Report
+from gateway.settlement.resolving import UnknownCount
 from gateway.telemetry import Logger, Metrics, StationLine, exchange_scope, station
 
 _REFUSALS = {
@@ -129,16 +129,16 @@ class Watch:
         """A message of ours to a peer was delivered, or was not."""
         self._metrics.deliveries.labels(event.value).inc()
 
-    def file_taken(self, event: FolderEvent) -> None:
-        """A file of a drop folder was taken."""
-        self._metrics.files.labels(event.value).inc()
-
-    def unknown_open(self, count: int) -> None:
-        """So many outcomes are unknown now."""
-        self._metrics.unknown_open.set(count)
+    def unknown_open(self, by_infno: Mapping[str, UnknownCount]) -> None:
+        """So many outcomes are unknown now, by transaction number."""
+        self._metrics.unknown(
+            {infno: count.count for infno, count in by_infno.items()},
+            max((count.oldest for count in by_infno.values()), default=0.0),
+        )
 
     def resolved(self, msgid: str, infno: str, how: str) -> None:
         """An outcome is known."""
+        self._metrics.unknown_resolved.labels(infno, how).inc()
         self._log.warning("outcome resolved", msgid=msgid, infno=infno, outcome=how)
 
     def reconciled(self, report: Report) -> None:

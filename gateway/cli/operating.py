@@ -70,5 +70,6 @@ def ask(method: str, url: str, token: str, body: object = None, *, seconds: floa
     if status == 401:
         stop(Exit.CONFIGURATION, "the gateway does not know this operator's token")
     if status != 200:
-        stop(Exit.PROBLEMS, str(content.get("error", content)))
+        told = [str(content[name]) for name in ("error_zh", "error") if content.get(name)]
+        stop(Exit.PROBLEMS, "\n".join(told) or str(content))
     return content

@@ -47,20 +47,54 @@ def list_unknown(
         raise typer.Exit(Exit.UNKNOWN)
 
 
+@unknown.command("show")
+def show(
+    msgid: Annotated[str, typer.Argument(help="Message id of the transaction.")],
+    *,
+    url: URLOption = "",
+    token_file: TokenOption = None,
+    json: JSONOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show all that is known of one, and what a decision needs."""
+    address = f"{base_url(url, config)}/operator/unknown/{msgid}"
+    case = ask("GET", address, token_of(token_file))
+    if json:
+        show_json(case)
+        return
+    one = case["unknown"]
+    show_table(("", ""), [[name, _text(value)] for name, value in one.items() if value])
+    columns = ("time", "station", "detail")
+    rows = [[row["time"], row["station"], _pairs(row["detail"])] for row in case["history"]]
+    show_table(columns, rows)
+
+
 @unknown.command("resolve")
 def resolve(
     msgid: Annotated[str, typer.Argument(help="Message id of the transaction.")],
     decision: Annotated[
         Decision,
         typer.Argument(
-            help="reverse: undo it by 2601; confirm: it is settled, read it back; "
+            help="reverse: undo it by 2601; confirm: it happened, and the platform shows it; "
             "nothing: the platform does not have it."
         ),
     ],
     *,
     note: Annotated[str, typer.Option(help="Why; goes into the audit.")],
     operator: OperatorOption,
-    setl_id: Annotated[str, typer.Option(help="For confirm: the platform's setl_id.")] = "",
+    setl_id: Annotated[
+        str, typer.Option(help="For confirm: the setl_id that the platform shows.")
+    ] = "",
+    mdtrt_id: Annotated[
+        str, typer.Option(help="For confirm: the mdtrt_id that the platform shows.")
+    ] = "",
+    total: Annotated[
+        str,
+        typer.Option(
+            help="For confirm: the medfee_sumamt that the platform shows, in yuan; of a "
+            "settlement it accepts another total than was sent."
+        ),
+    ] = "",
     url: URLOption = "",
     token_file: TokenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -71,6 +105,8 @@ def resolve(
         "operator": operator,
         "note": note,
         "setl_id": setl_id,
+        "mdtrt_id": mdtrt_id,
+        "medfee_sumamt": total,
     }
     address = f"{base_url(url, config)}/operator/unknown/{msgid}"
     left = ask("POST", address, token_of(token_file), body)["unknown"]
@@ -78,6 +114,10 @@ def resolve(
         say(f"{msgid} is still unknown")
         raise typer.Exit(Exit.UNKNOWN)
     say(f"{msgid} is resolved: {decision.value}")
+
+
+def _pairs(detail: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in detail.items())
 
 
 def _text(value: object) -> str:

@@ -13,7 +13,8 @@ import msgspec
 from aiohttp import web
 
 from gateway.inbound.http_routes import Mount, Permission, Route, refuse_plainly
-from gateway.settlement.deciding import Decision, DecisionError, Open
+from gateway.settlement.confirming import Shown
+from gateway.settlement.deciding import Case, Decision, DecisionError, Open
 
 PREFIX = "/operator"
 
@@ -25,20 +26,26 @@ class Decides(Protocol):
         """What is unknown."""
         ...
 
+    async def case(self, msgid: str) -> Case:
+        """One of them with its history."""
+        ...
+
     async def decide(
-        self, msgid: str, decision: Decision, *, operator: str, note: str, setl_id: str = ""
+        self, msgid: str, decision: Decision, *, operator: str, note: str, shown: Shown
     ) -> Open | None:
         """Carry a decision out."""
         ...
 
 
 class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """The body of a decision: what, who, why, and for `confirm` the platform's setl_id."""
+    """The body of a decision: what, who, why, and for `confirm` what the platform shows."""
 
     decision: Decision
     operator: Annotated[str, msgspec.Meta(min_length=1, max_length=50)]
     note: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     setl_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
+    mdtrt_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
+    medfee_sumamt: Annotated[str, msgspec.Meta(pattern=r"^(\d{1,14}(\.\d{1,2})?)?$")] = ""
 
 
 def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
@@ -46,6 +53,13 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
 
     async def unknown(_request: web.Request) -> web.StreamResponse:
         return _json(200, {"unknown": msgspec.to_builtins(await decider.open())})
+
+    async def case(request: web.Request) -> web.StreamResponse:
+        try:
+            found = await decider.case(request.match_info["msgid"])
+        except DecisionError as error:
+            return _json(404, {"error": str(error), "error_zh": error.zh})
+        return _json(200, msgspec.to_builtins(found))
 
     async def decide(request: web.Request) -> web.StreamResponse:
         try:
@@ -58,10 +72,14 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
                 order.decision,
                 operator=order.operator,
                 note=order.note,
-                setl_id=order.setl_id,
+                shown=Shown(
+                    setl_id=order.setl_id,
+                    mdtrt_id=order.mdtrt_id,
+                    medfee_sumamt=order.medfee_sumamt,
+                ),
             )
         except DecisionError as error:
-            return _json(409, {"error": str(error)})
+            return _json(409, {"error": str(error), "error_zh": error.zh})
         return _json(200, {"unknown": msgspec.to_builtins(left)})
 
     routes = (
@@ -71,6 +89,13 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
             handler=unknown,
             permission=Permission.OPERATOR,
             summary="What has no known outcome, and what can be decided about it.",
+        ),
+        Route(
+            method="GET",
+            path="/unknown/{msgid}",
+            handler=case,
+            permission=Permission.OPERATOR,
+            summary="One outcome that is not known, with all that happened to its message.",
         ),
         Route(
             method="POST",

@@ -27,7 +27,7 @@ from gateway.settings.sections import (
     UnknownPolicy,
     Validation,
 )
-from gateway.settings.transport import DeliverySettings, Encoding, FolderSettings, PeerLimits
+from gateway.settings.transport import DeliverySettings, Encoding, PeerLimits
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -36,7 +36,6 @@ __all__ = [
     "DeliverySettings",
     "Encoding",
     "FHIRSettings",
-    "FolderSettings",
     "HL7Dialect",
     "HTTPSettings",
     "InstitutionSettings",

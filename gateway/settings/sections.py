@@ -313,6 +313,12 @@ class ResolverSettings(Section):
     """Seconds between looks at what is open."""
     max_reversals: int = 1
     """2601 attempts for one transaction; a reversal of unknown outcome goes to the operator."""
+    max_resettlements: int = 1
+    """Settlements made anew for one message (`reverse-and-settle`); then the operator decides."""
+    read_back: bool = True
+    """Ask the platform for what proves an unknown outcome (5201, 5303, the centre's books)."""
+    max_read_backs: int = 5
+    """Times a proof is looked for; each waits four times longer than the one before."""
 
 
 class ReconciliationSettings(Section):

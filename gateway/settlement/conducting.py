@@ -37,7 +37,7 @@ from gateway.settlement.filling import Filled
 from gateway.settlement.plans import FILINGS, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.sites import Sites, new_visit, visit_number
-from gateway.settlement.totals import SPLIT_SUMS, Step
+from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
 from gateway.settlement.work import Absorption, UnreadableReplyError, Work
 
@@ -318,6 +318,7 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
         psn_no=person.get("psn_no") if step.infno != "1101" else "",
         visit_key=visit_key(code, number) if number else "",
         money=step.infno in work.money or step.infno in FILINGS,  # one at a time
+        batches=(step.batch,) if step.batch else tuple(new_numbers([step.lines])),
     )
 
 

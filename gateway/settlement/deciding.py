@@ -5,8 +5,9 @@ sender's message. Three are possible:
 
 * `reverse`: undo it with 2601 now, whatever the policy of the site; not while another 2601 of it
   is itself in flight or unknown.
-* `confirm`: the platform has the settlement and the operator knows its setl_id: 5203 reads it
-  back, its medins_setl_id has to be our msgid (rules section 7), and the visit is settled.
+* `confirm`: it happened, and the platform shows it: what is entered is checked and read back, and
+  the visit goes on as if the reply had come (`confirming`). Of a 2601: the platform has undone what
+  it was to undo.
 * `nothing`: the operator vouches that the platform does not have it and will not get it.
 
 Each is audited with the operator's name and note.
@@ -14,41 +15,22 @@ Each is audited with the operator's name and note.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
-from gateway.clock import stamp
 from gateway.errors import GatewayError, StateError
-from gateway.intents import (
-    Accepted,
-    Call,
-    Intent,
-    Outcome,
-    Rejected,
-    Result,
-    Settlement,
-    Status,
-    Verb,
-    VisitClass,
-)
-from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
+from gateway.intents import Accepted, Intent, Rejected, Verb
+from gateway.journal import AuditEvent, AuditRow, Journal, SendRow, SendState
 from gateway.settlement import reporting
-from gateway.settlement.absorbing import sell
-from gateway.settlement.charges import batches_of
-from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.agreeing import is_mismatch
+from gateway.settlement.closing import Closer
+from gateway.settlement.confirming import NEEDS, Confirmer, NotConfirmedError, Shown
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.reading import settlement_names
-from gateway.settlement.resolving import EVERY, SETTLEMENTS, Resolver
-from gateway.settlement.sites import new_visit
-from gateway.settlement.totals import batches_to_settle
-from gateway.settlement.visits import Batch, Visit, VisitEvent, decode_visit, encode_visit
-from gateway.settlement.work import rows
+from gateway.settlement.resolving import EVERY, OPEN, REVERSAL, Resolver
 
-READ_BACK = "5203"
-VISITS = "5201"
-PURCHASE = "2102"
+_REPORTED = ("infno", "msgid", "outcome", "how", "operator", "note", "batch", "status", "time")
+"""Members of an audit row that an operator is shown."""
 
 
 class Decision(StrEnum):
@@ -60,7 +42,11 @@ class Decision(StrEnum):
 
 
 class DecisionError(GatewayError):
-    """The decision cannot be carried out; nothing was changed."""
+    """The decision cannot be carried out; nothing was changed. `zh` says the same in Chinese."""
+
+    def __init__(self, zh: str, en: str) -> None:
+        self.zh = zh
+        super().__init__(en)
 
 
 class Open(msgspec.Struct, kw_only=True):
@@ -74,29 +60,77 @@ class Open(msgspec.Struct, kw_only=True):
     kind: str = ""
     control_id: str = ""
     pooling_region: str = ""
+    reason: str = ""
+    """Why the outcome is unknown."""
+    waits_zh: str = ""
+    waits_en: str = ""
+    """Why nobody but an operator ends it, empty while the resolver may."""
+    reverses: str = ""
+    """Of a 2601: the msgid that it undoes."""
     reversals: list[str] = []
     """States of the 2601 that were tried."""
     decisions: list[str] = []
     """What can be decided."""
+    needs: list[str] = []
+    """What `confirm` needs from the platform's pages."""
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """One thing that happened to the message of an unknown outcome."""
+
+    time: str
+    station: str
+    detail: dict[str, str]
+
+
+class Case(msgspec.Struct, kw_only=True):
+    """Everything that is known of one unknown outcome."""
+
+    unknown: Open
+    history: list[Step]
 
 
 class Decider:
     """Lists unknown outcomes and carries decisions out."""
 
-    def __init__(self, *, journal: Journal, dispatcher: Dispatcher, resolver: Resolver) -> None:
+    def __init__(
+        self, *, journal: Journal, resolver: Resolver, confirmer: Confirmer, closer: Closer
+    ) -> None:
         self._journal = journal
-        self._dispatcher = dispatcher
         self._resolver = resolver
+        self._confirmer = confirmer
+        self._closer = closer
 
     async def open(self) -> list[Open]:
         """Every outcome that is unknown and holds its visit, oldest first."""
         sends = await self._journal.sends(state="unknown", limit=EVERY)
         return [await self._described(send) for send in sends if not is_repeatable(send.infno)]
 
+    async def case(self, msgid: str) -> Case:
+        """One of them, with the history of its message.
+
+        Raises:
+            DecisionError: there is no such open outcome.
+        """
+        send = await self._unknown(msgid)
+        trail = await self._journal.audit_trail(send.exchange_id)
+        return Case(
+            unknown=await self._described(send),
+            history=[_step(row) for row in trail],
+        )
+
     async def decide(
-        self, msgid: str, decision: Decision, *, operator: str, note: str, setl_id: str = ""
+        self,
+        msgid: str,
+        decision: Decision,
+        *,
+        operator: str,
+        note: str,
+        shown: Shown | None = None,
     ) -> Open | None:
         """Carry a decision out; what is still open about it, None when it is resolved.
+
+        `shown` is what the platform shows of it, for `confirm`.
 
         Raises:
             DecisionError: there is no such open outcome, or the platform does not bear it out.
@@ -111,19 +145,25 @@ class Decider:
                 if decision is Decision.REVERSE:
                     await self._reverse(send, event)
                 elif decision is Decision.CONFIRM:
-                    await self._confirm(send, event, setl_id)
+                    await self._confirm(send, event, shown or Shown())
                 else:
                     await self._nothing(send, event)
         except StateError as error:
-            raise DecisionError(str(error)) from error
+            raise DecisionError(
+                "状态已变化，未执行；请重新查看后再决定", f"the state changed meanwhile: {error}"
+            ) from error
+        except NotConfirmedError as error:
+            raise DecisionError(error.zh, str(error)) from error
         after = await self._journal.send(msgid)
-        still = after is not None and after.state.value == "unknown"
+        still = after is not None and after.state is SendState.UNKNOWN
         return await self._described(send) if still else None
 
     async def _unknown(self, msgid: str) -> SendRow:
         send = await self._journal.send(msgid)
-        if send is None or send.state.value != "unknown" or is_repeatable(send.infno):
-            raise DecisionError(f"no unknown outcome has the msgid {msgid}")
+        if send is None or send.state is not SendState.UNKNOWN or is_repeatable(send.infno):
+            raise DecisionError(
+                f"没有结果未知的报文{msgid}", f"no unknown outcome has the msgid {msgid}"
+            )
         return send
 
     async def _masked(self, note: str, send: SendRow) -> str:
@@ -134,12 +174,12 @@ class Decider:
     async def _described(self, send: SendRow) -> Open:
         exchange = await self._journal.exchange(send.exchange_id)
         reversals = await self._resolver.reversals(send)
-        states = [reversal.state.value for reversal in reversals]
         decisions = [Decision.NOTHING]
-        if self._resolver.is_reversible(send) and not {"sending", "unknown"} & set(states):
+        if self._resolver.is_reversible(send) and not OPEN & {r.state for r in reversals}:
             decisions.append(Decision.REVERSE)
-        if send.infno in SETTLEMENTS:
+        if send.infno in NEEDS or send.infno == REVERSAL:
             decisions.append(Decision.CONFIRM)
+        waits = await self._waits(send, reversals)
         return Open(
             msgid=send.msgid,
             infno=send.infno,
@@ -149,173 +189,85 @@ class Decider:
             kind=exchange.kind if exchange else "",
             control_id=exchange.control_id if exchange else "",
             pooling_region=send.pooling_region,
-            reversals=states,
+            reason=send.note,
+            waits_zh=waits[0],
+            waits_en=waits[1],
+            reverses=send.reverses,
+            reversals=[reversal.state.value for reversal in reversals],
             decisions=sorted(decision.value for decision in decisions),
+            needs=list(NEEDS.get(send.infno, ())),
         )
+
+    async def _waits(self, send: SendRow, reversals: list[SendRow]) -> tuple[str, str]:
+        """Why the resolver leaves it to an operator, in Chinese and English; else empty."""
+        if send.reverses:
+            return "冲正交易不会自动重复", "a 2601 is never repeated blindly"
+        if is_mismatch(send.note):
+            return (
+                "平台返回的内容与发送的不一致",
+                "the platform's reply is about something else than was sent",
+            )
+        if not self._resolver.reverses_by_itself:
+            return "网关设置为不自动冲正", "the policy is to hold"
+        if not self._resolver.is_reversible(send):
+            return (
+                f"本地区的2601不能冲正{send.infno}",
+                f"2601 does not reverse {send.infno} in this region",
+            )
+        if any(reversal.state is not SendState.NOT_SENT for reversal in reversals):
+            return (
+                "已尝试冲正，未得到平台确认",
+                "a 2601 was tried, and the platform did not confirm it",
+            )
+        if await self._resolver.is_exhausted(send):
+            return (
+                "该消息已重新结算过，不再自动重试",
+                "the message was settled anew before: it is not tried again by itself",
+            )
+        return "", ""
 
     async def _reverse(self, send: SendRow, event: AuditEvent) -> None:
         if not self._resolver.is_reversible(send):
-            raise DecisionError(f"2601 does not reverse {send.infno} in this region")
-        states = {reversal.state.value for reversal in await self._resolver.reversals(send)}
-        if {"sending", "unknown"} & states:
-            raise DecisionError("a 2601 of it is itself without known outcome: ask the platform")
+            raise DecisionError(
+                f"本地区的2601不能冲正{send.infno}",
+                f"2601 does not reverse {send.infno} in this region",
+            )
+        if OPEN & {reversal.state for reversal in await self._resolver.reversals(send)}:
+            raise DecisionError(
+                "它的一笔2601本身结果未知：请先向经办机构核实",
+                "a 2601 of it is itself without known outcome: ask the platform",
+            )
         outcome = await self._resolver.reverse(send, event)
         if isinstance(outcome, Rejected):
             reason = reporting.NUMBERS.sub(reporting.MASK, outcome.reply.err_msg)
-            raise DecisionError(f"the platform refused the 2601: {reason}")
+            raise DecisionError(
+                f"平台拒绝了2601：{reason}", f"the platform refused the 2601: {reason}"
+            )
         if not isinstance(outcome, Accepted):
-            raise DecisionError(f"the 2601 has no known outcome: {outcome.reason}")
+            raise DecisionError(
+                f"2601没有得到结果：{outcome.reason}",
+                f"the 2601 has no known outcome: {outcome.reason}",
+            )
+
+    async def _confirm(self, send: SendRow, event: AuditEvent, shown: Shown) -> None:
+        if send.infno != REVERSAL:
+            await self._confirmer.confirm(send, shown, event, event.detail["note"])
+            return
+        note = event.detail["note"]
+        await self._journal.resolve_send(send.msgid, "confirmed", note, events=[event])
+        original = await self._journal.send(send.reverses)
+        if original is not None and original.state is SendState.UNKNOWN:
+            words = {**event.detail, "msgid": original.msgid}
+            await self._resolver.reversed(
+                original, AuditEvent(original.exchange_id, "decide", words)
+            )
+        await self._closer.close(send.exchange_id)
 
     async def _nothing(self, send: SendRow, event: AuditEvent) -> None:
         await self._journal.resolve_send(send.msgid, "manual", event.detail["note"], events=[event])
-        result = await self._journal.stored_result(send.exchange_id)
-        if result is None or await self._still_open(send):
-            return
-        result.status = Status.REVERSED
-        result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
-        await self._resolver.replace(send.exchange_id, result, "nothing happened")
-
-    async def _still_open(self, send: SendRow) -> bool:
-        """True while the message has another transaction that is unknown.
-
-        A 2601 that did nothing says nothing of the settlement that it should have undone.
-        """
-        others = await self._journal.sends(state="unknown", exchange_id=send.exchange_id)
-        return any(not (other.reverses or is_repeatable(other.infno)) for other in others)
-
-    async def _confirm(self, send: SendRow, event: AuditEvent, setl_id: str) -> None:
-        if send.infno not in SETTLEMENTS:
-            raise DecisionError(f"{send.infno} makes no settlement that could be read back")
-        if not setl_id:
-            raise DecisionError("confirming needs the setl_id that the platform shows")
-        result = await self._journal.stored_result(send.exchange_id)
-        if result is None:
-            raise DecisionError("the message of this send has no result to complete")
-        settlement = await self._read_back(send, setl_id, result)
-        visit = await self._visit(send, result)
-        row = None
-        if visit is not None:
-            computed = result.presettlement
-            if visit.visit_class is VisitClass.PHARMACY:
-                visit.visit.values["mdtrt_id"] = settlement.info.get("mdtrt_id")
-                sell(visit, settlement, batches_of(result.intent.charges))
-            else:
-                settlement.chrg_bchno = _settle(
-                    visit, settlement, computed.chrg_bchno if computed else ""
-                )
-            row = VisitRow(
-                key=visit.key,
-                state=visit.state.value,
-                version=visit.version,
-                data=encode_visit(visit),
-            )
-        note = event.detail["note"]
-        await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
-        result.status, result.problems, result.presettlement = Status.DONE, [], None
-        if visit is not None and _has_rest(result.intent, visit):
-            result.status = Status.REJECTED
-            result.problems = [reporting.rest_open(result.intent)]
-        result.settlements.append(settlement)
-        result.output = {"setlinfo": dict(settlement.info.values)}
-        await self._resolver.replace(send.exchange_id, result, f"confirmed as {setl_id}")
-
-    async def _read_back(self, send: SendRow, setl_id: str, result: Result) -> Settlement:
-        """The settlement of this setl_id, which our message has to have made.
-
-        A purchase (2102) got its mdtrt_id with its settlement: each of the time is asked for.
-        """
-        visits = [result.intent.visit.get("mdtrt_id")]
-        if send.infno == PURCHASE and not visits[0]:
-            visits = await self._purchases(send, result)
-        for mdtrt_id in visits:
-            data = {"psn_no": send.psn_no, "setl_id": setl_id, "mdtrt_id": mdtrt_id}
-            outcome = await self._asked(send, READ_BACK, data)
-            if isinstance(outcome, Accepted):
-                return _of_our_message(send, outcome)
-        raise DecisionError("the platform does not give this settlement (5203)")
-
-    async def _purchases(self, send: SendRow, result: Result) -> list[str]:
-        """The visits that the platform has of the person in the day around the send (5201)."""
-        sent = datetime.fromisoformat(send.created_at)
-        data = {
-            "psn_no": send.psn_no,
-            "med_type": result.intent.visit.get("med_type"),
-            "begntime": stamp(sent - timedelta(days=1)),
-            "endtime": stamp(sent + timedelta(days=1)),
-        }
-        outcome = await self._asked(send, VISITS, data)
-        found = rows(outcome.reply.output, "mdtrtinfo") if isinstance(outcome, Accepted) else []
-        return [row.get("mdtrt_id") for row in found]
-
-    async def _asked(self, send: SendRow, infno: str, data: dict[str, str]) -> Outcome:
-        institution = self._resolver.institution(send)
-        call = Call(
-            infno=infno,
-            input={"data": data},
-            fixmedins_code=send.fixmedins_code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
-            insuplc_admdvs=send.insuplc_admdvs,
-            opter=institution.opter,
-            opter_name=institution.opter_name,
-            opter_type=institution.opter_type,
-            psn_no=send.psn_no,
-            visit_key=send.visit_key,
-        )
-        return (await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)).outcome
-
-    async def _visit(self, send: SendRow, result: Result) -> Visit | None:
-        """The visit as we know it; None for a transaction that was only carried."""
-        intent = result.intent
-        number = intent.visit.get("ipt_otp_no")
-        row = await self._journal.visit(f"{send.fixmedins_code}/{number}") if number else None
-        if row is None and number and intent.visit_class is VisitClass.PHARMACY:
-            visit = new_visit(intent, send.fixmedins_code)
-            visit.person, visit.visit = intent.person, intent.visit
-            return visit
-        return decode_visit(row.data, row.version) if row else None
+        await self._closer.close(send.exchange_id)
 
 
-def _of_our_message(send: SendRow, outcome: Accepted) -> Settlement:
-    """The settlement of a 5203.
-
-    Raises:
-        DecisionError: there is none, or another message made it.
-    """
-    found = rows(outcome.reply.output, "setlinfo")
-    if not found:
-        raise DecisionError("the reply to 5203 has no settlement")
-    info = settlement_names(found[0])
-    if info.get("medins_setl_id") != send.msgid:
-        raise DecisionError("the settlement of this setl_id was made by another message")
-    funds = rows(outcome.reply.output, "setldetail")
-    return Settlement(infno=send.infno, msgid=send.msgid, info=info, funds=funds)
-
-
-def _settle(visit: Visit, settlement: Settlement, computed: str) -> str:
-    """Mark what it settled; the number of the charge batch (outpatient).
-
-    `computed` is the batch that the message computed last (2206), the one that it then settled.
-
-    Raises:
-        DecisionError: the amount does not say which open batch it is.
-    """
-    setl_id = settlement.info.get("setl_id")
-    amount = settlement.info.amount("medfee_sumamt")
-    settled: list[Batch] = visit.open_batches()
-    if visit.visit_class.value == "outpatient":
-        settled = [batch for batch in settled if batch.amount == amount]
-        settled = [batch for batch in settled if batch.chrg_bchno == computed] or settled
-        if len(settled) != 1:
-            raise DecisionError(f"{len(settled)} open charge batches have the amount {amount}")
-    for batch in settled:
-        batch.setl_id = setl_id
-    visit.apply(VisitEvent.SETTLED)
-    visit.settlements.append(settlement)
-    return settled[0].chrg_bchno if visit.visit_class.value == "outpatient" else ""
-
-
-def _has_rest(intent: Intent, visit: Visit) -> bool:
-    """True when the message meant further charge batches, which nobody has tried to settle."""
-    outpatient = visit.visit_class.value == "outpatient"
-    return outpatient and intent.verb is Verb.SETTLE and bool(batches_to_settle(intent, visit, []))
+def _step(row: AuditRow) -> Step:
+    detail = {name: row.detail[name] for name in _REPORTED if row.detail.get(name)}
+    return Step(time=row.time, station=row.station, detail=detail)

@@ -249,6 +249,8 @@ class Dispatcher:
             "route_class": route.route_class,
             "channel": route.channel,
         }
+        if call.batches:
+            where["batch"] = " ".join(call.batches)
         while True:
             msgid = where["msgid"]
             events = [AuditEvent(exchange_id, "record", {**where, "time": stamp(now)})]

@@ -151,15 +151,15 @@ def vouched(infno: str, msgid: str, intent: Intent) -> Problem:
     )
 
 
-def rest_open(intent: Intent) -> Problem:
-    """A settlement was confirmed; the message's further charge batches were never sent."""
+def rest_open(infno: str, intent: Intent) -> Problem:
+    """A transaction was confirmed; what the message meant beyond it was never sent."""
     return Problem(
         kind=ProblemKind.BUSINESS,
         code=ProblemCode.VISIT_STATE,
         place=intent.place,
-        zh="已确认的批次已结算，其余收费批次未结算，请用新的消息号结算其余批次",
-        en="what was confirmed is settled; the other charge batches are not: settle them with a "
-        "new control id",
+        zh=f"交易{infno}已确认完成；该消息的其余步骤（或其余收费批次）没有办理，请用新的消息号继续",
+        en=f"transaction {infno} was confirmed; the other steps or charge batches of the message "
+        "were not done: go on with a new control id",
     )
 
 

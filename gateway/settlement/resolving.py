@@ -2,57 +2,69 @@
 
 Rules (DESIGN section 5; rules section 13; matrix 1.7):
 
-1. Without a policy nothing is done: the send waits for an operator.
-2. 2601 is tried only for the transactions that the region can reverse, and only while no reversal
+1. What a read proves is taken in, whatever the policy: a visit that 5201 or 5303 shows, a
+   settlement that the centre's books (3202) name by our msgid and 5203 then gives. A read that
+   finds nothing proves nothing, and is asked again, less and less often.
+2. Without a policy nothing else is done: the send waits for an operator.
+3. 2601 is tried only for the transactions that the region can reverse, and only while no reversal
    of the same send is itself in flight or unknown.
-3. A reversal of unknown outcome, and a refused one, goes to the operator: a platform that does not
+4. A reversal of unknown outcome, and a refused one, goes to the operator: a platform that does not
    know the message may still receive it. So does a reply that is about something else.
-4. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
-   settlement; the sender's exchange then gets its final answer.
-5. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
+5. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
+   settlement, and only `max_resettlements` times for one message; then the operator decides.
+6. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
    original without another call. A crash between the note and the answer is, too.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from gateway.clock import CHINA, Clock
-from gateway.intents import Accepted, Call, Outcome, Result, Status, Verb
-from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow
-from gateway.settings import (
-    InstitutionSettings,
-    PeerSettings,
-    ResolverSettings,
-    UnknownPolicy,
-)
-from gateway.settlement import reporting
+from gateway.intents import Accepted, Call, Outcome, Status
+from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow, SendState
+from gateway.settings import InstitutionSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement.agreeing import is_mismatch
+from gateway.settlement.closing import SETTLEMENTS, Closer
 from gateway.settlement.conducting import Conductor
+from gateway.settlement.confirming import Confirmer, NotConfirmedError
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.evidence import Evidence
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.sites import Sites
 
-SETTLEMENTS = frozenset({"2102", "2207", "2304"})
 REVERSAL = "2601"
 EVERY = 1_000_000
 """Limit of a read that has to see all: the oldest of the unknown are queries, which stay unknown
 and would hide the settlements behind them."""
 PAGE = 1_000
 
-Replace = Callable[[str, Result, str], Awaitable[None]]
-"""Answers an exchange anew: `Pipeline.replace`."""
+SLOWER = 4
+"""By how much longer each further look for a proof waits than the one before."""
+
+OPEN = frozenset({SendState.SENDING, SendState.UNKNOWN})
+DONE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
+
+
+class UnknownCount(msgspec.Struct, frozen=True):
+    """Unknown outcomes of one transaction number: how many, and the age of the oldest, seconds."""
+
+    count: int
+    oldest: float
 
 
 class ResolverWatcher(Protocol):
     """Is told of unknown outcomes."""
 
-    def unknown_open(self, count: int) -> None:
-        """So many outcomes are unknown now."""
+    def unknown_open(self, by_infno: Mapping[str, UnknownCount]) -> None:
+        """So many outcomes are unknown now, by transaction number."""
         ...
 
     def resolved(self, msgid: str, infno: str, how: str) -> None:
@@ -72,23 +84,27 @@ class Resolver:
         *,
         settings: ResolverSettings,
         sites: Sites,
-        peers: Mapping[str, PeerSettings],
         journal: Journal,
         dispatcher: Dispatcher,
         conductor: Conductor,
-        replace: Replace,
+        closer: Closer,
+        confirmer: Confirmer,
+        evidence: Evidence,
         clock: Clock,
         watcher: ResolverWatcher,
     ) -> None:
         self._settings = settings
         self._sites = sites
-        self._peers = peers
         self._journal = journal
         self._dispatcher = dispatcher
         self._conductor = conductor
-        self._replace = replace
+        self._closer = closer
+        self._confirmer = confirmer
+        self._evidence = evidence
         self._clock = clock
         self._watcher = watcher
+        self._looked: Counter[str] = Counter()
+        """How often a proof of a send was looked for by this process."""
 
     async def run(self) -> None:
         """Look at every interval until cancelled."""
@@ -102,30 +118,36 @@ class Resolver:
     async def look(self) -> None:
         """Take one step with every unknown outcome that is due."""
         unknown = await self._journal.sends(state="unknown", limit=EVERY)
-        self._watcher.unknown_open(sum(not is_repeatable(send.infno) for send in unknown))
-        await self._answer_reversed()
-        if self._settings.policy is UnknownPolicy.HOLD:
-            return
-        for send in unknown:
-            if not self.is_reversible(send) or not self._is_due(send) or is_mismatch(send.note):
+        waiting = [send for send in unknown if not is_repeatable(send.infno)]
+        self._watcher.unknown_open(self._counted(waiting))
+        await self._close_resolved()
+        for send in waiting:
+            if self._age(send) < self._settings.delay or send.reverses:
                 continue
             try:
-                async with self.holding(send):
-                    await self._resolve(send)
+                await self._step(send)
             except Exception as error:  # noqa: BLE001 - one visit does not stop the others
                 self._watcher.failed(error)
 
-    async def _answer_reversed(self) -> None:
-        """Answer anew what the sender's own 2601, or a 2601 before a crash, has reversed."""
+    def _counted(self, waiting: list[SendRow]) -> dict[str, UnknownCount]:
+        counts: dict[str, UnknownCount] = {}
+        for send in waiting:
+            known = counts.get(send.infno, UnknownCount(0, 0.0))
+            counts[send.infno] = UnknownCount(known.count + 1, max(known.oldest, self._age(send)))
+        return counts
+
+    async def _close_resolved(self) -> None:
+        """Answer anew what is resolved and still told unknown.
+
+        By the sender's own 2601, by a 2601 before a crash, or by a decision before one.
+        """
         for exchange in await self._waiting():
-            sends = await self._journal.sends(exchange_id=exchange.exchange_id)
-            states = {send.state.value for send in sends if not is_repeatable(send.infno)}
-            undone = [send for send in sends if send.state.value == "reversed"]
-            if not undone or "unknown" in states:
+            send = await self._closer.ended(exchange.exchange_id)
+            if send is None:
                 continue
             try:
-                async with self.holding(undone[-1]):
-                    await self._answer_anew(undone[-1])
+                async with self.holding(send):
+                    await self._closer.close(exchange.exchange_id)
             except Exception as error:  # noqa: BLE001 - one visit does not stop the others
                 self._watcher.failed(error)
 
@@ -139,9 +161,10 @@ class Resolver:
             page = await self._journal.exchanges(PAGE, last, Status.UNKNOWN.value)
         return found
 
-    def _is_due(self, send: SendRow) -> bool:
+    def _age(self, send: SendRow) -> float:
+        """Seconds since the outcome became unknown; not negative when the clock was set back."""
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
-        return self._clock.now() - since >= timedelta(seconds=self._settings.delay)
+        return max(0.0, (self._clock.now() - since).total_seconds())
 
     @asynccontextmanager
     async def holding(self, send: SendRow) -> AsyncIterator[None]:
@@ -149,11 +172,22 @@ class Resolver:
         async with self._conductor.locks.hold(await self._lock_key(send)):
             yield
 
+    async def _lock_key(self, send: SendRow) -> str:
+        """The lock that messages of the visit take: by the hospital's visit number."""
+        result = await self._journal.stored_result(send.exchange_id)
+        number = result.intent.visit.get("ipt_otp_no") if result else ""
+        return f"{send.fixmedins_code}/{number}" if number else send.visit_key
+
     def institution(self, send: SendRow) -> InstitutionSettings:
         """The institution that sent."""
         site = self._sites.get(send.fixmedins_code)
         assert site is not None
         return site.institution
+
+    @property
+    def reverses_by_itself(self) -> bool:
+        """True when the policy reverses without an operator."""
+        return self._settings.policy is not UnknownPolicy.HOLD
 
     def is_reversible(self, send: SendRow) -> bool:
         """True when the region's 2601 undoes this transaction."""
@@ -165,30 +199,71 @@ class Resolver:
         sends = await self._journal.sends(visit_key=send.visit_key)
         return [other for other in sends if other.reverses == send.msgid]
 
-    async def replace(self, exchange_id: str, result: Result, note: str) -> None:
-        """Answer an exchange anew."""
-        await self._replace(exchange_id, result, note)
+    async def is_exhausted(self, send: SendRow) -> bool:
+        """True when its message was settled anew as often as the settings allow."""
+        sends = await self._journal.sends(exchange_id=send.exchange_id)
+        undone = sum(s.infno in SETTLEMENTS and s.state is SendState.REVERSED for s in sends)
+        return undone > 0 and undone >= self._settings.max_resettlements
 
-    async def _lock_key(self, send: SendRow) -> str:
-        """The lock that messages of the visit take: by the hospital's visit number."""
-        result = await self._journal.stored_result(send.exchange_id)
-        number = result.intent.visit.get("ipt_otp_no") if result else ""
-        return f"{send.fixmedins_code}/{number}" if number else send.visit_key
+    async def _step(self, send: SendRow) -> None:
+        """Take one step with one of them: note, prove, or undo."""
+        states = {other.state for other in await self.reversals(send)}
+        if states & DONE:
+            async with self._still(send) as current:
+                if current is not None:
+                    await self.reversed(current, _event(send, "reversed by 2601"))
+            return
+        if not states & OPEN and self._may_look(send) and await self._proven(send):
+            return
+        if self._settings.policy is UnknownPolicy.HOLD or not self.is_reversible(send):
+            return
+        if is_mismatch(send.note):
+            return
+        async with self._still(send) as current:
+            if current is not None and await self._may_reverse(current):
+                await self.reverse(current, _event(send, "reversed by 2601"))
 
-    async def _resolve(self, send: SendRow) -> None:
-        current = await self._journal.send(send.msgid)
-        if current is None or current.state.value != "unknown":
-            return
-        states = [other.state.value for other in await self.reversals(send)]
-        event = AuditEvent(
-            send.exchange_id, "resolve", {"msgid": send.msgid, "how": "reversed by 2601"}
-        )
-        if "accepted" in states:
-            await self._reversed(send, event)
-            return
-        tried = sum(state != "not-sent" for state in states)
-        if tried < self._settings.max_reversals and not {"sending", "unknown"} & set(states):
-            await self.reverse(send, event)
+    @asynccontextmanager
+    async def _still(self, send: SendRow) -> AsyncIterator[SendRow | None]:
+        """Hold the visit; the send as it is now, None when it is not unknown any more."""
+        async with self.holding(send):
+            current = await self._journal.send(send.msgid)
+            unknown = current is not None and current.state is SendState.UNKNOWN
+            yield current if unknown else None
+
+    async def _may_reverse(self, send: SendRow) -> bool:
+        states = [other.state for other in await self.reversals(send)]
+        tried = sum(state is not SendState.NOT_SENT for state in states)
+        if tried >= self._settings.max_reversals or OPEN & set(states):
+            return False
+        anew = self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
+        return not (anew and await self.is_exhausted(send))
+
+    def _may_look(self, send: SendRow) -> bool:
+        looked = self._looked[send.msgid]
+        if not self._settings.read_back or looked >= self._settings.max_read_backs:
+            return False
+        wait: float = self._settings.delay * SLOWER**looked
+        return self._age(send) >= wait
+
+    async def _proven(self, send: SendRow) -> bool:
+        """Look for a proof, and take it in."""
+        if not self._evidence.speaks_of(send):
+            return False
+        self._looked[send.msgid] += 1
+        async with self._still(send) as current:
+            shown = await self._evidence.shown(current) if current is not None else None
+            if current is None or shown is None:
+                return current is None
+            event = _event(current, "proven by reading back")
+            try:
+                await self._confirmer.confirm(current, shown, event, "read back")
+            except NotConfirmedError as error:
+                self._watcher.failed(error)
+                return False
+        self._looked.pop(send.msgid, None)
+        self._watcher.resolved(send.msgid, send.infno, "confirmed")
+        return True
 
     async def reverse(self, send: SendRow, event: AuditEvent) -> Outcome:
         """Undo a send by 2601 and, once the platform confirmed that, answer its exchange anew.
@@ -197,13 +272,14 @@ class Resolver:
         """
         done = await self._dispatcher.dispatch(self._reversal(send), exchange_id=send.exchange_id)
         if isinstance(done.outcome, Accepted):
-            await self._reversed(send, event)
+            await self.reversed(send, event)
         return done.outcome
 
-    async def _reversed(self, send: SendRow, event: AuditEvent) -> None:
+    async def reversed(self, send: SendRow, event: AuditEvent) -> None:
+        """Note that the platform undid a send, and answer its exchange; the visit is held."""
         await self._journal.resolve_send(send.msgid, "reversed", "2601 accepted", events=[event])
         self._watcher.resolved(send.msgid, send.infno, "reversed")
-        await self._answer_anew(send)
+        await self._closer.close(send.exchange_id)
 
     def _reversal(self, send: SendRow) -> Call:
         institution = self.institution(send)
@@ -223,28 +299,6 @@ class Resolver:
             reverses=send.msgid,
         )
 
-    async def _answer_anew(self, send: SendRow) -> None:
-        """Give the sender's exchange its final answer: settled anew, or nothing charged."""
-        exchange = await self._journal.exchange(send.exchange_id)
-        result = await self._journal.stored_result(send.exchange_id)
-        if exchange is None or result is None or exchange.final:
-            return
-        result.problems = []
-        intent = result.intent
-        peer = self._peers.get(exchange.peer)
-        anew = (
-            self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
-            and send.infno in SETTLEMENTS
-            and intent.verb is not Verb.CARRY
-        )
-        if anew and peer is not None:
-            earlier = result
-            result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
-            result.calls = [*earlier.calls, *result.calls]
-            result.charge_results = result.charge_results or earlier.charge_results
-        else:
-            result.status = Status.REVERSED
-        if result.status not in (Status.DONE, Status.UNKNOWN):
-            result.status = Status.REVERSED
-            result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
-        await self._replace(send.exchange_id, result, f"{send.infno} {send.msgid} reversed")
+
+def _event(send: SendRow, how: str) -> AuditEvent:
+    return AuditEvent(send.exchange_id, "resolve", {"msgid": send.msgid, "how": how})

@@ -8,7 +8,7 @@ patient data.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
@@ -32,6 +32,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         r = self.registry = CollectorRegistry() if registry is None else registry
         self._kinds: set[str] = set()
+        self._unknown: set[str] = set()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=r)
@@ -72,6 +73,19 @@ class Metrics:
         # the number an operator watches
         self.unknown_open = gauge(
             "gateway_unknown_open", "Transactions whose outcome is unknown and not yet resolved"
+        )
+        self.unknown_transactions = gauge(
+            "gateway_unknown_transactions", "The same by transaction number", "infno"
+        )
+        self.unknown_oldest = gauge(
+            "gateway_unknown_oldest_seconds", "Age of the oldest of them; 0 when there is none"
+        )
+        # how: reversed, confirmed
+        self.unknown_resolved = counter(
+            "gateway_unknown_resolved",
+            "Unknown outcomes that the resolver ended, or an operator's reversal",
+            "infno",
+            "how",
         )
         # state: balanced, different, incomplete
         self.reconciliations = counter(
@@ -119,10 +133,6 @@ class Metrics:
         self.deliveries = counter(
             "gateway_hl7_deliveries", "Messages of ours to HL7 v2 peers, by outcome", "outcome"
         )
-        # answered, failed (refused as a whole), kept (tried again)
-        self.files = counter(
-            "gateway_folder_files", "Files of drop folders, by what became of them", "outcome"
-        )
         # every one is a defect to look at
         self.log_values_dropped = counter(
             "gateway_log_values_dropped", "Log keys and values taken out by the redaction"
@@ -141,6 +151,16 @@ class Metrics:
         """Count one transaction."""
         self.calls.labels(infno, outcome).inc()
         self.call_seconds.labels(infno).observe(seconds)
+
+    def unknown(self, by_infno: Mapping[str, int], oldest: float) -> None:
+        """Say how many outcomes are unknown now, and for how long (seconds) the oldest is."""
+        self.unknown_open.set(sum(by_infno.values()))
+        self.unknown_oldest.set(oldest)
+        for infno in self._unknown - by_infno.keys():
+            self.unknown_transactions.labels(infno).set(0)
+        self._unknown |= by_infno.keys()
+        for infno, count in by_infno.items():
+            self.unknown_transactions.labels(infno).set(count)
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP request; `route` is the template."""

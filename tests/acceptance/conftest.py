@@ -56,6 +56,7 @@ directories = ["{tables}"]
 policy = "{policy}"
 delay = 0.0
 interval = 0.02
+{resolver}
 
 [limits]
 {limits}
@@ -185,6 +186,7 @@ class World:
             "mllp": "",
             "http": "",
             "limits": "",
+            "resolver": "",
             "sections": "",
             "platform": self.platform.url,
             "account": ACCOUNTS["430100"],

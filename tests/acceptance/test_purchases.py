@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.intents import Status, Verb, VisitClass
+from gateway.settlement.confirming import Shown
 from gateway.settlement.deciding import Decision
 from tests.acceptance.asking import SHOP, Asker, intent, let_intents_in, purchase
 
@@ -130,7 +131,11 @@ async def test_an_operator_confirms_a_purchase_and_it_can_be_taken_back(shop: An
     (send,) = await shop.sends("2102")
     decider = shop.gateway._decider
     left = await decider.decide(
-        send.msgid, Decision.CONFIRM, operator="王主任", note="已核实", setl_id=row["setl_id"]
+        send.msgid,
+        Decision.CONFIRM,
+        operator="王主任",
+        note="已核实",
+        shown=Shown(setl_id=row["setl_id"]),
     )
     assert left is None
     told = await asker.ask(sale, "M1")

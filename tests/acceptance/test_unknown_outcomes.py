@@ -159,8 +159,10 @@ class TestReverse:
     async def test_an_admission_of_unknown_outcome_is_undone(
         self, open_world: Any, policy: str
     ) -> None:
-        """F-018: 2401 can be reversed; the patient is admitted again by a new message."""
-        world = await open_world(policy=policy)
+        """F-018: 2401 can be reversed, where nothing is read back; the patient is admitted again by
+        a new message.
+        """
+        world = await open_world(policy=policy, resolver="read_back = false")
         await world.admin.fault("drop-after", "2401")
         admit = world.register(m.ZHANG, "I1", "K35.900", "A01")
         assert refusal(await world.tell(admit)) == "FSI-UNKNOWN"

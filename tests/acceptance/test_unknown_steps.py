@@ -15,10 +15,11 @@ def refusal(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("infno", ["2201", "2204"])
-async def test_a_step_that_cannot_be_repeated_is_unknown(world: Any, infno: str) -> None:
+async def test_a_step_that_cannot_be_repeated_is_unknown(open_world: Any, infno: str) -> None:
     """A registration or an upload of charges that may have happened is not sent again, by the
-    repeated message or another one.
+    repeated message or another one, where nothing is read back.
     """
+    world = await open_world(resolver="read_back = false")
     if infno == "2204":
         assert (await world.tell(world.register(m.ZHANG, "O1"))).code == "AA"
         message = world.his.charges(m.ZHANG, "O1", "O", (world.ct,))

@@ -68,13 +68,15 @@ class Settled:
     origin: str = ""
 
 
+def rows_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of every node of an input."""
+    nodes = [node if isinstance(node, list) else [node] for node in data.values()]
+    return [row for node in nodes for row in node]
+
+
 def person_of(data: dict[str, Any]) -> str:
     """The first person that an input names, empty when it names none."""
-    for node in data.values():
-        for row in node if isinstance(node, list) else [node]:
-            if "psn_no" in row:
-                return str(row["psn_no"])
-    return ""
+    return next((str(row["psn_no"]) for row in rows_of(data) if "psn_no" in row), "")
 
 
 def reply(*, infcode: int, err_msg: str, output: Any, msgid: str) -> dict[str, Any]:

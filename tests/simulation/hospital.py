@@ -1,8 +1,8 @@
 """The model hospital: visits one step after another, each message until it has its answer.
 
 A message is repeated, byte for byte, when no answer came, after AR, and after being told that the
-outcome is not known or that the visit waits. Only AE that says the transaction was undone leads to
-the same step under another control id.
+outcome is not known or that the visit waits. Only AE that says the transaction was undone, or that the rest
+of the message was not done, leads to the same step under another control id.
 """
 
 from __future__ import annotations
@@ -177,7 +177,7 @@ class _Visit:
                 return None
             if answer.code == "AA":
                 return answer
-            if answer.status != "reversed":
+            if answer.status != "reversed" and "VISIT-STATE" not in answer.problems:
                 return None
         return None
 

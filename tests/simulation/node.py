@@ -26,11 +26,10 @@ from gateway.settings import PeerSettings, Settings, UnknownPolicy
 from gateway.settlement.carrying import Carrier
 from gateway.settlement.coding import Coder
 from gateway.settlement.conducting import Conductor
-from gateway.settlement.deciding import Decider
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.ending import resolution
 from gateway.settlement.filling import Filler
 from gateway.settlement.preparing import Site
-from gateway.settlement.resolving import Resolver
 from gateway.settlement.sites import Sites
 from gateway.telemetry import StationLine
 from mappings.codes import Translation
@@ -110,7 +109,7 @@ class Silent:
     def accepted(self, exchange_id: str, message: Any, kind: str) -> None: ...
     def answered(self, message: Any, result: Any, seconds: float) -> None: ...
     def called(self, report: Any) -> None: ...
-    def unknown_open(self, count: int) -> None: ...
+    def unknown_open(self, by_infno: Any) -> None: ...
     def resolved(self, msgid: str, infno: str, how: str) -> None: ...
 
 
@@ -166,10 +165,10 @@ class Node:
             watcher=silent,
             max_in_flight=32,
         )
-        self.resolver = Resolver(
-            settings=settings.resolver.model_copy(update={"policy": policy, "interval": 15.0}),
+        chosen = settings.resolver.model_copy(update={"policy": policy, "interval": 15.0})
+        self.resolver, self.decider = resolution(
+            settings=settings.model_copy(update={"resolver": chosen}),
             sites=shared.sites,
-            peers={self.peer.name: self.peer},
             journal=journal,
             dispatcher=dispatcher,
             conductor=conductor,
@@ -177,7 +176,6 @@ class Node:
             clock=clock,
             watcher=silent,
         )
-        self.decider = Decider(journal=journal, dispatcher=dispatcher, resolver=self.resolver)
 
     def started(self, task: asyncio.Task[Any]) -> None:
         """A task of this process was made."""

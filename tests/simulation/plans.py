@@ -74,6 +74,8 @@ def plan_of(seed: int) -> Plan:
     if chance.random() < 0.3:
         plan.copies = chance.choice((0.1, 0.5))
     plan.hasty = chance.random() < 0.3
+    if chance.random() < 0.2:
+        plan.decision_crash = chance.randint(1, 40)
     if chance.random() < 0.1:  # requests that arrive after everybody gave up: where 2601 is early
         plan.fates, plan.rate, plan.aimed = ("late", "silent"), 0.4, True
         plan.policy = chance.choice([UnknownPolicy.REVERSE, UnknownPolicy.REVERSE_AND_SETTLE])

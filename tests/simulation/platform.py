@@ -46,6 +46,8 @@ class Platform:
         self.region = region
         self.requests: dict[str, tuple[str, str, bool]] = {}
         """msgid: transaction, person, carried out."""
+        self.inputs: dict[str, dict[str, Any]] = {}
+        """msgid: input of what was carried out."""
         self.stays: dict[str, Stay] = {}
         self.settled: dict[str, Settled] = {}
         self.sign_ins: set[str] = set()
@@ -70,6 +72,7 @@ class Platform:
                 self.requests[msgid] = (infno, person, False)
                 raise
             self.requests[msgid] = (infno, person, True)
+            self.inputs[msgid] = data
         except Refusal as refusal:
             return _encode(reply(infcode=-1, err_msg=str(refusal), output=None, msgid=msgid))
         return _encode(reply(infcode=0, err_msg="", output=output, msgid=msgid))
@@ -307,6 +310,17 @@ class Platform:
         lines = [line for line in stay.lines if line.number in old.lines]
         return settlement_result(old, lines)
 
+    def find_visits(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """5201, 5303: the person's open visits of a setting."""
+        setting = "out" if "med_type" in data["data"] else "in"
+        found = [
+            {"mdtrt_id": stay.mdtrt_id, "psn_no": stay.psn_no, "ipt_otp_no": stay.number}
+            for stay in self.stays.values()
+            if (stay.psn_no, stay.setting) == (data["data"]["psn_no"], setting)
+            and stay.state != "cancelled"
+        ]
+        return {"mdtrtinfo": found} if setting == "out" else {"data": found}
+
 
 _HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] = {
     "9001": Platform.sign_in,
@@ -329,5 +343,7 @@ _HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] 
     "2403": Platform.describe,
     "2404": Platform.unadmit,
     "2601": Platform.reverse,
+    "5201": Platform.find_visits,
     "5203": Platform.read_back,
+    "5303": Platform.find_visits,
 }

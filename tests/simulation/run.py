@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from gateway.settlement.deciding import Decision
 from tests.simulation.checks import findings
 from tests.simulation.hospital import Hospital
 from tests.simulation.loop import StuckError
+from tests.simulation.operator import decide
 from tests.simulation.plans import CALM, Plan, plan_of
 from tests.simulation.wire import LATEST
 from tests.simulation.world import World
@@ -80,60 +80,13 @@ async def _day(world: World, hospital: Hospital) -> None:
     await asyncio.sleep(QUIET)
     world.decided_from = world.points
     if world.plan.operator:
-        await _decide(world)
+        await decide(world)
     await asyncio.sleep(EVENING - world.loop.time())
     hospital.closing = True
     await working
     if world.plan.operator:
         await asyncio.sleep(LATEST)
-        await _decide(world)
+        await decide(world)
     chance = world.chance("evening")
     for said in hospital.said:
         await hospital.once(said, chance)
-
-
-async def _decide(world: World) -> None:
-    """The operator looks at both sides and decides what can be decided truthfully."""
-    node = world.node
-    assert node is not None
-    for one in await node.decider.open():
-        made = [s for s in world.platform.settled.values() if s.msgid == one.msgid]
-        live = [s for s in made if s.state == "settled"]
-        if _without_effect(world, one.msgid):
-            decision, setl_id = Decision.NOTHING, ""
-        elif live and "confirm" in one.decisions and int(one.msgid[-1]) % 2:
-            decision, setl_id = Decision.CONFIRM, live[0].setl_id
-        elif "reverse" in one.decisions:
-            decision, setl_id = Decision.REVERSE, ""
-        elif live and "confirm" in one.decisions:
-            decision, setl_id = Decision.CONFIRM, live[0].setl_id
-        else:
-            continue
-        world.trace("decide", one.infno, one.msgid, decision.value)
-        decide = node.decider.decide(
-            one.msgid, decision, operator="op", note="looked at both sides", setl_id=setl_id
-        )
-        task = world.inside(node, decide)
-        await asyncio.wait([task])
-        if task.cancelled():
-            return  # the gateway crashed: the operator comes again later
-        if error := task.exception():
-            world.trace("decision failed", repr(error))
-
-
-def _without_effect(world: World, msgid: str) -> bool:
-    """The platform never did it, or has undone it; of a 2601, its original is not unknown."""
-    infno, _, done = world.platform.requests.get(msgid, ("", "", False))
-    if not done:
-        return True
-    if infno == "2601":
-        query = (
-            "SELECT 1 FROM sends AS back JOIN sends AS original ON original.msgid = back.reverses "
-            "WHERE back.msgid = ? AND original.state = 'unknown'"
-        )
-        return world.memory.connection.execute(query, (msgid,)).fetchone() is None
-    if infno == "2401":
-        return all(
-            s.state == "cancelled" for s in world.platform.stays.values() if s.msgid == msgid
-        )
-    return any(s.state == "reversed" for s in world.platform.settled.values() if s.msgid == msgid)

@@ -26,7 +26,7 @@ PERSONS = {"43010000000000000001": 100_000, "43010000000000000002": 0}
 """Person to the fen of the account."""
 
 _START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=CHINA)
-_HARMLESS = frozenset({"9001", "1101", "2203", "2206", "2303", "5203"})
+_HARMLESS = frozenset({"9001", "1101", "2203", "2206", "2303", "5201", "5203", "5303"})
 
 _process: contextvars.ContextVar[Node | None] = contextvars.ContextVar("process", default=None)
 

@@ -89,6 +89,27 @@ def test_nothing_unknown_ends_with_zero(run: Run, port: Port, token: Path) -> No
     assert (code, out) == (0, "every outcome is known\n")
 
 
+def test_one_is_shown_with_its_history(run: Run, port: Port, token: Path) -> None:
+    """What a decision needs, and everything that happened to the message."""
+    step = {"time": "2026-03-01 09:05:07.100", "station": "send", "detail": {"outcome": "unknown"}}
+    port.body = {"unknown": {**OPEN, "needs": ["setl_id"]}, "history": [step]}  # type: ignore[dict-item]  # one case
+    code, out, _ = run("unknown", "show", OPEN["msgid"], "--url", port.url, "--token-file", token)
+    assert code == 0
+    assert port.asked[0][:2] == ("GET", f"/operator/unknown/{OPEN['msgid']}")
+    for text in (OPEN["msgid"], "setl_id", "outcome=unknown", "2026-03-01 09:05:07.100"):
+        assert text in out
+
+
+def test_a_refusal_is_told_in_both_languages(run: Run, port: Port, token: Path) -> None:
+    """The operator reads Chinese, the log of a script English."""
+    port.status = 409
+    port.body = {"error": "needs the setl_id", "error_zh": "需要setl_id"}  # type: ignore[dict-item]  # an error has a text
+    arguments = ("unknown", "resolve", OPEN["msgid"], "confirm", "--operator", "o", "--note", "n")
+    _, _, err = run(*arguments, "--url", port.url, "--token-file", token)
+    assert "需要setl_id" in err
+    assert "needs the setl_id" in err
+
+
 def test_a_decision_names_who_and_why(run: Run, port: Port, token: Path) -> None:
     """Both go to the gateway with the decision."""
     port.body = {"unknown": None}
@@ -97,6 +118,7 @@ def test_a_decision_names_who_and_why(run: Run, port: Port, token: Path) -> None
     code, out, _ = run(*arguments, *who)
     assert (code, out) == (0, f"{OPEN['msgid']} is resolved: confirm\n")
     body = {"decision": "confirm", "operator": "王主任", "note": "bureau", "setl_id": "S1"}
+    body |= {"mdtrt_id": "", "medfee_sumamt": ""}
     assert port.asked[0][1:] == (f"/operator/unknown/{OPEN['msgid']}", "Bearer o-token", body)
 
 

@@ -45,7 +45,7 @@ class Quiet:
     def __init__(self) -> None:
         self.failures: list[Exception] = []
 
-    def unknown_open(self, count: int) -> None:
+    def unknown_open(self, by_infno: Any) -> None:
         """Not looked at."""
 
     def resolved(self, msgid: str, infno: str, how: str) -> None:
@@ -56,17 +56,29 @@ class Quiet:
         self.failures.append(error)
 
 
+class Answers:
+    """Looks at the exchange as the resolver's closer does, and has nothing to answer."""
+
+    def __init__(self, journal: Any) -> None:
+        self._journal = journal
+
+    async def ended(self, exchange_id: str) -> None:
+        await self._journal.sends(exchange_id=exchange_id)
+
+
 def make(journal: Any, watcher: Quiet) -> Resolver:
     """A resolver that holds what is unknown."""
     nothing: Any = None
+    closer: Any = Answers(journal)
     return Resolver(
         settings=ResolverSettings(policy=UnknownPolicy.HOLD, interval=0.001),
         sites=nothing,
-        peers={},
         journal=journal,
         dispatcher=nothing,
         conductor=nothing,
-        replace=nothing,
+        closer=closer,
+        confirmer=nothing,
+        evidence=nothing,
         clock=nothing,
         watcher=watcher,
     )

@@ -1,0 +1,178 @@
+"""Final answers: what a message is told once the unknown outcome of its transaction is known.
+
+Resolving a send and answering its message are two writes. A crash between them leaves a message
+that is told unknown while nothing of it is; the resolver looks for such messages and closes them
+here, from what the journal holds, in the same way as the first time.
+
+* `reversed`: nothing was charged; or, by policy, it is settled anew.
+* `manual`: an operator vouched that it did not happen.
+* `confirmed`: it happened; the visit has it. What the message meant beyond it was not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.clock import Clock
+from gateway.errors import GatewayError
+from gateway.intents import Intent, Result, Status, Verb
+from gateway.journal import ExchangeRow, Journal, SendRow, SendState
+from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
+from gateway.settlement import reporting
+from gateway.settlement.conducting import Conductor
+from gateway.settlement.plans import is_repeatable
+from gateway.settlement.sites import Sites
+from gateway.settlement.visits import Visit, decode_visit, visit_key
+
+SETTLEMENTS = frozenset({"2102", "2207", "2304"})
+
+Replace = Callable[[str, Result, str], Awaitable[None]]
+"""Answers an exchange anew: `Pipeline.replace`."""
+
+ENDED = frozenset({SendState.REVERSED, SendState.MANUAL, SendState.CONFIRMED})
+"""States in which an unknown outcome ends."""
+
+IN_PARTS = frozenset({Verb.REGISTER, Verb.CHARGE, Verb.REFUND, Verb.PRESETTLE, Verb.SETTLE})
+"""Verbs of several steps or batches, of which a confirmed transaction may be one."""
+
+ALREADY = frozenset({"1101", "2001"})
+"""Steps that a message does not owe once its visit is open."""
+
+
+class Closer:
+    """Answers exchanges anew from the states of their sends."""
+
+    def __init__(
+        self,
+        *,
+        settings: ResolverSettings,
+        sites: Sites,
+        peers: Mapping[str, PeerSettings],
+        journal: Journal,
+        conductor: Conductor,
+        replace: Replace,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._sites = sites
+        self._peers = peers
+        self._journal = journal
+        self._conductor = conductor
+        self._replace = replace
+        self._clock = clock
+
+    async def close(self, exchange_id: str) -> None:
+        """Give an exchange its final answer, unless something of it is still unknown.
+
+        The caller holds the visit. A message that was never answered is left: it is worked on
+        again when it comes again.
+        """
+        send = await self.ended(exchange_id)
+        exchange = await self._journal.exchange(exchange_id)
+        result = await self._journal.stored_result(exchange_id)
+        if send is None or exchange is None or exchange.final or result is None:
+            return
+        result.problems = []
+        if send.state is SendState.REVERSED:
+            result = await self._reversed(send, exchange, result)
+        elif send.state is SendState.MANUAL:
+            result.status = Status.REVERSED
+            result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
+        else:
+            await self._confirmed(send, exchange, result)
+        note = f"{send.infno} {send.msgid} {send.state.value}"
+        await self._replace(exchange_id, result, note)
+
+    async def ended(self, exchange_id: str) -> SendRow | None:
+        """The send that was resolved last; None while another one of the exchange is unknown.
+
+        A 2601 says nothing of its own about the message.
+        """
+        sends = await self._journal.sends(exchange_id=exchange_id)
+        own = [send for send in sends if not (send.reverses or is_repeatable(send.infno))]
+        if any(send.state in (SendState.UNKNOWN, SendState.SENDING) for send in own):
+            return None
+        resolved = [send for send in own if send.state in ENDED]
+        return max(resolved, key=lambda send: send.updated_at) if resolved else None
+
+    async def visit(self, send: SendRow, intent: Intent) -> Visit | None:
+        """The visit as we know it; None for a transaction that was only carried."""
+        number = intent.visit.get("ipt_otp_no")
+        row = None
+        if number and intent.verb is not Verb.CARRY:
+            row = await self._journal.visit(visit_key(send.fixmedins_code, number))
+        return decode_visit(row.data, row.version) if row else None
+
+    async def _reversed(self, send: SendRow, exchange: ExchangeRow, result: Result) -> Result:
+        intent = result.intent
+        peer = self._peers.get(exchange.peer)
+        anew = (
+            self._settings.policy is UnknownPolicy.REVERSE_AND_SETTLE
+            and send.infno in SETTLEMENTS
+            and intent.verb is not Verb.CARRY
+        )
+        if anew and peer is not None:
+            earlier = result
+            result = await self._conductor.conduct_locked(intent, peer, send.exchange_id)
+            result.calls = [*earlier.calls, *result.calls]
+            result.charge_results = result.charge_results or earlier.charge_results
+        else:
+            result.status = Status.REVERSED
+        if result.status not in (Status.DONE, Status.UNKNOWN):
+            result.status = Status.REVERSED
+            result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
+        return result
+
+    async def _confirmed(self, send: SendRow, exchange: ExchangeRow, result: Result) -> None:
+        result.status, result.presettlement = Status.DONE, None
+        told = {settlement.msgid for settlement in result.settlements}
+        visit = await self.visit(send, result.intent)
+        if visit is None:
+            result.output = await self._shown(send)
+            return
+        made = [s for s in visit.settlements if s.msgid == send.msgid and s.msgid not in told]
+        result.settlements += made
+        if made:
+            result.output = {"setlinfo": dict(made[-1].info.values)}
+        peer = self._peers.get(exchange.peer)
+        if not self._has_rest(result.intent, visit, peer):
+            return
+        if not await self._described(exchange, result, peer):
+            result.status = Status.REJECTED
+            result.problems = [reporting.rest_open(send.infno, result.intent)]
+
+    async def _described(
+        self, exchange: ExchangeRow, result: Result, peer: PeerSettings | None
+    ) -> bool:
+        """Send the diagnoses of a confirmed registration (2203), which moves no money."""
+        if peer is None or result.intent.verb is not Verb.REGISTER:
+            return False
+        more = await self._conductor.conduct_locked(result.intent, peer, exchange.exchange_id)
+        result.calls += more.calls
+        result.problems += [problem for problem in more.problems if not problem.stops]
+        return more.status is Status.DONE
+
+    def _has_rest(self, intent: Intent, visit: Visit, peer: PeerSettings | None) -> bool:
+        """True when the message meant more than what was confirmed: nobody has tried that."""
+        if intent.verb not in IN_PARTS:
+            return False
+        if peer is None:
+            return True
+        owed = ALREADY if intent.verb is Verb.REGISTER else ALREADY | {"2203"}
+        try:
+            prepared = self._sites.preparer(intent, peer).prepare(intent, visit, self._clock.now())
+        except GatewayError:
+            return True
+        return any(step.infno not in owed for step in prepared.steps)
+
+    async def _shown(self, send: SendRow) -> dict[str, Any]:
+        """The output of a confirmed transaction that the sender composed itself."""
+        for other in reversed(await self._journal.sends(exchange_id=send.exchange_id)):
+            if other.infno == "5203" and (reply := await self._journal.reply(other.msgid)):
+                return dict(reply.output)
+        trail = await self._journal.audit_trail(send.exchange_id)
+        decided = [row.detail for row in trail if row.detail.get("msgid") == send.msgid]
+        mdtrt_id = next((d["mdtrt_id"] for d in reversed(decided) if d.get("mdtrt_id")), "")
+        nodes = {"2201": "data", "2401": "result"}
+        return {nodes[send.infno]: {"mdtrt_id": mdtrt_id}} if send.infno in nodes else {}

@@ -1,0 +1,341 @@
+"""Ends an unknown outcome as something that did happen, by what the platform shows of it.
+
+Nothing is believed that can be checked, and nothing is made up. `NEEDS` says what has to be known
+of each transaction:
+
+* A settlement or a cancellation: its setl_id. 5203 reads it back, and it has to be of our msgid,
+  our visit, our person and our total.
+* A registration or an admission: the mdtrt_id, which 5201 or 5303 has to show under the hospital's
+  number of the visit.
+* An upload, which no read can prove: the visit and the sum of its lines, both compared with what
+  was sent.
+* Every other change of the visit: the mdtrt_id, so that nobody confirms the wrong one.
+
+What is confirmed is taken into the visit exactly as its reply would have been (`absorbing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from gateway.clock import CHINA
+from gateway.errors import GatewayError
+from gateway.intents import Intent, Record, Result, Status, Verb
+from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
+from gateway.settings import InstitutionSettings, PeerSettings
+from gateway.settlement.absorbing import CANCELLING, absorb
+from gateway.settlement.agreeing import TOTAL, MismatchError
+from gateway.settlement.closing import Closer
+from gateway.settlement.preparing import Preparer
+from gateway.settlement.proving import VISITS, NotShownError, Prover
+from gateway.settlement.sites import Sites, new_visit
+from gateway.settlement.totals import Step, new_numbers
+from gateway.settlement.visits import Visit, encode_visit
+from gateway.settlement.work import Absorption, Work
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("2102", "2207", "2304"), ("setl_id",)),
+    **dict.fromkeys(("2103", "2208", "2305"), ("setl_id",)),
+    **dict.fromkeys(("2201", "2401", "2202", "2402", "2404", "2405"), ("mdtrt_id",)),
+    **dict.fromkeys(("2205", "2302"), ("mdtrt_id",)),
+    **dict.fromkeys(("2204", "2301"), ("mdtrt_id", TOTAL)),
+}
+"""What has to be shown of a transaction to confirm it."""
+
+OPENING = frozenset(VISITS)
+UPLOADS = frozenset({"2204", "2301"})
+PURCHASE = "2102"
+"""Opens, charges and settles in one: its mdtrt_id comes with its settlement."""
+OUTPATIENT_SETTLEMENT = "2207"
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What the platform shows of a transaction; empty where it was not looked up.
+
+    A stated `medfee_sumamt` (yuan) of a settlement is the platform's: it says that the operator
+    accepts a total that is not the one that was sent.
+    """
+
+    mdtrt_id: str = ""
+    setl_id: str = ""
+    medfee_sumamt: str = ""
+
+
+class NotConfirmedError(GatewayError):
+    """The platform, or what we know, does not bear it out; nothing was changed.
+
+    `zh` says the same in Chinese.
+    """
+
+    def __init__(self, zh: str, en: str) -> None:
+        self.zh = zh
+        super().__init__(en)
+
+
+class Confirmer:
+    """Confirms unknown outcomes; the caller holds the visit."""
+
+    def __init__(
+        self,
+        *,
+        sites: Sites,
+        peers: Mapping[str, PeerSettings],
+        journal: Journal,
+        prover: Prover,
+        closer: Closer,
+    ) -> None:
+        self._sites = sites
+        self._peers = peers
+        self._journal = journal
+        self._prover = prover
+        self._closer = closer
+
+    async def confirm(self, send: SendRow, shown: Shown, event: AuditEvent, note: str) -> None:
+        """Take the transaction in as done, and give its message the final answer.
+
+        Raises:
+            NotConfirmedError: it is not borne out.
+        """
+        for code in NEEDS.get(send.infno, ("",)):
+            if not code or not getattr(shown, code):
+                raise _needed(send.infno, code)
+        result = await self._journal.stored_result(send.exchange_id)
+        if result is None:
+            raise NotConfirmedError(
+                "该报文还没有答复，请发送方以相同消息号重发后再确认",
+                "the message of this send has no answer yet: have its sender repeat it first",
+            )
+        try:
+            row = await self._taken_in(send, shown, result)
+        except NotConfirmedError:
+            raise
+        except NotShownError as error:
+            raise NotConfirmedError(error.zh, str(error)) from error
+        except MismatchError as error:
+            raise _differs(error) from error
+        except (GatewayError, InvalidOperation) as error:
+            raise NotConfirmedError(
+                "平台显示的内容无法记入该就诊", f"what is shown does not fit the visit: {error}"
+            ) from error
+        ids = {k: v for k, v in msgspec.structs.asdict(shown).items() if v}
+        event = AuditEvent(event.exchange_id, event.station, {**event.detail, **ids})
+        await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
+        await self._closer.close(send.exchange_id)
+
+    async def _taken_in(self, send: SendRow, shown: Shown, result: Result) -> VisitRow | None:
+        """The visit with the transaction in it; None for one that was only carried."""
+        intent = result.intent
+        visit = await self._closer.visit(send, intent)
+        opens = send.infno in OPENING or send.infno == PURCHASE
+        if intent.verb is Verb.CARRY or (visit is None and not opens):
+            await self._output(send, shown, intent, intent.visit.get("mdtrt_id"))
+            return None
+        visit = visit or new_visit(intent, send.fixmedins_code)
+        work = Work(
+            intent=intent,
+            result=Result(status=Status.DONE, intent=intent),
+            visit=visit,
+            classify=lambda _: "",
+        )
+        await self._identified(send, work)
+        preparer = await self._preparer(send, intent)
+        sent = datetime.fromisoformat(send.created_at).replace(tzinfo=CHINA)
+        steps: Sequence[Step] = ()
+        if preparer is not None and (not intent.coded or send.infno in UPLOADS):
+            steps = preparer.prepare(intent, visit, sent).steps
+        mdtrt_id = visit.visit.get("mdtrt_id")
+        output = await self._output(send, shown, intent, mdtrt_id)
+        batches = await self._batches(send)
+        lines = _lines(send.infno, intent, batches, steps)
+        if send.infno in UPLOADS:
+            _compare_sum(lines, shown)
+        batch = _batch(send.infno, visit, batches, output)
+        total = _sum(lines) if send.infno == PURCHASE else _total(visit, batch)
+        asked = _asked(send, mdtrt_id, shown.medfee_sumamt or total)
+        absorption = Absorption(
+            infno=send.infno,
+            msgid=send.msgid,
+            output=output,
+            batch=batch,
+            lines=lines,
+            asked=asked,
+            today=send.created_at[:10],
+        )
+        absorb(work, absorption)
+        return VisitRow(
+            key=visit.key, state=visit.state.value, version=visit.version, data=encode_visit(visit)
+        )
+
+    async def _identified(self, send: SendRow, work: Work) -> None:
+        """Take in the identification of the message again: a crash may have forgotten it."""
+        for other in await self._journal.sends(exchange_id=send.exchange_id):
+            reply = await self._journal.reply(other.msgid) if other.infno == "1101" else None
+            if reply is not None and other.state.value == "accepted":
+                absorb(
+                    work,
+                    Absorption(
+                        infno="1101",
+                        msgid=other.msgid,
+                        output=reply.output,
+                        today=other.created_at[:10],
+                    ),
+                )
+        work.intent.person.values.setdefault("psn_no", send.psn_no)
+
+    async def _preparer(self, send: SendRow, intent: Intent) -> Preparer | None:
+        exchange = await self._journal.exchange(send.exchange_id)
+        peer = self._peers.get(exchange.peer) if exchange else None
+        return self._sites.preparer(intent, peer) if peer else None
+
+    async def _output(
+        self, send: SendRow, shown: Shown, intent: Intent, mdtrt_id: str
+    ) -> dict[str, Any]:
+        """What the reply would have given.
+
+        Raises:
+            NotShownError: the platform does not show it.
+            NotConfirmedError: what is entered is of another visit.
+        """
+        site = self._sites.get(send.fixmedins_code)
+        assert site is not None
+        institution = site.institution
+        if "setl_id" in NEEDS[send.infno]:
+            mdtrt_id = mdtrt_id or shown.mdtrt_id
+            if not mdtrt_id and send.infno == PURCHASE:
+                return await self._purchase(send, shown, intent, institution)
+            return await self._prover.settlement(
+                send, institution, setl_id=shown.setl_id, mdtrt_id=mdtrt_id
+            )
+        if send.infno not in OPENING:
+            if mdtrt_id and shown.mdtrt_id != mdtrt_id:
+                raise _other_visit()
+            return {}
+        if intent.verb is not Verb.CARRY:
+            found = await self._prover.visits(send, institution, intent)
+            if shown.mdtrt_id not in {row.get("mdtrt_id") for row in found}:
+                raise NotShownError(
+                    "平台上没有该就诊号的这次就诊",
+                    "the platform does not show this visit under the hospital's number",
+                )
+        return {"data": {"mdtrt_id": shown.mdtrt_id}, "result": {"mdtrt_id": shown.mdtrt_id}}
+
+    async def _purchase(
+        self, send: SendRow, shown: Shown, intent: Intent, institution: InstitutionSettings
+    ) -> dict[str, Any]:
+        """A purchase among those that the person made around the time."""
+        for row in await self._prover.visits_around(send, institution, intent):
+            try:
+                return await self._prover.settlement(
+                    send, institution, setl_id=shown.setl_id, mdtrt_id=row.get("mdtrt_id")
+                )
+            except NotShownError:
+                continue
+        raise NotShownError(
+            "平台没有这笔结算（5203）", "the platform has no such settlement (5203)"
+        )
+
+    async def _batches(self, send: SendRow) -> list[str]:
+        """The charge batches that were in the call, as the audit has them."""
+        for row in await self._journal.audit_trail(send.exchange_id):
+            if row.station == "record" and row.detail.get("msgid") == send.msgid:
+                return row.detail.get("batch", "").split()
+        return []
+
+
+def _lines(
+    infno: str, intent: Intent, batches: Sequence[str], steps: Sequence[Step]
+) -> list[Record]:
+    """The charge lines of an upload: those of its batches.
+
+    A message that was taken up again after a crash batches its lines anew; what it would send first
+    is what was on its way, under the numbers of that time.
+    """
+    if infno == PURCHASE:
+        return list(intent.charges)
+    if infno not in UPLOADS:
+        return []
+    for step in steps:
+        numbers = new_numbers([step.lines])
+        if step.infno == infno and len(numbers) == len(batches):
+            then = dict(zip(numbers, batches, strict=True))
+            for line in step.lines:
+                line.values["chrg_bchno"] = then[line.get("chrg_bchno")]
+            return list(step.lines)
+    return [line for line in intent.charges if line.get("chrg_bchno") in batches]
+
+
+def _compare_sum(lines: Sequence[Record], shown: Shown) -> None:
+    total = _sum(lines)
+    if not lines or Decimal(total) != Decimal(shown.medfee_sumamt):
+        raise NotConfirmedError(
+            f"平台显示的明细合计{shown.medfee_sumamt}与发送的{total}不一致",
+            f"the lines that were sent make {total}, not {shown.medfee_sumamt}",
+        )
+
+
+def _sum(lines: Sequence[Record]) -> str:
+    """The sum of lines, yuan."""
+    return format(sum((line.amount("det_item_fee_sumamt") for line in lines), Decimal("0.00")), "f")
+
+
+def _batch(infno: str, visit: Visit, batches: Sequence[str], output: Mapping[str, Any]) -> str:
+    """The batch that was settled or withdrawn: what was sent, or the one of this amount."""
+    if batches and infno not in UPLOADS:
+        return batches[0]
+    if infno != OUTPATIENT_SETTLEMENT:
+        return ""
+    total = Decimal(str(output["setlinfo"].get(TOTAL) or "0"))
+    found = [batch for batch in visit.open_batches() if batch.amount == total]
+    if len(found) != 1:
+        raise NotConfirmedError(
+            f"有{len(found)}个未结算批次的金额是{total}",
+            f"{len(found)} open charge batches have the amount {total}",
+        )
+    return found[0].chrg_bchno
+
+
+def _total(visit: Visit, batch: str) -> str:
+    """The total that was stated: of the batch, or of all that is open; yuan."""
+    named = visit.batch(batch)
+    batches = [named] if named is not None else visit.open_batches()
+    total = sum((each.amount for each in batches), Decimal("0.00"))
+    return format(total, "f") if batches else ""
+
+
+def _asked(send: SendRow, mdtrt_id: str, total: str) -> dict[str, Any]:
+    """What a settlement in the reply is compared with."""
+    stated = {"psn_no": send.psn_no, "mdtrt_id": mdtrt_id, TOTAL: total}
+    if send.infno in CANCELLING:
+        del stated[TOTAL]
+    return {"data": {code: value for code, value in stated.items() if value}}
+
+
+def _needed(infno: str, code: str) -> NotConfirmedError:
+    if not code:
+        return NotConfirmedError(
+            f"交易{infno}没有可核对的内容，不能确认",
+            f"nothing that the platform shows confirms a {infno}",
+        )
+    return NotConfirmedError(
+        f"确认交易{infno}需要平台显示的{code}",
+        f"confirming a {infno} needs the {code} that the platform shows",
+    )
+
+
+def _differs(error: MismatchError) -> NotConfirmedError:
+    fields = " ".join(error.fields)
+    return NotConfirmedError(
+        f"平台显示的结算与发送的不一致：{fields}",
+        f"what the platform shows differs from what was sent: {fields}",
+    )
+
+
+def _other_visit() -> NotConfirmedError:
+    return NotConfirmedError(
+        "该mdtrt_id是另一次就诊的", "this mdtrt_id is of another visit than the message"
+    )

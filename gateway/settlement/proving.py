@@ -1,0 +1,151 @@
+"""What the platform shows of a transaction whose reply never came: reads that prove it.
+
+A read that finds the transaction proves that it happened. A read that finds nothing proves
+nothing: the original may still arrive (DESIGN section 5).
+
+* 5203 gives a settlement by its setl_id; its medins_setl_id has to be our msgid (rules section 7).
+* 5201 gives the visits of a person and a medical type; ours is known by the hospital's number of
+  it. It proves the visit, not a settlement (rules section 18).
+* 5303 gives the stays that began in a time; the same holds.
+
+5204 needs a setl_id, too, and cannot list unsettled lines, so that no read proves an upload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.clock import stamp
+from gateway.errors import GatewayError
+from gateway.intents import Accepted, Call, Intent, Record
+from gateway.journal import SendRow
+from gateway.settings import InstitutionSettings
+from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.reading import RENAMED
+from gateway.settlement.work import rows
+
+SETTLEMENT = "5203"
+BY_TYPE = ("5201", "mdtrtinfo")
+VISITS = {"2201": BY_TYPE, "2401": ("5303", "data")}
+"""Transaction that opens a visit -> the query that shows it, and the node of its rows."""
+
+AROUND = timedelta(days=1)
+"""A visit is looked for this long before and after it was sent."""
+
+
+class NotShownError(GatewayError):
+    """The platform does not show it; that is no proof that it did not happen.
+
+    `zh` says the same in Chinese.
+    """
+
+    def __init__(self, zh: str, en: str) -> None:
+        self.zh = zh
+        super().__init__(en)
+
+
+class Prover:
+    """Asks the platform for an institution, within the exchange of the send in question."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    async def settlement(
+        self, send: SendRow, institution: InstitutionSettings, *, setl_id: str, mdtrt_id: str
+    ) -> dict[str, Any]:
+        """The settlement as its own reply would have given it (setlinfo, setldetail).
+
+        Raises:
+            NotShownError: the platform has none of this number, or another message made it.
+        """
+        data = {"psn_no": send.psn_no, "setl_id": setl_id, "mdtrt_id": mdtrt_id}
+        output = await self._asked(send, institution, SETTLEMENT, data)
+        info = output.get("setlinfo")
+        if not isinstance(info, dict):
+            raise NotShownError("5203没有返回结算信息", "the reply to 5203 has no settlement")
+        for theirs, ours in RENAMED.items():
+            if info.get(theirs) not in (None, "") and info.get(ours) in (None, ""):
+                info[ours] = info[theirs]
+        if str(info.get("medins_setl_id") or "") != send.msgid:
+            raise NotShownError(
+                f"结算{setl_id}是由另一条报文办理的",
+                f"the settlement {setl_id} was made by another message",
+            )
+        return output
+
+    async def visits(
+        self, send: SendRow, institution: InstitutionSettings, intent: Intent
+    ) -> list[Record]:
+        """The visits of the person that the platform has under the hospital's number.
+
+        A row without a number is left out: it proves nothing.
+
+        Raises:
+            NotShownError: the platform did not answer the query.
+        """
+        number = intent.visit.get("ipt_otp_no")
+        found = await self.visits_around(send, institution, intent)
+        return [row for row in found if row.get("ipt_otp_no") == number]
+
+    async def visits_around(
+        self, send: SendRow, institution: InstitutionSettings, intent: Intent
+    ) -> list[Record]:
+        """The visits that the platform has of the person around the send, whatever their number.
+
+        Raises:
+            NotShownError: the platform did not answer the query.
+        """
+        infno, node = VISITS.get(send.infno, BY_TYPE)
+        begin, end = _span(send, intent)
+        data = {"psn_no": send.psn_no, "begntime": begin, "endtime": end}
+        if infno == "5201":
+            data["med_type"] = intent.visit.get("med_type")
+        output = await self._asked(send, institution, infno, data)
+        return [
+            row
+            for row in rows(output, node)
+            if row.has("mdtrt_id") and row.get("psn_no", send.psn_no) == send.psn_no
+        ]
+
+    async def _asked(
+        self,
+        send: SendRow,
+        institution: InstitutionSettings,
+        infno: str,
+        data: dict[str, str],
+    ) -> dict[str, Any]:
+        call = Call(
+            infno=infno,
+            input={"data": data},
+            fixmedins_code=send.fixmedins_code,
+            fixmedins_name=institution.fixmedins_name,
+            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+            insuplc_admdvs=send.insuplc_admdvs,
+            opter=institution.opter,
+            opter_name=institution.opter_name,
+            opter_type=institution.opter_type,
+            psn_no=send.psn_no,
+            visit_key=send.visit_key,
+        )
+        outcome = (await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)).outcome
+        if not isinstance(outcome, Accepted):
+            raise NotShownError(
+                f"平台没有给出查询结果（{infno}）", f"the platform does not show it ({infno})"
+            )
+        return dict(outcome.reply.output)
+
+
+def _span(send: SendRow, intent: Intent) -> tuple[str, str]:
+    """Around the send and the stated beginning of the visit."""
+    times = sorted(_times(send, intent))
+    return stamp(times[0] - AROUND), stamp(times[-1] + AROUND)
+
+
+def _times(send: SendRow, intent: Intent) -> Iterator[datetime]:
+    yield datetime.fromisoformat(send.created_at)
+    try:
+        yield datetime.fromisoformat(intent.visit.get("begntime"))
+    except ValueError:
+        return
