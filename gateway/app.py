@@ -8,7 +8,6 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import NamedTuple, Self
 
-from gateway import __version__
 from gateway.backoffice import BackOffice
 from gateway.clock import Clock, SystemClock
 from gateway.errors import GatewayError, JournalError
@@ -21,19 +20,16 @@ from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
-from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.hl7_deliveries import Deliveries
-from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.hl7_intake import Intake
 from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
+from gateway.inbound.http_mounts import all_mounts
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
-from gateway.inbound.national_routes import national_mount
-from gateway.inbound.operator import operator_mount
 from gateway.inbound.operator_office import office_routes
 from gateway.inbound.peers import PeerDirectory
-from gateway.inbound.smart_routes import backend_services, smart_mounts
+from gateway.inbound.smart_routes import backend_services
 from gateway.intents import Answer, Resource
 from gateway.journal import Journal, open_journal
 from gateway.pipeline import Adapter, Pipeline, explain
@@ -331,19 +327,18 @@ class Gateway:
             await self._mllp.start()
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
-            mounts = [
-                *fhir_mounts(
-                    self.pipeline,
-                    adapters.fhir,
-                    page_size=settings.fhir.page_size,
-                    software_version=__version__,
-                    token_url=services.audience if services is not None else "",
-                ),
-                hl7_mount(intake, adapters.hl7v2),
-                national_mount(self.pipeline, self._clock),
-                *smart_mounts(services, self.metrics, get_logger()),
-                operator_mount(decider, office_routes(self.office)),
-            ]
+            mounts = all_mounts(
+                settings,
+                self.pipeline,
+                intake,
+                fhir=adapters.fhir,
+                hl7v2=adapters.hl7v2,
+                decider=decider,
+                office=office_routes(self.office),
+                services=services,
+                clock=self._clock,
+                metrics=self.metrics,
+            )
             self._http = HTTPServer(
                 settings.http,
                 PeerDirectory(settings.peers),

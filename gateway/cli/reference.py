@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from gateway.cli.commands import app
 from gateway.cli.exits import MEANING
+from gateway.cli.guide_pages import guide_page, guide_r4, guide_r5
 from gateway.settings import ENVIRONMENT_PREFIX, Settings
 from gateway.telemetry import Metrics
 
@@ -220,15 +221,19 @@ PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "metrics.md": metrics_page,
+    "fhir-guide/index.md": guide_page,
+    "fhir-guide/r4.json": guide_r4,
+    "fhir-guide/r5.json": guide_r5,
 }
 """File name in docs/reference to the function that renders it."""
 
 
 def write(folder: Path) -> None:
     """Write every rendered page."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, render in PAGES.items():
-        (folder / name).write_text(render(), "utf-8")
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(), "utf-8")
 
 
 if __name__ == "__main__":

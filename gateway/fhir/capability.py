@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.fhir.names import Names
+from gateway.fhir.published import GUIDE_TYPES, PROFILES
 from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import Release
 from gateway.fhir.search import COMMON, PARAMETERS
@@ -16,6 +17,16 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
 }
 """Type -> its operations beside $validate, with their definitions; empty for one of ours."""
+TERMINOLOGY = {"CodeSystem": "lookup", "ConceptMap": "translate", "ValueSet": "expand"}
+"""Type -> its terminology operation."""
+PUBLISHED_PARAMETERS = {
+    "_id": "token",
+    "name": "string",
+    "status": "token",
+    "url": "uri",
+    "version": "token",
+}
+"""Search parameters of the types of the guide."""
 SECURITY_SERVICE = "http://terminology.hl7.org/CodeSystem/restful-security-service"
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 DATE = "2026-11-22"
@@ -37,6 +48,7 @@ def capability_statement(
         "software": {"name": "fsi-gateway", "version": software_version},
         "implementation": {"description": "FHIR side of the gateway", "url": base},
         "fhirVersion": release.version,
+        "implementationGuide": [f"{names.base}/ImplementationGuide/fsi-gateway"],
         "format": ["application/fhir+json", "json", "application/fhir+xml", "xml"],
         "rest": [
             {
@@ -49,8 +61,8 @@ def capability_statement(
                 "interaction": [{"code": "batch"}, {"code": "transaction"}],
                 "resource": [
                     *(_resource(names, type_name) for type_name in sorted(PARAMETERS)),
-                    _looked_up("CodeSystem", "lookup"),
-                    _looked_up("ConceptMap", "translate"),
+                    *(_published(type_name) for type_name in GUIDE_TYPES),
+                    {"type": "ConceptMap", "operation": _looked_up("ConceptMap")},
                 ],
             }
         ],
@@ -86,10 +98,13 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
         "conditionalRead": "not-match",
         "conditionalUpdate": False,
         "searchParam": [
-            {"name": name, "type": kind}
+            {"name": name, "type": kind, **_definition(names, type_name, name)}
             for name, kind in sorted((COMMON | PARAMETERS[type_name]).items())
         ],
     }
+    profiles = [name for name, of_type in PROFILES.items() if of_type == type_name]
+    if profiles:
+        resource["supportedProfile"] = [names.extension(name) for name in profiles]
     operations = [("validate", VALIDATE), *OPERATIONS.get(type_name, ())]
     own = f"{names.base}/OperationDefinition/{type_name}"
     resource["operation"] = [
@@ -98,7 +113,29 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
     return resource
 
 
-def _looked_up(type_name: str, operation: str) -> dict[str, Any]:
-    """A type that only has an operation."""
-    url = f"{DEFINITIONS}/{type_name}-{operation}"
-    return {"type": type_name, "operation": [{"name": operation, "definition": url}]}
+def _definition(names: Names, type_name: str, parameter: str) -> dict[str, str]:
+    """Where a search parameter is defined; `_id` is the standard's."""
+    if parameter in COMMON:
+        return {}
+    return {"definition": f"{names.base}/SearchParameter/{type_name}-{parameter}"}
+
+
+def _published(type_name: str) -> dict[str, Any]:
+    """A type of the guide."""
+    resource: dict[str, Any] = {
+        "type": type_name,
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "searchParam": [
+            {"name": name, "type": kind} for name, kind in PUBLISHED_PARAMETERS.items()
+        ],
+    }
+    operations = _looked_up(type_name)
+    return resource | ({"operation": operations} if operations else {})
+
+
+def _looked_up(type_name: str) -> list[dict[str, str]]:
+    """The terminology operation of a type, if it has one."""
+    operation = TERMINOLOGY.get(type_name)
+    if operation is None:
+        return []
+    return [{"name": operation, "definition": f"{DEFINITIONS}/{type_name}-{operation}"}]

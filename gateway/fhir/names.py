@@ -52,6 +52,10 @@ class Names:
         """The code system of this name (`fsi-amount`, `insutype`, ...)."""
         return f"{self.base}/CodeSystem/{name}"
 
+    def value_set(self, name: str) -> str:
+        """The value set of this name (`insutype`, `claim-type`, ...)."""
+        return f"{self.base}/ValueSet/{name}"
+
     def extension(self, name: str) -> str:
         """The URL of the extension of this name (`encounter`, `med-type`, ...)."""
         return f"{self.base}/StructureDefinition/{name}"

@@ -35,6 +35,8 @@ from gateway.fhir.primitives import CHECKS, Check
 MAX_PROBLEMS = 50
 """Findings of one message at most; a body that is wrong everywhere is not worth more."""
 
+_NOT_WHOLE = frozenset({"+", "mime"})
+"""What stands in a list of codes that is not the whole value set: `+`, or any MIME type."""
 _TYPE_NAME = re.compile(r"[A-Z][A-Za-z]{0,63}")
 _ELEMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
@@ -342,7 +344,7 @@ def _element(
         return Element(name, many, part.get_model_klass().__name__, None, None)
     type_name = _primitive(part)
     listed = extra.get("enum_values") if type_name == "code" else None
-    if codes is None and listed and "+" not in listed:
+    if codes is None and listed and not _NOT_WHOLE.intersection(listed):
         codes = frozenset(listed)
     return Element(name, many, type_name, CHECKS[type_name], codes)
 

@@ -142,7 +142,7 @@ def lookup(book: CodeBook, names: Names, wanted: Wanted) -> dict[str, Any]:
     """
     short = wanted.system.removeprefix(names.code_system(""))
     if short == AMOUNTS and wanted.code in LABELS:
-        return _parameters([("name", "String", short), ("display", "String", LABELS[wanted.code])])
+        return looked_up(short, "", LABELS[wanted.code])
     systems = (
         [system_name(module) for module in KINDS["item"].systems]
         if short == MED_LIST
@@ -151,14 +151,15 @@ def lookup(book: CodeBook, names: Names, wanted: Wanted) -> dict[str, Any]:
     for system in systems:
         entry = book.entry(system, wanted.code, on=wanted.on) if system in SYSTEMS else None
         if entry is not None:
-            return _parameters(
-                [
-                    ("name", "String", short),
-                    ("version", "String", entry.edition),
-                    ("display", "String", entry.name),
-                ]
-            )
+            return looked_up(short, entry.edition, entry.name)
     raise MessageError([_no_code()])
+
+
+def looked_up(name: str, version: str, display: str) -> dict[str, Any]:
+    """The Parameters of $lookup: name and version of a code system, and display of a code."""
+    return _parameters(
+        [("name", "String", name), ("version", "String", version), ("display", "String", display)]
+    )
 
 
 def _parameters(rows: Iterable[tuple[str, str, Any]]) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
 from gateway.fhir.forms import Forms
+from gateway.fhir.guide import GUIDE_TYPES, Guide
 from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import OTHER_RELEASES, R4, RELEASES, Release
 from gateway.fhir.search import PARAMETERS
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_bundles import Bundles
+from gateway.inbound.fhir_guide import GuideReader, canonical_mounts, stated
 from gateway.inbound.fhir_interactions import (
     SUBMITTED,
     Ask,
@@ -61,11 +63,14 @@ def fhir_mounts(
     page_size: int,
     software_version: str,
     token_url: str = "",
+    guides: Sequence[Guide] = (),
 ) -> list[Mount]:
     """The mounts of every release that is served, and of those that are refused.
 
-    `token_url` is where a system asks for a token, where one does.
+    `token_url` is where a system asks for a token, where one does; `guides` is the published guide
+    in every release.
     """
+    by_release = {guide.release.segment: guide for guide in guides}
     mounts = [
         fhir_mount(
             pipeline,
@@ -74,10 +79,14 @@ def fhir_mounts(
             page_size=page_size,
             software_version=software_version,
             token_url=token_url,
+            guide=by_release.get(release.segment),
         )
         for release in RELEASES
     ]
-    return [*mounts, *(_refusing(adapter, segment) for segment in OTHER_RELEASES)]
+    speeches = [Speech(adapter.names, Forms(one.release), adapter.max_depth) for one in guides]
+    published = canonical_mounts(guides, speeches, adapter.names) if guides else []
+    refusing = [_refusing(adapter, segment) for segment in OTHER_RELEASES]
+    return [*mounts, *refusing, *published]
 
 
 def fhir_mount(
@@ -88,27 +97,34 @@ def fhir_mount(
     software_version: str,
     release: Release = R4,
     token_url: str = "",
+    guide: Guide | None = None,
 ) -> Mount:
     """The mount of one FHIR release; `page_size` is the most entries of a search page."""
     speech = Speech(adapter.names, Forms(release), adapter.max_depth)
     interactions = Interactions(pipeline, adapter, speech, page_size)
-    return _Server(interactions, speech, software_version, token_url).mount()
+    return _Server(interactions, speech, software_version, token_url, guide).mount()
 
 
 class _Server:
     """The routes of one release."""
 
     def __init__(
-        self, interactions: Interactions, speech: Speech, software_version: str, token_url: str
+        self,
+        interactions: Interactions,
+        speech: Speech,
+        software_version: str,
+        token_url: str,
+        guide: Guide | None,
     ) -> None:
         self._do = interactions
         self._speech = speech
         adapter = interactions.adapter
-        self._operations = Operations(interactions, speech, adapter.books, adapter.now)
+        self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
         self._bundles = Bundles(interactions, speech)
         self._release = speech.forms.release
         self._software_version = software_version
         self._token_url = token_url
+        self._guide = GuideReader(guide) if guide is not None else None
         self._prefix = f"/fhir/{self._release.segment}"
 
     def mount(self) -> Mount:
@@ -166,6 +182,8 @@ class _Server:
             self._route("PUT", f"/{name}/{{id}}", self._update(name), "Update.")
             for name in UPDATED_TYPES
         ]
+        if self._guide is not None:
+            routes += self._published(self._guide)
         if self._token_url:
             routes.append(
                 Route(
@@ -183,6 +201,26 @@ class _Server:
             refuse=self._speech.refuse,
             scoped=True,
         )
+
+    def _published(self, guide: GuideReader) -> list[Route]:
+        """The routes of the guide."""
+
+        async def expand(request: web.Request, ask: Ask) -> Reply:
+            body = await self._body(request) if request.method == "POST" else b""
+            parameters = stated(ask.pairs, body, self._do.adapter.max_depth)
+            return guide.expand(parameters, request.match_info.get("id", ""))
+
+        routes = [
+            self._open(method, path, expand, "The codes of a value set.")
+            for path in ("/ValueSet/$expand", "/ValueSet/{id}/$expand")
+            for method in ("GET", "POST")
+        ]
+        for name in GUIDE_TYPES:
+            routes += [
+                self._open("GET", f"/{name}", _listing(guide, name), "The guide."),
+                self._open("GET", f"/{name}/{{id}}", _reading(guide, name), "Of the guide."),
+            ]
+        return routes
 
     def _route(
         self,
@@ -327,6 +365,21 @@ class _Server:
     async def _give_up(self, request: web.Request, ask: Ask) -> Reply:
         info = request.match_info
         return await self._do.give_up(ask, info["type"], info["id"])
+
+
+def _listing(guide: GuideReader, name: str) -> Work:
+    async def work(_request: web.Request, ask: Ask) -> Reply:
+        strict = ask.preferences.get("handling") == "strict"
+        return guide.search(name, ask.pairs, ask.base, strict=strict)
+
+    return work
+
+
+def _reading(guide: GuideReader, name: str) -> Work:
+    async def work(request: web.Request, _ask: Ask) -> Reply:
+        return guide.read(name, request.match_info["id"])
+
+    return work
 
 
 def _refusing(adapter: FHIRAdapter, segment: str) -> Mount:

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.fhir.guide import GUIDE_TYPES
 from gateway.inbound.http_routes import OUT_OF_SCOPE, Refusal
 from gateway.inbound.scopes import ALL, EVERYTHING, Need, Scopes
 
 OPEN = frozenset({"metadata", ".well-known"})
 """First parts of paths that say nothing of patients."""
+LOOKED_UP = frozenset({"$lookup", "$translate"})
+"""Operations upon types of the guide that show tables of the institution."""
 
 OPERATIONS: Mapping[tuple[str, str], Need] = {
     ("Claim", "$submit"): Need("Claim", "c"),
@@ -22,7 +25,6 @@ OPERATIONS: Mapping[tuple[str, str], Need] = {
     ("Claim", "$inquire"): Need("ClaimResponse", "s"),
     ("ConceptMap", "$translate"): Need("ConceptMap", "r"),
     ("CodeSystem", "$lookup"): Need("CodeSystem", "r"),
-    ("ValueSet", "$expand"): Need("ValueSet", "r"),
 }
 """Type and operation -> what it needs."""
 
@@ -52,6 +54,10 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
         case []:
             return None if method == "POST" else EVERYTHING
         case [first, *_] if first in OPEN:
+            return None
+        case [first, *rest] if (
+            first in GUIDE_TYPES and method == "GET" and not (LOOKED_UP.intersection(rest))
+        ):
             return None
         case ["_status", name, _]:
             return Need(name, "r")

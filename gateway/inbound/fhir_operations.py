@@ -8,11 +8,12 @@ from typing import Any
 
 from gateway.errors import MessageError
 from gateway.fhir.decode import decode, decode_own, encode
+from gateway.fhir.guide import Guide
 from gateway.fhir.outcome import operation_outcome
 from gateway.fhir.reader import CREATED_TYPES
 from gateway.fhir.references import as_list
 from gateway.fhir.stored import tokens_of
-from gateway.fhir.terminology import Books, lookup, parse_wanted, translate
+from gateway.fhir.terminology import Books, looked_up, lookup, parse_wanted, translate
 from gateway.fhir.validation import check_by_model
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
 from gateway.inbound.fhir_speech import Reply, Speech, reply
@@ -31,11 +32,13 @@ class Operations:
         speech: Speech,
         books: Books,
         now: Callable[[], datetime],
+        guide: Guide | None = None,
     ) -> None:
         self._do = interactions
         self._speech = speech
         self._books = books
         self._now = now
+        self._guide = guide
 
     async def validate(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
         """$validate: 200 and what would be refused; nothing is sent or stored (X-056, X-057)."""
@@ -84,8 +87,11 @@ class Operations:
         return reply(200, translate(book, self._speech.names, self._do.release, wanted))
 
     async def lookup(self, ask: Ask, raw: bytes) -> Reply:
-        """CodeSystem/$lookup in the national lists that are loaded."""
+        """CodeSystem/$lookup in the code systems of the guide and the lists that are loaded."""
         wanted = parse_wanted(ask.pairs, self._parameters(raw), self._now().date())
+        label = self._guide.display(wanted.system, wanted.code) if self._guide else ""
+        if label:
+            return reply(200, looked_up(wanted.system.rpartition("/")[2], "", label))
         book = await self._books.of(ask.peer)
         return reply(200, lookup(book, self._speech.names, wanted))
 

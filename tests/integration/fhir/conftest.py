@@ -21,6 +21,7 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.problems import other_content
 from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.http import HTTPServer
+from gateway.inbound.http_mounts import published_guides
 from gateway.inbound.peers import PeerDirectory
 from gateway.intents import (
     Answer,
@@ -181,7 +182,13 @@ class Port:
         self.centre = Centre()
         self.adapter = FHIRAdapter(settings, journal, clock.now)
         self.pipeline = Line(self.adapter, journal, self.centre)
-        mounts = fhir_mounts(self.pipeline, self.adapter, page_size=2, software_version="0.1.0")
+        mounts = fhir_mounts(
+            self.pipeline,
+            self.adapter,
+            page_size=2,
+            software_version="0.1.0",
+            guides=published_guides(settings),
+        )
         self.mount = mounts[0]
         self.server = HTTPServer(
             settings.http,

@@ -116,7 +116,7 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
 
     assert (reply.status, statement["fhirVersion"]) == (200, "4.0.1")
     for resource in statement["rest"][0]["resource"]:
-        for operation in resource["operation"]:
+        for operation in resource.get("operation", []):
             path = f"/{resource['type']}/${operation['name']}"
             generic = f"/{{type}}/${operation['name']}"
             assert {("POST", path), ("POST", generic)} & routes

@@ -11,9 +11,15 @@ import pytest
 from gateway.app import NothingAnswered, build_adapters
 from gateway.backoffice import BackOffice
 from gateway.clock import SystemClock
+from gateway.fhir.forms import Forms
+from gateway.fhir.guide import GUIDE_TYPES
+from gateway.fhir.release import R4
 from gateway.inbound.fhir import fhir_mount
+from gateway.inbound.fhir_guide import canonical_mounts
+from gateway.inbound.fhir_speech import Speech
 from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.http import HTTPServer
+from gateway.inbound.http_mounts import published_guides
 from gateway.inbound.http_routes import Permission, Route
 from gateway.inbound.national_routes import national_mount
 from gateway.inbound.operator import operator_mount
@@ -57,6 +63,7 @@ def routes(port: Any) -> list[Route]:
     """The routes of a port with every protocol."""
     clock = SystemClock()
     adapters = build_adapters(SETTINGS, clock, NothingAnswered())
+    guides, names = published_guides(SETTINGS), adapters.fhir.names
     mounts = [
         fhir_mount(
             port.pipeline,
@@ -64,7 +71,9 @@ def routes(port: Any) -> list[Route]:
             page_size=50,
             software_version="1",
             token_url="https://gateway.example/oauth/token",
+            guide=guides[0],
         ),
+        *canonical_mounts(guides[:1], [Speech(names, Forms(R4), 32)], names),
         hl7_mount(port.pipeline, adapters.hl7v2),
         national_mount(port.pipeline, clock),
         operator_mount(
@@ -95,7 +104,15 @@ def test_only_what_says_nothing_of_patients_needs_no_proof(routes: list[Route]) 
     """Everything else is refused by default; a new open route has to be added here."""
     tokens = (Permission.PEER, Permission.OPERATOR)
     without = {(route.method, route.path) for route in routes if route.permission not in tokens}
-    assert without == {
+    guide = {
+        ("GET", f"{base}/{name}{rest}")
+        for base in ("/fhir", "/fhir/r4")
+        for name in GUIDE_TYPES
+        for rest in ("", "/{id}")
+    }
+    expand = ("/fhir/r4/ValueSet/$expand", "/fhir/r4/ValueSet/{id}/$expand")
+    guide |= {(method, path) for method in ("GET", "POST") for path in expand}
+    assert without - guide == {
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),
@@ -107,6 +124,8 @@ def test_only_what_says_nothing_of_patients_needs_no_proof(routes: list[Route]) 
 
 
 def _spelled_out(path: str) -> list[str]:
+    if "/GUIDE" in path:
+        return [path.replace("/GUIDE", f"/{name}") for name in GUIDE_TYPES]
     if "/TYPE" not in path:
         return [path]
     return [path.replace("/TYPE", f"/{name}") for name in TYPES]

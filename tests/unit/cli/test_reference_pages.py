@@ -77,4 +77,5 @@ def test_every_exit_code_has_a_meaning() -> None:
 def test_pages_are_written_to_a_folder_that_does_not_exist_yet(tmp_path: Path) -> None:
     """The renderer makes what it needs."""
     write(tmp_path / "new")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == sorted(PAGES)
+    made = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    assert sorted(path.relative_to(tmp_path / "new").as_posix() for path in made) == sorted(PAGES)
