@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from gateway.cli.commands import app
 from gateway.cli.exits import MEANING
 from gateway.cli.guide_pages import guide_page, guide_r4, guide_r5
+from gateway.cli.openapi_page import openapi_json
 from gateway.settings import ENVIRONMENT_PREFIX, Settings
 from gateway.telemetry import Metrics
 
@@ -224,6 +225,7 @@ PAGES = {
     "fhir-guide/index.md": guide_page,
     "fhir-guide/r4.json": guide_r4,
     "fhir-guide/r5.json": guide_r5,
+    "openapi.json": openapi_json,
 }
 """File name in docs/reference to the function that renders it."""
 

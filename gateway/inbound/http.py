@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
+from gateway import __version__
 from gateway.errors import ConfigurationError
 from gateway.inbound import http_routes as routes
 from gateway.inbound.clients import CLIENT, AccessTokens, Clients
@@ -29,6 +31,7 @@ from gateway.inbound.http_connection import (
     ConnectionLimits,
 )
 from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.openapi import openapi_document
 from gateway.inbound.peers import PeerDirectory, is_known_token, is_local, token_digests
 from gateway.inbound.tls import http_tls, presented
 from gateway.settings import HTTPSettings
@@ -192,6 +195,13 @@ class HTTPServer:
             ),
             Route(
                 method="GET",
+                path="/openapi.json",
+                handler=self._describe,
+                permission=Permission.ANYONE,
+                summary="The routes of this port as an OpenAPI document.",
+            ),
+            Route(
+                method="GET",
                 path="/metrics",
                 handler=self._render_metrics,
                 permission=Permission.LOCAL,
@@ -208,6 +218,13 @@ class HTTPServer:
         return _json(
             200 if ready else 503, {"status": "ready" if ready else "not-ready", "checks": checks}
         )
+
+    def document(self) -> dict[str, Any]:
+        """The routes of the port as an OpenAPI document."""
+        return openapi_document(self._mounts, __version__)
+
+    async def _describe(self, _request: web.Request) -> web.Response:
+        return _json(200, self.document())
 
     async def _render_metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})

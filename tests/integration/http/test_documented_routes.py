@@ -116,6 +116,7 @@ def test_only_what_says_nothing_of_patients_needs_no_proof(routes: list[Route]) 
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
         ("GET", "/fhir/r4/metadata"),
         ("HEAD", "/fhir/r4/metadata"),
         ("GET", "/fhir/r4/.well-known/smart-configuration"),
