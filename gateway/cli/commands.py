@@ -14,6 +14,7 @@ from gateway.cli import (
     journals,
     keys,
     lookups,
+    mapping,
     playing,
     reconciling,
     records,
@@ -76,5 +77,6 @@ app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
 app.add_typer(lookups.regions, name="regions")
 app.add_typer(lookups.codes, name="codes")
+app.add_typer(mapping.maps, name="maps")
 app.add_typer(catalogues.catalogue, name="catalogue")
 app.command("version")(version)

@@ -37,6 +37,9 @@ def explain(
     *,
     peer: Annotated[str, typer.Option(help="Peer whose dialect and maps are used.")] = "",
     protocol: Annotated[str, typer.Option(help="hl7v2, fhir or fsi; told by the file.")] = "",
+    maps: Annotated[
+        bool, typer.Option("--maps", help="Name the line of the message map behind each field.")
+    ] = False,
     json: JSONOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
@@ -66,7 +69,7 @@ def explain(
     if json:
         show_json({**_plain(explanation), "sendable": explanation.sendable})
     else:
-        _show(explanation)
+        _show(explanation, lines=maps)
     raise typer.Exit(int(Exit.OK if explanation.sendable else Exit.PROBLEMS))
 
 
@@ -97,12 +100,15 @@ def _plain(explanation: Explanation) -> dict[str, object]:
     }
 
 
-def _show(explanation: Explanation) -> None:
+def _show(explanation: Explanation, *, lines: bool) -> None:
     say(f"{explanation.kind} → {explanation.verb}: {len(explanation.calls)} call(s)")
     for call in explanation.calls:
         say()
         say(f"{call.infno} {call.name}")
-        show_table(COLUMNS, [_row(field) for field in call.fields])
+        if lines:
+            show_table((*COLUMNS, "map"), [(*_row(field), field.rule) for field in call.fields])
+        else:
+            show_table(COLUMNS, [_row(field) for field in call.fields])
     if explanation.problems:
         say()
         show_problems(explanation.problems)

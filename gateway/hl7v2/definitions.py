@@ -81,6 +81,19 @@ class Definitions:
             self._structures[name] = None if reference is None else _group(name, reference, (1, 1))
         return self._structures[name]
 
+    def raw_structure(self, name: str) -> Any:
+        """A message structure as the tables have it, with groups and names of fields.
+
+        Raises:
+            KeyError: the version has none of that name.
+        """
+        return self._module.MESSAGES[name]
+
+    def raw_segment(self, name: str) -> Any:
+        """The fields of a segment as the tables have them; none where they have no such segment."""
+        reference = self._module.SEGMENTS.get(name)
+        return () if reference is None else reference[1]
+
     def segment(self, name: str) -> tuple[FieldRule, ...] | None:
         """The fields of a segment; None when the version has none of that name."""
         if name not in self._segments:

@@ -131,6 +131,14 @@ class HL7Language:
         fields, label, _ = segment.parts or segment.split()
         return fields, label
 
+    def target(self, path: str) -> Target:
+        """What a path points at, without the function behind it.
+
+        Raises:
+            ValueError: the path is not one of the forms.
+        """
+        return self._read(path)[0]
+
     def _read(self, path: str) -> tuple[Target, Read]:
         match = _PATH.fullmatch(path)
         if match is None:

@@ -124,7 +124,7 @@ class Preparer:
         state = visit.state if visit else VisitState.NONE
         if assume_open and visit is not None:
             state = _assumed_state(intent.verb, visit) or state
-            prepared.deferred = _REMEMBERED
+            prepared.deferred = REMEMBERED
         with self._stations("plan", verb=intent.verb.value) as line:
             marks = plan(intent.verb, intent.visit_class, state, intent.also)
             if marks is None:
@@ -331,7 +331,7 @@ class Preparer:
         return problems
 
 
-_REMEMBERED = frozenset(
+REMEMBERED = frozenset(
     {
         *("psn_no", "psn_name", "psn_cert_type", "certno", "psn_type", "insutype"),
         *("insuplc_admdvs", "mdtrt_cert_type", "mdtrt_cert_no", "mdtrt_id", "ipt_otp_no"),

@@ -134,17 +134,9 @@ class MapSet:
         Raises:
             ConfigurationError: a map is wrong; says in which file and line.
         """
-        sheets = _events(folder)
-        if overlay is not None:
-            if not overlay.is_dir():
-                raise ConfigurationError(
-                    "the folder of the map overlay is missing", file=str(overlay)
-                )
-            for kind, sheet in _events(overlay).items():
-                sheets[kind] = [*sheets.get(kind, []), *sheet]
-        folders = [folder] if overlay is None else [folder, overlay]
-        compiler = _Compiler(language, value_maps or {}, _Includes(folders))
-        return cls({kind: compiler.program(stack) for kind, stack in sheets.items()})
+        compiler = _Compiler(language, value_maps or {})
+        sheets = read_maps(folder, overlay)
+        return cls({kind: compiler.program(sheet) for kind, sheet in sheets.items()})
 
     def events(self) -> frozenset[str]:
         """The events and interactions that have a map: `ADT^A04`, `create Claim`."""
@@ -162,6 +154,24 @@ class MapSet:
             KeyError: `kind` has no map.
         """
         return self._programs[kind].run(root, constants)
+
+
+def read_maps(folder: Path, overlay: Path | None = None) -> dict[str, Sheet]:
+    """The statements that hold for each event and interaction, includes and overlay laid over.
+
+    Raises:
+        ConfigurationError: a map is wrong; says in which file and line.
+    """
+    sheets = _events(folder)
+    folders = [folder]
+    if overlay is not None:
+        if not overlay.is_dir():
+            raise ConfigurationError("the folder of the map overlay is missing", file=str(overlay))
+        folders.append(overlay)
+        for kind, sheet in _events(overlay).items():
+            sheets[kind] = [*sheets.get(kind, []), *sheet]
+    includes = _Includes(folders)
+    return {kind: _merged(stack, includes) for kind, stack in sheets.items()}
 
 
 def _events(folder: Path) -> dict[str, list[Sheet]]:
@@ -202,16 +212,33 @@ class _Includes:
         return sheets
 
 
-class _Compiler:
-    """Lays sheets over one another and turns the outcome into a program."""
+def _merged(stack: list[Sheet], includes: _Includes) -> Sheet:
+    """One sheet: included rules first, then those of the event, then the overlay's."""
+    layers: list[Sheet] = []
+    for sheet in stack:
+        for name, where in sheet.includes:
+            layers += [found for found in includes.find(name, where) if found not in layers]
+    merged = Sheet(kinds=stack[0].kinds)
+    for layer in [*layers, *stack]:
+        merged.verbs.update(layer.verbs)
+        merged.rules.update(layer.rules)
+        for name, entries in layer.values.items():
+            merged.values[name] = {**merged.values.get(name, {}), **entries}
+        for target, block in layer.blocks.items():
+            below = merged.blocks.get(target)
+            rules = {**below.rules, **block.rules} if below else dict(block.rules)
+            merged.blocks[target] = Block(target, block.path, block.where, rules)
+    return merged
 
-    def __init__(self, language: PathLanguage, values: ValueMaps, includes: _Includes) -> None:
+
+class _Compiler:
+    """Turns a sheet into a program."""
+
+    def __init__(self, language: PathLanguage, values: ValueMaps) -> None:
         self._language = language
         self._values = values
-        self._includes = includes
 
-    def program(self, stack: list[Sheet]) -> _Program:
-        sheet = self._merged(stack)
+    def program(self, sheet: Sheet) -> _Program:
         values = self._value_maps(sheet)
         if not sheet.verbs:
             raise sheet.kinds[0][1].error("the event has no verb")
@@ -232,25 +259,6 @@ class _Compiler:
                 for block in sheet.blocks.values()
             ),
         )
-
-    def _merged(self, stack: list[Sheet]) -> Sheet:
-        layers: list[Sheet] = []
-        for sheet in stack:
-            for name, where in sheet.includes:
-                layers += [
-                    found for found in self._includes.find(name, where) if found not in layers
-                ]
-        merged = Sheet(kinds=stack[0].kinds)
-        for layer in [*layers, *stack]:
-            merged.verbs.update(layer.verbs)
-            merged.rules.update(layer.rules)
-            for name, entries in layer.values.items():
-                merged.values[name] = {**merged.values.get(name, {}), **entries}
-            for target, block in layer.blocks.items():
-                below = merged.blocks.get(target)
-                rules = {**below.rules, **block.rules} if below else dict(block.rules)
-                merged.blocks[target] = Block(target, block.path, block.where, rules)
-        return merged
 
     def _value_maps(self, sheet: Sheet) -> ValueMaps:
         names = {*sheet.values, *self._values}

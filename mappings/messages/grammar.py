@@ -29,6 +29,7 @@ after the arrow takes the standard rule away.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,6 +109,14 @@ class Sheet:
     rules: dict[tuple[str, str], Rule] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     values: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def every_rule(self) -> Iterator[tuple[str, Rule]]:
+        """Each rule with its record, or with the list of its block (`charges.cnt`)."""
+        for rule in self.rules.values():
+            yield f"{rule.record}.{rule.code}", rule
+        for block in self.blocks.values():
+            for rule in block.rules.values():
+                yield f"{block.target}.{rule.code}", rule
 
 
 def read_sheet(path: Path, name: str) -> Sheet:

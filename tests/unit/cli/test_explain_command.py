@@ -43,6 +43,25 @@ def test_a_registration_is_explained_from_segment_to_national_field(
     assert any(line.startswith("2201 ") for line in lines)
 
 
+def test_the_line_of_the_map_behind_each_field_is_named(run: Run, config: Path, his: HIS) -> None:
+    """HL7 v2 and FHIR; what the gateway fills itself is named by what it is taken from."""
+    file = written(config.parent, his.charges(ZHANG, "O1", "O", OUTPATIENT_ITEMS))
+    code, out, _ = run("explain", file, "--maps", "--config", config)
+    assert code == 0, out
+    rows = {line.split("\t")[0]: line.split("\t")[-1] for line in out.splitlines()}
+    assert rows["feedetail[0].cnt"].startswith("hl7v2/common/charges.map:")
+    assert rows["feedetail[0].med_list_codg"].startswith("hl7v2/common/charges.map:")
+    claim = FHIRClient("https://fsi-gateway.example/fhir").claim(
+        ZHANG, "F1", OUTPATIENT_ITEMS, "117.70"
+    )
+    file = written(config.parent, msgspec.json.Encoder(decimal_format="number").encode(claim))
+    code, out, _ = run("explain", file, "--maps", "--config", config)
+    assert code == 0, out
+    rows = {line.split("\t")[0]: line.split("\t")[-1] for line in out.splitlines()}
+    assert rows["feedetail[0].cnt"].startswith("fhir/common/claim.map:")
+    assert rows["data.certno"].startswith("fhir/common/person.map:")
+
+
 def test_the_same_as_json_for_scripts(run: Run, config: Path, his: HIS) -> None:
     """Calls in order with their fields."""
     file = written(config.parent, his.visit("A04", ZHANG, "O1", "O", his.insurance(ZHANG)))
