@@ -9,6 +9,7 @@ from functools import partial
 from gateway.clock import Clock
 from gateway.errors import InvalidError
 from gateway.fsi.files.transfer import PATIENCE, Patience
+from gateway.fsi.profiles import Profile
 from gateway.journal import Journal
 from gateway.journal.stamps import new_id
 from gateway.routing import Router
@@ -16,16 +17,18 @@ from gateway.settings import InstitutionSettings, Settings
 from gateway.settlement.clearing.running import Clearing
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.lines import JournalLine
+from gateway.settlement.listing.running import SettlementLists
 from gateway.settlement.reconciling import Reconciler
 from gateway.settlement.reconciling.own import Own
 from gateway.settlement.reconciling.reading import CentreReader
 from gateway.settlement.reconciling.scheduling import Schedule
 from gateway.settlement.sites import Sites
 from gateway.watching import Watch
+from mappings.codes import CodeBook
 
 
 class BackOffice:
-    """Reconciliation and clearing of every institution of the settings."""
+    """Reconciliation, clearing and settlement lists of every institution of the settings."""
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class BackOffice:
         patience: Patience = PATIENCE,
     ) -> None:
         self._settings = settings
+        self._books: dict[str, CodeBook] = {}
         self.lines = {
             institution.fixmedins_code: JournalLine(
                 institution, dispatcher=dispatcher, journal=journal, clock=clock
@@ -48,6 +52,7 @@ class BackOffice:
         }
         node = new_id()
         self.clearing: dict[str, Clearing] = {}
+        self.lists: dict[str, SettlementLists] = {}
         reconcilers = {}
         for code, line in self.lines.items():
             site = sites.get(code)
@@ -71,6 +76,16 @@ class BackOffice:
                 node=node,
                 account_counts=settings.clearing.account_in_payment,
             )
+            self.lists[code] = SettlementLists(
+                line=line,
+                place=site,
+                codes=partial(self._codes, site.institution.catalogue),
+                journal=journal,
+                clock=clock,
+                infno=settings.settlement_list.infno,
+                defaults=settings.settlement_list.additions,
+                med_types=_med_types_of_stays(site.profile),
+            )
         self.schedule = Schedule(
             settings=settings.reconciliation,
             reconcilers=reconcilers,
@@ -83,11 +98,23 @@ class BackOffice:
             reconcilers=reconcilers, kinds=self.schedule, journal=journal, clock=clock
         )
 
+    def _codes(self, catalogue: str) -> CodeBook:
+        """The code tables of a catalogue, read when they are first asked for."""
+        if catalogue not in self._books:
+            self._books[catalogue] = CodeBook.load(self._settings.codes.directories, catalogue)
+        return self._books[catalogue]
+
     def start(self) -> list[asyncio.Task[None]]:
         """What runs by itself, as far as the settings ask for it."""
         if not self._settings.reconciliation.enabled:
             return []
         return [asyncio.create_task(self.schedule.run(), name="reconciliation")]
+
+
+def _med_types_of_stays(profile: Profile) -> str:
+    """The medical categories of stays, as 4105 takes them."""
+    kinds = ("inpatient", "maternity")
+    return ",".join(profile.med_types[kind] for kind in kinds if kind in profile.med_types)
 
 
 def _pool_abroad(

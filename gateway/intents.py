@@ -181,6 +181,8 @@ class Intent(msgspec.Struct, kw_only=True):
     """Further queries about the same person (`find-...`), made after the one of the verb."""
     diagnoses: list[Record] = []
     charges: list[Record] = []
+    procedures: list[Record] = []
+    """Operations and procedures, for the settlement list only."""
     diagnoses_complete: bool = True
     """The diagnoses are the whole list: one that is missing was withdrawn."""
     check_entitlement: bool = False

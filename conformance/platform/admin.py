@@ -12,6 +12,7 @@ Every request carries `Authorization: Bearer <admin_token>`. JSON in, JSON out::
     GET    /admin/documents                  inputs that were kept; ?region= ?infno= ?msgid=
     GET    /admin/confirmations              clearing lines that were confirmed; ?region= ?period=
     GET    /admin/filings                    filings; ?region= ?kind= ?state= ?psn_no= ?msgid=
+    GET    /admin/lists                      settlement lists; ?region= ?setl_id=
     GET    /admin/faults                     faults that wait
     POST   /admin/faults                     one fault (see `faults`); answers it with its id
     DELETE /admin/faults                     forget the faults
@@ -77,6 +78,13 @@ _LISTS = {
             "begndate, enddate, filed, state, msgid FROM filings"
         ),
         ("region", "kind", "state", "psn_no", "msgid"),
+    ),
+    "lists": (
+        (
+            "SELECT setl_id, region, fixmedins_code, setl_list_id, stas_type, setl_ym, uploaded, "
+            "findings FROM lists"
+        ),
+        ("region", "setl_id"),
     ),
     "accounts": (
         ("SELECT psn_no, insutype, insuplc_admdvs, balc FROM insurances"),

@@ -104,6 +104,13 @@ CREATE TABLE confirmations (
     period TEXT NOT NULL, transid TEXT NOT NULL, cnfm_flag TEXT NOT NULL
 ) STRICT;
 
+-- Settlement lists as they were uploaded (4101); `findings` are those of the quality control.
+CREATE TABLE lists (
+    setl_id TEXT PRIMARY KEY, region TEXT NOT NULL, fixmedins_code TEXT NOT NULL,
+    psn_no TEXT NOT NULL, setl_list_id TEXT NOT NULL, stas_type TEXT NOT NULL,
+    setl_ym TEXT NOT NULL, uploaded TEXT NOT NULL, input TEXT NOT NULL, findings TEXT NOT NULL
+) STRICT;
+
 -- What institutions filed for a person: a transfer (2501), a chronic disease (2503), a designated
 -- institution (2505). `subject` is what only one valid filing may be about.
 CREATE TABLE filings (

@@ -21,6 +21,7 @@ Row = sqlite3.Row
 
 _TABLES = (
     "confirmations",
+    "lists",
     "filings",
     "staff",
     "documents",
@@ -50,7 +51,7 @@ _PERSON = (
     "token",
 )
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of `schema.sql`."""
 
 

@@ -11,9 +11,11 @@ import csv
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import mappings.codes
 from conformance.platform.benefits import CLASS_C, Item, Supplement, Terms
 from gateway.errors import ConfigurationError
 
@@ -58,6 +60,13 @@ def read_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 line=number,
             )
         yield number, dict(zip(heading, row, strict=True))
+
+
+@cache
+def gray_codes() -> frozenset[str]:
+    """Diagnoses that a settlement list does not take as principal (灰码), as far as listed."""
+    path = Path(mappings.codes.__file__).parent / "data" / "disease.csv"
+    return frozenset(row["code"] for _, row in read_rows(path) if row["gray"] == "1")
 
 
 class CatalogueRow:

@@ -20,6 +20,7 @@ from gateway.cli import (
     records,
     sending,
     serving,
+    settlement_lists,
     unknown,
 )
 from gateway.cli.output import say
@@ -73,6 +74,7 @@ app.add_typer(journals.journal, name="journal")
 app.add_typer(unknown.unknown, name="unknown")
 app.add_typer(reconciling.reconcile, name="reconcile")
 app.add_typer(clearing.clearing, name="clearing")
+app.add_typer(settlement_lists.settlement_list, name="settlement-list")
 app.add_typer(keys.keys, name="keys")
 app.add_typer(lookups.fsi, name="fsi")
 app.add_typer(lookups.regions, name="regions")

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from gateway.errors import StateError
 from gateway.inbound.http_routes import Permission, Route
+from gateway.inbound.operator_lists import Lists, list_routes
 from gateway.settlement.clearing.inputs import ClearingError
 from gateway.settlement.clearing.month import ClearingMonth
 from gateway.settlement.clearing.reporting import content
@@ -208,10 +209,19 @@ class Office(Protocol):
         """Clearing by institution."""
         ...
 
+    @property
+    def lists(self) -> Mapping[str, Lists]:
+        """Settlement lists by institution."""
+        ...
+
 
 def office_routes(office: Office) -> Sequence[Route]:
     """Every route to the gateway's own work."""
-    return [*reconciliation_routes(office.schedule), *clearing_routes(office.clearing)]
+    return [
+        *reconciliation_routes(office.schedule),
+        *clearing_routes(office.clearing),
+        *list_routes(office.lists),
+    ]
 
 
 def answer(status: int, content: Any) -> web.Response:

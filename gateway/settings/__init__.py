@@ -24,6 +24,7 @@ from gateway.settings.sections import (
     ReconciliationSettings,
     ReplyMode,
     ResolverSettings,
+    SettlementListSettings,
     UnknownPolicy,
     Validation,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "ReplyMode",
     "ResolverSettings",
     "Settings",
+    "SettlementListSettings",
     "UnknownPolicy",
     "Validation",
     "load_settings",

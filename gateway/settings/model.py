@@ -24,6 +24,7 @@ from gateway.settings.sections import (
     ReconciliationSettings,
     RegionSettings,
     ResolverSettings,
+    SettlementListSettings,
 )
 
 
@@ -56,6 +57,8 @@ class Settings(Section):
     """Reconciliation with the centre."""
     clearing: ClearingSettings = ClearingSettings()
     """Clearing of patients insured elsewhere."""
+    settlement_list: SettlementListSettings = SettlementListSettings()
+    """Settlement lists."""
     operator: OperatorSettings = OperatorSettings()
     """Operators."""
     limits: LimitSettings = LimitSettings()

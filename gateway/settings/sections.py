@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -349,6 +349,15 @@ class ClearingSettings(Section):
     """True compares `optins_pay_sumamt` with funds and personal account, false with funds alone."""
     cross_province: bool = False
     """True expects patients of other provinces in 3260 too, not only those of other cities."""
+
+
+class SettlementListSettings(Section):
+    """`[settlement_list]`: settlement lists (4101 to 4105)."""
+
+    infno: Literal["4101", "4101A"] = "4101"
+    """The transaction that takes the list: 4101, or the earlier 4101A where the region has it."""
+    additions: dict[str, str] = {}
+    """Fields of `setlinfo` that are the same in every list: `{medins_fill_dept = "病案科"}`."""
 
 
 class OperatorSettings(Section):

@@ -51,18 +51,20 @@ class JournalLine:
         content: dict[str, Any],
         *,
         money_key: str = "",
+        key: str = "",
         psn_no: str = "",
         insuplc_admdvs: str = "",
     ) -> Dispatched:
         """Make one transaction; its outcome and its message id.
 
-        With a `money_key` it is a money transaction: one in flight or unknown for this key.
+        With a `money_key` it is a money transaction: one in flight or unknown for this key. `key`
+        is what the send is found by in the journal otherwise.
 
         Raises:
             StateError: another one of the same `money_key` is in flight or unknown.
         """
         call = self._call(infno, content)
-        call.money, call.visit_key = bool(money_key), money_key
+        call.money, call.visit_key = bool(money_key), money_key or key
         if insuplc_admdvs:
             call.psn_no, call.insuplc_admdvs = psn_no, insuplc_admdvs
         return await self._dispatcher.dispatch(call, exchange_id="")

@@ -12,7 +12,7 @@ comment, and an indented line belongs to the block above it::
     person.certno <- PID-3[NNCHN].1 | upper, PID-19
     visit.dept_name <- 'outpatients'
     facility.opter <- EVN-5.1, $opter
-    each FT1 -> charges                      # once for every node; also `diagnoses`
+    each FT1 -> charges                      # once for every node; also `diagnoses`, `procedures`
       cnt <- FT1-10 | quantity
     values sex                               # entries of `map sex`
       M = 1
@@ -37,7 +37,7 @@ from gateway.errors import ConfigurationError
 from gateway.intents import Verb, VisitClass
 
 RECORDS = ("person", "visit", "facility", "settlement", "filing", "query")
-LISTS = ("charges", "diagnoses")
+LISTS = ("charges", "diagnoses", "procedures")
 
 _TARGET = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

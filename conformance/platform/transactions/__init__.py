@@ -18,6 +18,7 @@ from conformance.platform.transactions import (
     filings,
     generic,
     inpatient,
+    lists,
     outpatient,
     persons,
     pharmacy,
@@ -47,6 +48,7 @@ HANDLERS: dict[str, Handler] = {
     **catalogues.HANDLERS,
     **reconciliation.HANDLERS,
     **clearing.HANDLERS,
+    **lists.HANDLERS,
 }
 
 

@@ -78,7 +78,9 @@ def routes(port: Any) -> list[Route]:
         national_mount(port.pipeline, clock),
         operator_mount(
             cast("Decider", None),
-            office_routes(cast("BackOffice", SimpleNamespace(schedule=None, clearing={}))),
+            office_routes(
+                cast("BackOffice", SimpleNamespace(schedule=None, clearing={}, lists={}))
+            ),
         ),
         smart_mount(cast("BackendServices", None), Metrics(), get_logger()),
     ]
@@ -140,4 +142,5 @@ def test_only_deciding_needs_an_operator(routes: list[Route]) -> None:
         "/operator/unknown/{msgid}",
         "/operator/reconciliations",
         "/operator/clearing",
+        "/operator/settlement-lists",
     }

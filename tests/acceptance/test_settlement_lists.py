@@ -1,0 +1,334 @@
+"""Settlement lists over real sockets: collected from messages, checked, uploaded, followed, corrected."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.clock import CHINA
+from gateway.demo import messages as m
+from gateway.errors import ProblemCode
+from gateway.settlement.listing.parts import Counted, ListError
+from gateway.settlement.listing.record import KIND, ListState, book_key, decode_list
+
+HOSPITAL = "H43010000001"
+OPERATOR = "o-90b1f6a42c"
+SECTION = f"""
+[operator]
+token_sha256 = ["{hashlib.sha256(OPERATOR.encode()).hexdigest()}"]
+
+[settlement_list]
+additions = {{ medins_fill_dept = "病案科", medins_fill_psn = "王" }}
+"""
+PROCEDURE = "PR1|1||47.0100^腹腔镜下阑尾切除术||20260301100000||||1||1001^陈医生|||1"
+GRAY = "A15.000"
+"""On the list of grey codes (reference: code standards)."""
+
+
+class HandClock:
+    """China Standard Time that stands until it is turned."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time.timestamp()
+
+
+@pytest.fixture
+async def world(open_world: Callable[..., Awaitable[Any]]) -> Any:
+    """A world in March 2026, with an operator."""
+    return await open_world(clock=HandClock(), sections=SECTION)
+
+
+@pytest.fixture
+def lists(world: Any) -> Any:
+    """The settlement lists of the hospital."""
+    return world.gateway.office.lists[HOSPITAL]
+
+
+@pytest.fixture
+def centre(world: Any) -> Any:
+    """The centre's own tables."""
+    return world.platform.centres["430100"]._tables.store
+
+
+async def stay(world: Any, number: str = "I1") -> str:
+    """A settled stay of 240.00 with a procedure; its setl_id."""
+    person = m.ZHANG
+    leave = world.his.visit(
+        "A03", person, number, "I", world.his.diagnosis("K35.900", "急性阑尾炎", "F"), PROCEDURE
+    )
+    for message in (
+        world.register(person, number, "K35.900", "A01"),
+        world.his.charges(person, number, "I", (world.ct,)),
+        leave,
+        world.his.payment(person, number, "I", "240.00"),
+    ):
+        assert (await world.tell(message)).code == "AA"
+    (made,) = await world.settled(number)
+    setl_id: str = made["setl_id"]
+    return setl_id
+
+
+def added(setl_id: str, code: str = "K35.800x001", **more: Any) -> dict[str, dict[str, Any]]:
+    """What the records department adds."""
+    diagnosis = {"diag_type": "1", "diag_code": code, "diag_name": "急性阑尾炎"}
+    diagnosis |= {"adm_cond_type": "1", "maindiag_flag": "1"}
+    head = {"ntly": "CHN", "prfs": "17", "bill_code": "0143", "bill_no": "00012345"}
+    return {setl_id: {"setlinfo": head, "diseinfo": [diagnosis], **more}}
+
+
+async def prepare(world: Any, additions: Any = None, **more: Any) -> Any:
+    """The lists of the day."""
+    lists = world.gateway.office.lists[HOSPITAL]
+    return await lists.prepare(world.clock.now().date(), additions=additions, **more)
+
+
+async def ready(world: Any) -> str:
+    """A list without problems; its setl_id."""
+    setl_id = await stay(world)
+    (prepared,) = await prepare(world, added(setl_id))
+    assert [p.place for p in prepared.problems if p.stops] == []
+    return setl_id
+
+
+async def test_a_list_is_collected_from_the_messages_of_the_stay(world: Any) -> None:
+    """Visit, diagnosis of A03, procedure of PR1, funds of 2304; what is missing is named at once."""
+    setl_id = await stay(world)
+    (prepared,) = await prepare(world)
+    content = prepared.held.input
+    assert content["setlinfo"]["setl_id"] == setl_id
+    assert content["setlinfo"]["medins_fill_dept"] == "病案科"
+    assert content["diseinfo"][0]["diag_code"] == "K35.800x001"
+    (procedure,) = content["oprninfo"]
+    assert procedure["oprn_oprt_code"] == "47.0100"
+    assert (procedure["oprn_oprt_type"], procedure["oper_dr_code"]) == ("1", "D430100000001")
+    (settled,) = await world.settled("I1")
+    paid = sum(row["fund_payamt"] for row in content["payinfo"])
+    assert paid == Decimal(settled["fund_pay_sumamt"])
+    assert {p.field for p in prepared.problems if p.stops} == {
+        "ntly",
+        "prfs",
+        "bill_code",
+        "bill_no",
+        "adm_cond_type",
+    }
+
+
+async def test_a_list_with_problems_is_not_uploaded(world: Any, lists: Any) -> None:
+    """Nothing is sent; the problems are those of the check."""
+    setl_id = await stay(world)
+    (prepared,) = await prepare(world)
+    tried = await lists.upload(setl_id)
+    assert tried.problems == prepared.problems
+    assert tried.held.state is ListState.PREPARED
+    assert await world.requests("4101") == []
+
+
+async def test_a_grey_code_is_no_principal_diagnosis(world: Any) -> None:
+    """It is named with its place; as a second diagnosis it is fine."""
+    setl_id = await stay(world)
+    more = added(setl_id, GRAY)
+    (prepared,) = await prepare(world, more)
+    (problem,) = [p for p in prepared.problems if p.stops]
+    assert (problem.place, "grey code" in problem.en) == ("diseinfo[0].diag_code", True)
+    rows = more[setl_id]["diseinfo"]
+    rows[0]["maindiag_flag"] = "0"
+    rows.insert(0, added(setl_id)[setl_id]["diseinfo"][0])
+    (prepared,) = await prepare(world, more)
+    assert [p for p in prepared.problems if p.stops] == []
+
+
+async def test_sums_are_those_of_the_settlement_to_the_fen(world: Any) -> None:
+    """Funds that add up to a fen more than 2304 said stop the list."""
+    setl_id = await stay(world)
+    (settled,) = await world.settled("I1")
+    wrong = Decimal(settled["fund_pay_sumamt"]) + Decimal("0.01")
+    fund = [{"fund_pay_type": "310100", "fund_payamt": str(wrong)}]
+    (prepared,) = await prepare(world, added(setl_id, payinfo=fund))
+    (problem,) = [p for p in prepared.problems if p.stops]
+    assert (problem.code, problem.field) == (ProblemCode.AMOUNT_MISMATCH, "fund_payamt")
+    assert str(wrong) in problem.zh
+
+
+async def test_uploaded_submitted_and_approved(world: Any, lists: Any, centre: Any) -> None:
+    """L-006: one settlement a call; then 4102, and the state that 4103 shows."""
+    setl_id = await ready(world)
+    done = await lists.upload(setl_id)
+    assert (done.held.state, done.held.is_current) == (ListState.UPLOADED, True)
+    (kept,) = await world.admin.rows("lists")
+    assert (kept["setl_id"], kept["setl_list_id"]) == (setl_id, done.held.setl_list_id)
+    await lists.upload(setl_id)
+    assert await world.requests("4101") == ["4101"]
+    done = await lists.upload(setl_id, submit=True)
+    assert done.held.state is ListState.SUBMITTED
+    assert (await lists.status(setl_id)).state is ListState.SUBMITTED
+    with pytest.raises(ListError, match="cannot be changed"):
+        await lists.upload(setl_id)
+    centre.run("UPDATE lists SET stas_type = '2'")
+    assert (await lists.status(setl_id)).state is ListState.APPROVED
+    begin = world.clock.now().date()
+    assert await lists.count(begin, begin) == Counted(due=1, uploaded=1)
+
+
+async def test_a_refused_list_is_taken_back_corrected_and_sent_again(
+    world: Any, lists: Any, centre: Any
+) -> None:
+    """4104 says why; then 4102 to 0, the corrected 4101, and 4102 to 1."""
+    setl_id = await ready(world)
+    await lists.upload(setl_id, submit=True)
+    finding = {
+        "exam_data_fld": "prfs",
+        "qltctrl_chk_rslt": "职业不符",
+        "err_lv": "1",
+        "init_val": "17",
+    }
+    centre.run(
+        "UPDATE lists SET stas_type = '3', findings = ?", msgspec.json.encode([finding]).decode()
+    )
+    held = await lists.status(setl_id)
+    assert held.state is ListState.REFUSED
+    assert [(f.field, f.text) for f in held.findings] == [("prfs", "职业不符")]
+    more = added(setl_id)
+    more[setl_id]["setlinfo"]["prfs"] = "24"
+    (prepared,) = await prepare(world, more)
+    assert not prepared.held.is_current
+    done = await lists.upload(setl_id, submit=True)
+    assert (done.held.state, done.held.is_current) == (ListState.SUBMITTED, True)
+    assert (await world.requests())[-3:] == ["4102", "4101", "4102"]
+    assert (await lists.status(setl_id)).findings == []
+
+
+@pytest.mark.parametrize(("fault", "arrived"), [("drop-after", True), ("drop-before", False)])
+async def test_an_upload_without_answer_is_read_back(
+    world: Any, lists: Any, *, fault: str, arrived: bool
+) -> None:
+    """Unknown holds the list; 4103 shows it, or does not, and then it is sent once more."""
+    setl_id = await ready(world)
+    await world.admin.fault(fault, "4101")
+    done = await lists.upload(setl_id)
+    assert done.held.state is ListState.UNKNOWN
+    with pytest.raises(ListError, match="no known outcome"):
+        await lists.upload(setl_id)
+    held = await lists.status(setl_id)
+    assert held.state is (ListState.UPLOADED if arrived else ListState.PREPARED)
+    assert await world.gateway._decider.open() == []
+    done = await lists.upload(setl_id)
+    assert (done.held.state, done.held.is_current) == (ListState.UPLOADED, True)
+    assert len(await world.requests("4101")) == 1
+
+
+async def test_a_submission_without_answer_is_read_back(world: Any, lists: Any) -> None:
+    """4103 shows that it was handed in."""
+    setl_id = await ready(world)
+    await lists.upload(setl_id)
+    await world.admin.fault("drop-after", "4102")
+    done = await lists.upload(setl_id, submit=True)
+    assert done.held.state is ListState.UNKNOWN
+    assert (await lists.status(setl_id)).state is ListState.SUBMITTED
+
+
+@pytest.mark.parametrize("moment", ["before the send", "after the send", "after the outcome"])
+async def test_a_crash_in_an_upload_is_repaired_by_the_status(
+    world: Any, lists: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Whatever the moment: unknown first, then what 4103 shows; no second copy is made."""
+    setl_id = await ready(world)
+
+    class CrashError(Exception):
+        pass
+
+    async def crash(*_: object, **__: object) -> None:
+        raise CrashError
+
+    if moment == "before the send":
+        monkeypatch.setattr(world.gateway.journal, "record_send", crash)
+    elif moment == "after the send":
+        monkeypatch.setattr(lists._line._dispatcher, "_record_outcome", crash)
+    else:
+        monkeypatch.setattr("gateway.settlement.listing.running.follow", crash)
+        monkeypatch.setattr(type(lists), "_read", _read_without_follow)
+    with pytest.raises(CrashError):
+        await lists.upload(setl_id)
+    monkeypatch.undo()
+    await world.stop()
+    await world.start(sections=SECTION)
+    lists = world.gateway.office.lists[HOSPITAL]
+    with pytest.raises(ListError, match="no known outcome"):
+        await lists.upload(setl_id)
+    held = await lists.status(setl_id)
+    sent = moment != "before the send"
+    assert held.state is (ListState.UPLOADED if sent else ListState.PREPARED)
+    done = await lists.upload(setl_id)
+    assert (done.held.state, done.held.is_current) == (ListState.UPLOADED, True)
+    assert len(await world.admin.rows("lists")) == 1
+
+
+async def _read_without_follow(self: Any, setl_id: str) -> Any:
+    """What reading a list gives before anything was sent."""
+    row = await self._journal.book(KIND, book_key(HOSPITAL, setl_id))
+    return row, decode_list(row)
+
+
+async def test_a_cancelled_settlement_gets_no_list(world: Any, lists: Any) -> None:
+    """L-007: refused here, before anything is sent."""
+    setl_id = await ready(world)
+    (send,) = await world.sends("2304")
+    undone = {"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": "2304"}}
+    answer = await world.carry("2601", undone, insuplc="430100")
+    assert answer.body["infcode"] in (0, "0")
+    with pytest.raises(ListError, match="cancelled or reversed"):
+        await lists.upload(setl_id)
+    assert await prepare(world) == []
+    assert await world.requests("4101") == []
+
+
+async def test_outpatients_are_left_out_unless_asked_for(world: Any) -> None:
+    """A list is of a stay; chronic outpatients come by the option."""
+    await world.charged("O1")
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+    assert await prepare(world) == []
+    (prepared,) = await prepare(world, outpatient=True)
+    assert prepared.held.state is ListState.PREPARED
+    with pytest.raises(ListError, match="no settlement"):
+        await prepare(world, setl_id="X")
+
+
+async def test_the_commands_name_places_and_no_patient(
+    world: Any, gateway_command: Any, tmp_path: Path
+) -> None:
+    """Prepare 1 with problems, 0 with what was missing; upload, status, count."""
+    setl_id = await stay(world)
+
+    async def run(*arguments: str | Path) -> Any:
+        url = ("--url", world.http)
+        return await gateway_command(world, "settlement-list", *arguments, *url, token=OPERATOR)
+
+    ended = await run("prepare", "2026-03-02")
+    assert ended.code == 1
+    assert "setlinfo.prfs" in ended.out
+    assert m.ZHANG.name not in ended.out
+    assert m.ZHANG.certno not in ended.out
+    file = tmp_path / "more.json"
+    file.write_bytes(msgspec.json.encode(added(setl_id)))
+    assert (await run("prepare", "2026-03-02", "--with", file)).code == 0
+    assert (await run("check", setl_id)).code == 0
+    ended = await run("upload", setl_id, "--submit", "--json")
+    assert (ended.code, msgspec.json.decode(ended.out)[0]["state"]) == (0, "submitted")
+    ended = await run("status", setl_id)
+    assert (ended.code, "submitted" in ended.out) == (0, True)
+    ended = await run("count", "2026-03-01", "2026-03-31")
+    assert (ended.code, ended.out.strip()) == (0, "due 1, uploaded 1")
+    assert (await run("prepare", "March")).code == 2
+    assert (await run("check", "X")).code == 1
