@@ -195,6 +195,8 @@ class Intent(msgspec.Struct, kw_only=True):
     carried_infno: str = ""
     carried: dict[str, Any] = {}
     carried_header: Record = msgspec.field(default_factory=Record)
+    not_meant: list[str] = []
+    """Open charge batches that a message which is taken up again is not about."""
     place: str = ""
     """Where the message as a whole is spoken of (`MSH-9`, `Claim`)."""
 

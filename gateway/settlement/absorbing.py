@@ -151,6 +151,7 @@ def _charged(work: Work, call: Absorption) -> None:
     results = rows(call.output, "result")
     by_number = {row.get("feedetl_sn"): row for row in results}
     for batch in batches_of(call.lines):
+        batch.msgid = call.msgid
         found = [by_number.get(line.feedetl_sn, Record()) for line in batch.lines]
         if all(row.has(code) for row in found for code in SPLITS):
             for of_line, of_batch in SPLITS.items():
@@ -215,10 +216,14 @@ def _settled(work: Work, call: Absorption) -> None:
     for batch in visit.open_batches():
         if not call.batch or batch.chrg_bchno == call.batch:
             batch.setl_id = settlement.info.get("setl_id")
-    visit.apply(VisitEvent.SETTLED)
+    visit.apply(VisitEvent.SETTLED_IN_STAY if _is_in_stay(work, call) else VisitEvent.SETTLED)
     visit.settlements.append(settlement)
     work.result.settlements.append(settlement)
     work.result.presettlement = None
+
+
+def _is_in_stay(work: Work, call: Absorption) -> bool:
+    return call.infno == "2304" and work.intent.settlement.get("mid_setl_flag") == "1"
 
 
 def _unsettled(work: Work, call: Absorption) -> None:

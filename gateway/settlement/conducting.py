@@ -112,13 +112,14 @@ class Conductor:
         made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
         if not made:
             return await self._run(intent, visit, preparer, exchange_id)
-        if intent.verb is Verb.CANCEL or intent.visit_class is VisitClass.PHARMACY:
+        if intent.verb is Verb.CANCEL or intent.visit_class is not VisitClass.OUTPATIENT:
             return Result(status=Status.DONE, intent=intent, settlements=made)
+        intent.not_meant = await resuming.not_meant(self._journal, exchange_id, visit, made)
         stated = dict(intent.settlement.values)
         if left := resuming.total_left(intent, made):
             intent.settlement.values[resuming.TOTAL] = left
         result = await self._run(intent, visit, preparer, exchange_id)
-        intent.settlement.values = stated
+        intent.settlement.values, intent.not_meant = stated, []
         return resuming.with_made(result, made)
 
     async def is_held(self, visit: Visit) -> bool:

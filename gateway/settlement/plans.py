@@ -96,6 +96,9 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.SETTLE, _IN, _S.ADMITTED): ("2301+", "2303", "2304"),
     (Verb.SETTLE, _IN, _S.DISCHARGED): ("2301+", "2303", "2304"),
     (Verb.CANCEL, _IN, _S.SETTLED): ("2305",),
+    # ... and of a settlement during the stay
+    (Verb.CANCEL, _IN, _S.ADMITTED): ("2305",),
+    (Verb.CANCEL, _IN, _S.DISCHARGED): ("2305",),
     # a purchase in a pharmacy: lines and money go in one transaction
     (Verb.PRESETTLE, _SHOP, _S.NONE): ("1101", "2101="),
     (Verb.SETTLE, _SHOP, _S.NONE): ("1101", "2101=", "2102="),

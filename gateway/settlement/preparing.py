@@ -45,6 +45,7 @@ from gateway.settlement.totals import (
     money_problems,
     settlement_options,
 )
+from gateway.settlement.undoing import order_problems
 from gateway.settlement.visits import Visit, VisitState
 from gateway.telemetry import StationLine
 
@@ -154,6 +155,7 @@ class Preparer:
         """Number and batch the lines, expand the steps, and check what they will send."""
         if visit is not None:
             prepared.problems += other_person(intent.person, visit.person)
+            prepared.problems += order_problems(intent, visit)
         self._complete(intent, visit, now)
         summarise(intent, visit)
         withdraw_missing(intent, visit)

@@ -15,9 +15,11 @@ from gateway.journal import Journal, SendRow, SendState
 from gateway.settlement import reporting
 from gateway.settlement.agreeing import mismatches, noted
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.visits import Visit
+from gateway.settlement.visits import Visit, visit_key
 
 TOTAL = "medfee_sumamt"
+EVERY = 1_000_000
+"""Limit of a read that has to see all."""
 
 _MADE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
 
@@ -56,6 +58,27 @@ async def settlements_made(
     sends = await journal.sends(exchange_id=exchange_id)
     made = {send.msgid for send in sends if send.state in _MADE}
     return [settlement for settlement in visit.settlements if settlement.msgid in made]
+
+
+async def not_meant(
+    journal: Journal, exchange_id: str, visit: Visit, made: Sequence[Settlement]
+) -> list[str]:
+    """The charge batches that a message which has settled before is not about.
+
+    Those that it settled, although they are open again (somebody cancelled the settlement), and
+    those that another message uploaded after it began.
+    """
+    key = visit_key(visit.fixmedins_code, visit.visit.get("mdtrt_id"))
+    sends = await journal.sends(visit_key=key, limit=EVERY)
+    order = {send.msgid: number for number, send in enumerate(sends)}
+    own = {send.msgid for send in sends if send.exchange_id == exchange_id}
+    began = min((order[msgid] for msgid in own), default=len(sends))
+    later = [
+        batch.chrg_bchno
+        for batch in visit.batches
+        if batch.msgid not in own and order.get(batch.msgid, -1) > began
+    ]
+    return [*later, *(settlement.chrg_bchno for settlement in made)]
 
 
 def total_left(intent: Intent, made: list[Settlement]) -> str:

@@ -50,7 +50,7 @@ def batches_to_settle(
         return [b for b in visit.open_batches() if b.chrg_bchno in named]
     if intent.verb is Verb.REFUND:
         new = []
-    candidates = visit.open_batches() + new
+    candidates = [b for b in visit.open_batches() if b.chrg_bchno not in intent.not_meant] + new
     stated = intent.settlement.get("chrg_bchno")
     if stated:
         return [b for b in candidates if is_part_of(b.chrg_bchno, stated)]

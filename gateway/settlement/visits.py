@@ -4,16 +4,19 @@ Rules of the tables below (sources: reference/rules.md sections 2, 9, 10; matrix
 
 1. A visit begins with a registration (2201) or an admission (2401) that the platform accepted.
 2. Charge lines go up in batches; the lines of a settled batch cannot be withdrawn (2205).
-3. An outpatient settlement (2207) settles one charge batch; an inpatient settlement (2304) the
-   stay. After an outpatient settlement further batches may follow.
-4. Undoing runs backwards: 2208 before 2205 before 2202; 2305 before 2405 before 2302 before 2404.
+3. An outpatient settlement (2207) settles one charge batch; an inpatient settlement (2304) what is
+   open of the stay, and ends it. After an outpatient settlement further batches may follow, and
+   after a settlement during the stay (mid_setl_flag 1), which leaves the stay as it is.
+4. Undoing runs backwards: 2208 before 2205 before 2202; 2305 before 2405 before 2302 before 2404;
+   of several settlements of a stay the last one first.
 5. A registration is cancelled (2202) only while nothing is charged or settled; an admission
-   (2404) only while the patient is neither discharged nor settled.
+   (2404) only while the patient is not discharged and no settlement of the stay stands.
 6. A purchase in a pharmacy is settled and charged by one transaction (2102), and taken back whole
    (2103); then it is over.
 7. An event that is not in the row of the present state does not exist: `StateError`.
 
-An event is what the platform accepted. `unsettled` stands for a settlement that was undone (2208,
+An event is what the platform accepted. `settled-in-stay` stands for a settlement with
+mid_setl_flag 1; `unsettled` stands for a settlement that was undone (2208,
 2305, or 2601 of 2207 or 2304), `unsettled-in-stay` for the same before the discharge; `withdrawn`
 for charge batches taken back with none left, `trimmed` for the same when settled ones stay.
 """
@@ -50,6 +53,7 @@ class VisitEvent(StrEnum):
     WITHDRAWN = "withdrawn"
     TRIMMED = "trimmed"
     SETTLED = "settled"
+    SETTLED_IN_STAY = "settled-in-stay"
     UNSETTLED = "unsettled"
     UNSETTLED_IN_STAY = "unsettled-in-stay"
     CANCELLED = "cancelled"
@@ -90,7 +94,10 @@ INPATIENT_TRANSITIONS: dict[VisitState, dict[VisitEvent, VisitState]] = {
         _E.DESCRIBED: _S.ADMITTED,
         _E.CHARGED: _S.ADMITTED,
         _E.WITHDRAWN: _S.ADMITTED,
+        _E.TRIMMED: _S.ADMITTED,
         _E.SETTLED: _S.SETTLED,
+        _E.SETTLED_IN_STAY: _S.ADMITTED,
+        _E.UNSETTLED_IN_STAY: _S.ADMITTED,
         _E.DISCHARGED: _S.DISCHARGED,
         _E.CANCELLED: _S.CANCELLED,
     },
@@ -98,7 +105,10 @@ INPATIENT_TRANSITIONS: dict[VisitState, dict[VisitEvent, VisitState]] = {
         _E.DESCRIBED: _S.DISCHARGED,
         _E.CHARGED: _S.DISCHARGED,
         _E.WITHDRAWN: _S.DISCHARGED,
+        _E.TRIMMED: _S.DISCHARGED,
         _E.SETTLED: _S.SETTLED,
+        _E.SETTLED_IN_STAY: _S.DISCHARGED,
+        _E.UNSETTLED: _S.DISCHARGED,
         _E.UNDISCHARGED: _S.ADMITTED,
     },
     _S.SETTLED: {_E.UNSETTLED: _S.DISCHARGED, _E.UNSETTLED_IN_STAY: _S.ADMITTED},
@@ -152,6 +162,8 @@ class Batch(msgspec.Struct, kw_only=True):
     chrg_bchno: str
     lines: list[Line] = []
     setl_id: str = ""
+    msgid: str = ""
+    """Message id of the upload."""
     fulamt_ownpay_amt: str = ""
     overlmt_selfpay: str = ""
     preselfpay_amt: str = ""

@@ -153,11 +153,17 @@ class _Visit:
             return
         for _ in range(self._chance.choice((1, 2))):
             await self._charge()
+        earlier = await self._pay(in_stay=True) if self._chance.random() < 0.3 else None
+        if earlier:
+            await self._charge()
         if self._chance.random() < 0.6:
             await self._step("discharge")
         paid = await self._pay()
         if paid and self._chance.random() < 0.4:
             await self._take_back(paid)
+            if earlier and self._chance.random() < 0.5:
+                await self._take_back(earlier)
+                await self._pay()
 
     async def _step(self, verb: str, **more: object) -> Told | None:
         """One message; under another control id when it was undone. The answer when it is AA."""
@@ -195,13 +201,14 @@ class _Visit:
         if await self._step("charge", lines=lines, batch=batch):
             self._open += amounts
 
-    async def _pay(self) -> Told | None:
+    async def _pay(self, *, in_stay: bool = False) -> Told | None:
         total = ""
         if self._chance.random() < 0.5:
             wrong = self._chance.random() < 0.1
             amount = sum(self._open) + wrong
             total = f"{amount // 100}.{amount % 100:02d}"
-        answer = await self._step("settle", total=total, account=self._account)
+        asked = {"total": total, "account": self._account, "in_stay": in_stay}
+        answer = await self._step("settle", **asked)
         if answer is not None:
             self._open.clear()
         return answer

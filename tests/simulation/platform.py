@@ -230,10 +230,11 @@ class Platform:
         batch = row.get("chrg_bchno") or ""
         stay = self.stay(row, "out" if batch else "in")
         lines = [line for line in stay.lines if line.batch == batch or not batch]
-        if not self.lenient or not setl_id:
-            if batch and any(line.setl_id for line in lines):
+        unsettled = [line for line in lines if not line.setl_id]
+        if not self.lenient or not setl_id or (unsettled and not batch):
+            if batch and len(unsettled) < len(lines):
                 raise Refusal("该收费批次已结算，不能重复结算")
-            lines = [line for line in lines if not line.setl_id]
+            lines = unsettled
         if not lines:
             raise Refusal("没有待结算的费用明细")
         total, first = sum(line.amount for line in lines), sum(line.first for line in lines)

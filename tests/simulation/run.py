@@ -19,6 +19,10 @@ EVENING = QUIET + 60.0
 """Virtual second at which the hospital asks no more."""
 
 
+AGAIN = 30.0
+"""Virtual seconds before it asks about what was not known in the evening once more."""
+
+
 @dataclass
 class Run:
     """What came of a seed."""
@@ -90,3 +94,7 @@ async def _day(world: World, hospital: Hospital) -> None:
     chance = world.chance("evening")
     for said in hospital.said:
         await hospital.once(said, chance)
+    await asyncio.sleep(AGAIN)
+    for said in hospital.said:  # what was resolved, or not answered, while it asked
+        if said.last is not None and said.last.code == "UN":
+            await hospital.once(said, chance)

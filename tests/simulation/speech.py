@@ -30,6 +30,8 @@ class Asked(msgspec.Struct, kw_only=True):
     total: str = ""
     setl_id: str = ""
     account: str = "0"
+    in_stay: bool = False
+    """Settle during the stay (mid_setl_flag 1)."""
     owned: bool = False
     """The hospital was told that we have the message (A-005)."""
 
@@ -150,7 +152,7 @@ def _intent(asked: Asked) -> Intent:
         intent.charges.append(Record(line | sums | flags))
     for charge in intent.charges if asked.batch else ():
         charge.values["chrg_bchno"] = asked.batch
-    options = {"psn_setlway": "01", "mid_setl_flag": "0"}
+    options = {"psn_setlway": "01", "mid_setl_flag": "1" if asked.in_stay else "0"}
     stated = {
         "medfee_sumamt": asked.total,
         "setl_id": asked.setl_id,
