@@ -20,12 +20,9 @@ from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
-from gateway.inbound.hl7_deliveries import Deliveries
-from gateway.inbound.hl7_intake import Intake
-from gateway.inbound.hl7_limits import Limits
+from gateway.inbound.hl7_ports import HL7Ports
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import all_mounts
-from gateway.inbound.mllp_server import MLLPServer
 from gateway.inbound.national import NationalAdapter
 from gateway.inbound.operator_office import office_routes
 from gateway.inbound.peers import PeerDirectory
@@ -182,7 +179,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
         self._office: BackOffice | None = None
-        self._mllp: MLLPServer | None = None
+        self._hl7: HL7Ports | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
@@ -209,8 +206,8 @@ class Gateway:
     @property
     def mllp_address(self) -> tuple[str, int]:
         """Host and port of the HL7 v2 port."""
-        assert self._mllp is not None
-        return self.settings.mllp.host, self._mllp.port
+        assert self._hl7 is not None
+        return self.settings.mllp.host, self._hl7.port
 
     @property
     def http_address(self) -> tuple[str, int]:
@@ -307,30 +304,21 @@ class Gateway:
     async def _open_ports(self, adapters: Adapters) -> None:
         settings, decider = self.settings, self._decider
         assert decider is not None
-        limits = Limits(settings.peers, self._clock)
-        intake = Intake(self.pipeline, adapters.hl7v2, limits, refused=self._watch.refused)
-        if settings.mllp.enabled:
-            self._mllp = MLLPServer(
-                settings.mllp,
-                settings.peers,
-                intake,
-                adapters.hl7v2,
-                limits=limits,
-                deliveries=Deliveries(
-                    settings.peers,
-                    self._clock,
-                    store=self.journal,
-                    observe=self._watch.delivery,
-                ),
-                observe=self._watch.port_event,
-            )
-            await self._mllp.start()
+        self._hl7 = HL7Ports(
+            settings,
+            self.pipeline,
+            adapters.hl7v2,
+            self._clock,
+            store=self.journal,
+            watch=self._watch,
+        )
+        await self._hl7.start()
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
             mounts = all_mounts(
                 settings,
                 self.pipeline,
-                intake,
+                self._hl7.intake,
                 fhir=adapters.fhir,
                 hl7v2=adapters.hl7v2,
                 decider=decider,
@@ -369,8 +357,8 @@ class Gateway:
         self.failed.set()
 
     async def _deliver(self, protocol: str, peer: PeerSettings, answer: Answer) -> None:
-        if protocol == HL7Adapter.protocol and self._mllp is not None:
-            await self._mllp.deliver(peer, answer)
+        if protocol == HL7Adapter.protocol and self._hl7 is not None:
+            await self._hl7.deliver(peer, answer)
 
     def _readiness(self) -> Mapping[str, bool]:
         parts = {"journal": False} if self._journal is None else self._journal.health().parts
@@ -378,8 +366,8 @@ class Gateway:
 
     async def stop(self) -> None:
         """Take no more messages, finish those in work, close everything."""
-        if self._mllp is not None:
-            await self._mllp.close(DRAIN_SECONDS)
+        if self._hl7 is not None:
+            await self._hl7.stop(DRAIN_SECONDS)
         if self._http is not None:
             await self._http.stop(DRAIN_SECONDS)
         if self._pipeline is not None:
@@ -392,6 +380,6 @@ class Gateway:
             await self._transport.close()
         if self._journal is not None:
             await self._journal.close()
-        self._mllp = self._http = self._pipeline = None
+        self._hl7 = self._http = self._pipeline = None
         self._transport = self._journal = None
         self._background = []

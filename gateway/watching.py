@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.errors import GatewayError, MessageError, NotSentError, UnreadableError
 from gateway.inbound.hl7_deliveries import DeliveryEvent
+from gateway.inbound.hl7_folder import FolderEvent
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.intents import CallReport, Message, Result
 from gateway.settlement.reconciling import Finding, Report
@@ -128,6 +129,10 @@ class Watch:
     def delivery(self, event: DeliveryEvent) -> None:
         """A message of ours to a peer was delivered, or was not."""
         self._metrics.deliveries.labels(event.value).inc()
+
+    def file_taken(self, event: FolderEvent) -> None:
+        """A file of a drop folder was taken."""
+        self._metrics.files.labels(event.value).inc()
 
     def unknown_open(self, by_infno: Mapping[str, UnknownCount]) -> None:
         """So many outcomes are unknown now, by transaction number."""

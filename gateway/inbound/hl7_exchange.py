@@ -7,7 +7,7 @@ acknowledgement where MSH-16 wants no other.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.errors import MessageError
 from gateway.hl7v2.adapter import HL7Adapter
@@ -16,6 +16,14 @@ from gateway.hl7v2.header import lenient_header
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
 from gateway.intents import Message
 from gateway.settings import PeerSettings
+
+
+class Carried(NamedTuple):
+    """The answer to a message or batch."""
+
+    body: bytes
+    read: bool
+    """False where the whole was refused: it could not be read, or was not let in."""
 
 
 class SingleAnswer:
@@ -32,32 +40,38 @@ class SingleAnswer:
 
         `proof` is how the sender proved who it is.
         """
+        return (await self.carry(raw, peer, remote, proof=proof)).body
+
+    async def carry(
+        self, raw: bytes, peer: PeerSettings, remote: str, *, proof: str = ""
+    ) -> Carried:
+        """As `answer`, and whether there was something to be answered."""
         meta = {"remote": remote, "peer": peer.name, "proof": proof}
         if is_batch(raw):
             return await self._batch(raw, peer, meta)
         return await self._message(raw, peer, meta)
 
-    async def _message(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+    async def _message(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Carried:
         header = lenient_header(raw)
         if header is not None and header.is_acknowledgement:
-            return b""
+            return Carried(b"", read=True)
         received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
         message: Message | None = received.message
         answer = received.answer or await self._pipeline.work(received)
         if answer.body or message is None:
-            return answer.body
-        return self._adapter.accept_answer(message.context)
+            return Carried(answer.body, read=message is not None)
+        return Carried(self._adapter.accept_answer(message.context), read=True)
 
-    async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> bytes:
+    async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Carried:
         try:
             file = read_batch(raw)
         except MessageError as error:
-            return self._adapter.refuse_batch(raw, error)
+            return Carried(self._adapter.refuse_batch(raw, error), read=False)
         answers: list[list[bytes]] = []
         for batch in file.batches:
             bodies = []
             for number, message in enumerate(batch.messages, start=1):
                 more = {**meta, **batch_meta(file, batch, number)}
-                bodies.append(await self._message(message, peer, more))
+                bodies.append((await self._message(message, peer, more)).body)
             answers.append([body for body in bodies if body])
-        return self._adapter.write_batch(file, answers)
+        return Carried(self._adapter.write_batch(file, answers), read=True)

@@ -28,7 +28,7 @@ from gateway.settings.sections import (
     UnknownPolicy,
     Validation,
 )
-from gateway.settings.transport import DeliverySettings, Encoding, PeerLimits
+from gateway.settings.transport import DeliverySettings, Encoding, FolderSettings, PeerLimits
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
@@ -37,6 +37,7 @@ __all__ = [
     "DeliverySettings",
     "Encoding",
     "FHIRSettings",
+    "FolderSettings",
     "HL7Dialect",
     "HTTPSettings",
     "InstitutionSettings",

@@ -26,6 +26,7 @@ from gateway.settings.sections import (
     ResolverSettings,
     SettlementListSettings,
 )
+from gateway.settings.transport import FolderSettings
 
 
 class Settings(Section):
@@ -69,6 +70,8 @@ class Settings(Section):
     """Where transactions go."""
     peers: Annotated[list[PeerSettings], Field(min_length=1)]
     """Who may send."""
+    folders: list[FolderSettings] = []
+    """Folders that take files of HL7 v2."""
 
     @model_validator(mode="after")
     def _names_refer_to_something(self) -> Settings:
@@ -96,6 +99,12 @@ class Settings(Section):
             for code in peer.institutions:
                 if code not in codes:
                     raise ValueError(f"peer {peer.name}: no institution {code!r}")
+        names = {peer.name for peer in self.peers}
+        for folder in self.folders:
+            if folder.peer not in names:
+                raise ValueError(f"folder {folder.path}: no peer {folder.peer!r}")
+        if len({folder.path for folder in self.folders}) != len(self.folders):
+            raise ValueError("two folders have the same path")
         return self
 
     def institution(self, fixmedins_code: str) -> InstitutionSettings | None:

@@ -56,6 +56,19 @@ class DeliverySettings(Section):
     """Name in its certificate, where that is not the host of `reply_to`."""
 
 
+class FolderSettings(Section):
+    """`[[folders]]`: a folder that takes files of HL7 v2, for batch nights."""
+
+    path: Path
+    """The folder; `in`, `work`, `out`, `done` and `failed` stand in it."""
+    peer: str
+    """Name of the peer whose files they are."""
+    max_file_bytes: Annotated[int, Field(ge=1)] = 52_428_800
+    """A longer file is refused and kept in `failed`."""
+    interval: Seconds = 2.0
+    """Seconds between looks into `in`."""
+
+
 class Encoding(StrEnum):
     """In what form messages of a peer travel over MLLP."""
 

@@ -133,6 +133,10 @@ class Metrics:
         self.deliveries = counter(
             "gateway_hl7_deliveries", "Messages of ours to HL7 v2 peers, by outcome", "outcome"
         )
+        # answered, failed (refused as a whole), kept (tried again)
+        self.files = counter(
+            "gateway_folder_files", "Files of drop folders, by what became of them", "outcome"
+        )
         # every one is a defect to look at
         self.log_values_dropped = counter(
             "gateway_log_values_dropped", "Log keys and values taken out by the redaction"

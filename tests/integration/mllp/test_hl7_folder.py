@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.inbound.hl7_folder import DropFolder
+from gateway.hl7v2.xml_writer import er7_to_xml
+from gateway.inbound.hl7_folder import DropFolder, FolderEvent
 from gateway.settings import PeerSettings
 
 BHS = b"BHS|^~\\&|HIS|H43010000001|||20260301||||B9|B1\r"
@@ -70,6 +72,81 @@ async def test_a_file_that_is_too_long_or_no_message_is_refused(
     assert await drop.take_all() == 2
     assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AR|C1"]
     assert _codes(tmp_path / "out" / "b.hl7.ack") == ["AR"]
+    assert _names(tmp_path / "failed") == ["a.hl7", "b.hl7"]
+    assert _names(tmp_path / "done") == []
+
+
+async def test_a_batch_with_a_wrong_count_fails_as_a_whole(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """B-007: a file that was cut off does nothing, and is kept."""
+    (tmp_path / "in" / "a.hl7").write_bytes(BHS + make_message("C1")[1:-2] + b"BTS|2\r")
+    assert await drop.take_all() == 1
+    assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AE|B9"]
+    assert _names(tmp_path / "failed") == ["a.hl7"]
+
+
+async def test_files_of_one_name_are_all_kept(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """The later ones under a number."""
+    for number in range(3):
+        (tmp_path / "in" / "a.hl7").write_bytes(make_message(f"C{number}")[1:-2])
+        assert await drop.take_all() == 1
+    assert _names(tmp_path / "done") == ["a.hl7", "a.hl7.2", "a.hl7.3"]
+    assert b"|C2|" in (tmp_path / "done" / "a.hl7.3").read_bytes()
+
+
+async def test_a_file_in_xml_is_answered_in_xml(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """And one that is no message in XML fails."""
+    (tmp_path / "in" / "a.xml").write_bytes(er7_to_xml(make_message("C1")[1:-2]))
+    (tmp_path / "in" / "b.xml").write_bytes(b"<ADT_A01>")
+    assert await drop.take_all() == 2
+    answer = (tmp_path / "out" / "a.xml.ack").read_bytes()
+    assert (answer[:5], b"<MSA.2>C1</MSA.2>" in answer) == (b"<?xml", True)
+    assert (_names(tmp_path / "done"), _names(tmp_path / "failed")) == (["a.xml"], ["b.xml"])
+
+
+async def test_a_file_that_cannot_be_answered_stays_and_the_next_is_taken(
+    start_port: Callable[..., Any], tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """It is tried again at the next look."""
+    pipeline = (await start_port()).pipeline
+    found: list[FolderEvent] = []
+    drop = DropFolder(
+        tmp_path, PEER, pipeline, pipeline.adapter, max_bytes=10_000, observe=found.append
+    )
+    await drop.take_all()
+    (tmp_path / "out" / ".a.hl7.ack").mkdir()
+    for name in ("a", "b"):
+        (tmp_path / "in" / f"{name}.hl7").write_bytes(make_message(name)[1:-2])
+    assert await drop.take_all() == 2
+    assert _names(tmp_path / "work") == ["a.hl7"]
+    assert _names(tmp_path / "done") == ["b.hl7"]
+    (tmp_path / "out" / ".a.hl7.ack").rmdir()
+    assert await drop.take_all() == 1
+    assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AA|a"]
+    assert found == [FolderEvent.KEPT, FolderEvent.ANSWERED, FolderEvent.ANSWERED]
+
+
+async def test_one_process_works_on_a_folder(
+    drop: DropFolder, tmp_path: Path, make_message: Callable[..., bytes]
+) -> None:
+    """A second one waits until the lock is free."""
+    with (tmp_path / "work" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (tmp_path / "in" / "a.hl7").write_bytes(make_message("C1")[1:-2])
+        task = asyncio.create_task(drop.run(0.01))
+        done, _ = await asyncio.wait({task}, timeout=0.2)
+        assert (done, _names(tmp_path / "in")) == (set(), ["a.hl7"])
+    async with asyncio.timeout(10):
+        while not (tmp_path / "done" / "a.hl7").exists():  # noqa: ASYNC110 - no event of a file
+            await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_the_folder_is_watched_until_it_is_told_to_stop(
