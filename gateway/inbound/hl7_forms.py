@@ -1,8 +1,9 @@
 """The two forms of an HL7 v2 message, ER7 and XML, at the ports.
 
-Everything behind the ports works with ER7: a message in XML is written as ER7 when it comes in, and
-its answer as XML when it goes out, so that a message has one meaning, one fingerprint and one
-stored answer whatever its form. A large message is worked on in a thread, beside the event loop.
+Everything behind the ports works with ER7: a message in XML is written as ER7 when it comes in,
+and its answer as XML when it goes out, so that a message has one meaning whatever its form, and
+one stored answer where its ER7 has no empty parts at the ends. A large message is worked on in a
+thread, beside the event loop.
 """
 
 from __future__ import annotations
