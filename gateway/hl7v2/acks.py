@@ -30,7 +30,7 @@ from gateway.errors import (
     UnsupportedError,
 )
 from gateway.hl7v2.charset import encode, fits
-from gateway.hl7v2.header import Header, Mode
+from gateway.hl7v2.header import ACKNOWLEDGE_WHEN, Header, Mode
 from gateway.hl7v2.places import Place, read_place
 from gateway.hl7v2.writer import (
     Components,
@@ -122,7 +122,12 @@ def problems_of_error(error: Exception) -> list[Problem]:
 
 
 def wanted(condition: str, *, success: bool) -> bool:
-    """Whether MSH-15 or MSH-16 asks for the acknowledgement (table 0155); blank counts as NE."""
+    """Whether MSH-15 or MSH-16 asks for the acknowledgement (table 0155).
+
+    Blank counts as NE. A value that is not in the table counts as ER: its sender learns of it.
+    """
+    if condition and condition not in ACKNOWLEDGE_WHEN:
+        return not success
     return condition in {"AL", "SU" if success else "ER"}
 
 
@@ -214,10 +219,11 @@ def echo(header: Header, raw: str) -> Raw:
 
 
 def msa(header: Header, code: str, problems: Sequence[Problem]) -> str:
-    """MSA: the code, the control id of the request, and below 2.5 the first text."""
-    fields: list[Field] = [code, echo(header, header.control_id)]
+    """MSA: the code, the control id of the request, below 2.5 the first text, and MSA-4."""
+    text = ""
     if code[1] != "A" and problems and not header.at_least("2.5"):
-        fields.append(user_text(header, problems[0], MAX_MSA_TEXT))
+        text = user_text(header, problems[0], MAX_MSA_TEXT)
+    fields: list[Field] = [code, echo(header, header.control_id), text, header.expected]
     return segment("MSA", fields, header.reply_delimiters)
 
 

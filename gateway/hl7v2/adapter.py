@@ -7,7 +7,7 @@ version ask for (`answer`). All maps are compiled when the adapter is made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class HL7Adapter:
         dialect = peer.hl7v2
         text, codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases)
         document = read_document(text, codec=codec, line_feeds=dialect.accept_line_feeds)
-        header = header_of(document, document.segments[0].field(18))
+        header = _expecting(header_of(document, document.segments[0].field(18)), dialect)
         events.check_header(header, dialect.processing_ids)
         ignored = header.kind in dialect.ignored_events
         kind = header.kind if ignored else self._kind(header, peer)
@@ -192,6 +192,23 @@ class HL7Adapter:
             if due:
                 body = self._refusal(header or Header(), dialect, due, error, context)
         return Answer(body=body, content_type=CONTENT_TYPE, outcome=_status_of(error, code))
+
+    def acknowledge(
+        self, header: Header, peer: PeerSettings, problems: Sequence[Problem], *, expected: str = ""
+    ) -> bytes:
+        """The answer to a message that is not worked on itself: a fragment, a sequence number.
+
+        CA or CE in enhanced mode, as MSH-15 wants it, and AA or AE otherwise. `expected` is MSA-4.
+        """
+        header = _expecting(header, peer.hl7v2)
+        if expected:
+            header = msgspec.structs.replace(header, expected=expected)
+        code = "AE" if problems else "AA"
+        if header.mode is Mode.ENHANCED and peer.hl7v2.reply_mode is not ReplyMode.SINGLE:
+            if not acks.wanted(header.accept_ack, success=not problems):
+                return b""
+            code = acks.accept_code(code)
+        return acks.acknowledgement(header, code, problems, self._identity, self._clock.now())
 
     def write_batch(self, file: BatchFile, answers: list[list[bytes]]) -> bytes:
         """The reply to a batch from the answers to its messages, batch by batch."""
@@ -357,7 +374,15 @@ def _lenient(raw: bytes, dialect: HL7Dialect) -> Header | None:
         codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases).codec
     except MessageError:
         codec = ""
-    return lenient_header(raw, codec)
+    header = lenient_header(raw, codec)
+    return _expecting(header, dialect) if header else None
+
+
+def _expecting(header: Header, dialect: HL7Dialect) -> Header:
+    """The header whose reply repeats MSH-13 in MSA-4, where the sender numbers its messages."""
+    if not dialect.sequence_numbers or not header.sequence.isdigit():
+        return header
+    return msgspec.structs.replace(header, expected=header.sequence)
 
 
 def _status_of(error: Exception, code: str) -> Status:

@@ -53,6 +53,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     processing: str = ""
     """MSH-11 as it stands, to be repeated in the reply."""
     version: str = ""
+    sequence: str = ""
+    """MSH-13."""
+    expected: str = ""
+    """MSA-4 of the reply, where the sequence number protocol is spoken."""
     continuation: str = ""
     accept_ack: str = ""
     application_ack: str = ""
@@ -154,6 +158,7 @@ def _header(segment: Segment, charset: str, codec: str) -> Header:
         processing_id=_plain(segment, 11, 1),
         processing=segment.field(11),
         version=_plain(segment, 12, 1),
+        sequence=segment.field(13).strip(),
         continuation=segment.field(14),
         accept_ack=segment.field(15).strip(),
         application_ack=segment.field(16).strip(),

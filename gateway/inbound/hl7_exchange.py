@@ -14,7 +14,7 @@ from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.header import lenient_header
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
-from gateway.intents import Message
+from gateway.intents import Message, Status
 from gateway.settings import PeerSettings
 
 
@@ -59,7 +59,8 @@ class SingleAnswer:
         message: Message | None = received.message
         answer = received.answer or await self._pipeline.work(received)
         if answer.body or message is None:
-            return Carried(answer.body, read=message is not None)
+            kept = answer.outcome is Status.DONE
+            return Carried(answer.body, read=kept or message is not None)
         return Carried(self._adapter.accept_answer(message.context), read=True)
 
     async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Carried:

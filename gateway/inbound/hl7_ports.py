@@ -60,7 +60,15 @@ class HL7Ports:
         watch: HL7Watcher,
     ) -> None:
         limits = Limits(settings.peers, clock)
-        self.intake = Intake(pipeline, adapter, limits, refused=watch.refused)
+        self.intake = Intake(
+            pipeline,
+            adapter,
+            limits,
+            store,
+            clock,
+            max_bytes=settings.mllp.max_message_bytes,
+            refused=watch.refused,
+        )
         self._mllp: MLLPServer | None = None
         if settings.mllp.enabled:
             self._mllp = MLLPServer(

@@ -94,6 +94,19 @@ class Received(Protocol):
         ...  # pragma: no cover - the body of a protocol never runs
 
 
+class Taken(NamedTuple):
+    """What came of a message in front of the pipeline, or of the fragments of one.
+
+    `received` is what the pipeline gave for the whole, `accepted` the accept acknowledgement of the
+    last fragment, which has a control id of its own.
+    """
+
+    received: Any = None
+    accepted: bytes = b""
+    answer: Answer | None = None
+    message: Message | None = None
+
+
 R = TypeVar("R", bound=Received)
 
 
@@ -227,7 +240,10 @@ class Exchanger:
             await _write_answer(line.write, stored or Answer(body=b""))
             return
         await line.committed()
-        await self._accepted(message.context, line.write)
+        if isinstance(received, Taken):
+            await _write_accepted(line.write, received)
+        else:
+            await self._accepted(message.context, line.write)
         try:
             answer = stored or await self._pipeline.work(received)
         except Exception as error:  # noqa: BLE001 - the same guard
@@ -281,6 +297,12 @@ def _collector(found: list[bytes]) -> Write:
         found.append(body)
 
     return collect
+
+
+async def _write_accepted(write: Write, taken: Taken) -> None:
+    """The accept acknowledgement of a last fragment; in original mode there is none."""
+    if is_accept_acknowledgement(taken.accepted):
+        await write(taken.accepted)
 
 
 async def _write_answer(write: Write, answer: Answer) -> None:

@@ -216,6 +216,10 @@ class HL7Dialect(Section):
     """`host:port` for `reply_mode = "connect"`."""
     encoding: Encoding = Encoding.ER7
     """Form over MLLP: `er7`, or `xml` (HL7 v2.xml beside ER7, and messages of ours in XML)."""
+    sequence_numbers: bool = False
+    """True speaks the sequence number protocol (MSH-13, MSA-4): each message in order and once."""
+    continuation_timeout: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds that a fragment (DSC, MSH-14) waits for the next ones."""
     delivery: DeliverySettings = DeliverySettings()
     """How messages of ours travel to `reply_to`."""
     identifier_aliases: dict[str, str] = {}

@@ -19,6 +19,7 @@ from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.inbound.mllp_framing import Frame, FrameReader
 from gateway.inbound.mllp_server import MLLPServer
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
+from gateway.journal.memory import MemoryJournal
 from gateway.settings import PeerSettings, Settings
 
 
@@ -152,6 +153,7 @@ async def start_port(make_settings: Callable[..., Settings]) -> AsyncIterator[St
         peers: list[dict[str, Any]] | None = None,
         tls: Any = None,
         clock: Clock | None = None,
+        store: MemoryJournal | None = None,
         **mllp: Any,
     ) -> Port:
         settings = make_settings(peers or [{"name": "his", "hl7v2": dialect or {}}], **mllp)
@@ -164,7 +166,7 @@ async def start_port(make_settings: Callable[..., Settings]) -> AsyncIterator[St
         server = MLLPServer(
             settings.mllp,
             settings.peers,
-            Intake(pipeline, adapter, limits),
+            Intake(pipeline, adapter, limits, store or MemoryJournal(), clock),
             adapter,
             limits=limits,
             observe=lambda event: counts.update([event]),

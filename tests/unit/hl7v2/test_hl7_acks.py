@@ -219,6 +219,8 @@ def test_table_0155_says_when_an_acknowledgement_is_due(
         ("NE", "AL", "AE"),
         ("NE", "NE", ""),
         ("NE", "SU", ""),
+        ("YES", "", "CE"),
+        ("", "YES", "AE"),
     ],
 )
 def test_a_refusal_before_acceptance_follows_the_mode(

@@ -110,7 +110,7 @@ def test_the_mode_follows_msh_15_and_16(accept: str, application: str, mode: Mod
 async def test_no_expected_sequence_number_is_ever_sent(
     make_raw: Make, understand: Understand, make_adapter: Callable[..., HL7Adapter], status: Status
 ) -> None:
-    """A-024: MSA-4 belongs to the sequence number protocol, which is not spoken."""
+    """A-024: MSA-4 belongs to the sequence number protocol, which this peer does not speak."""
     message, intent, _ = await understand(make_raw("ADT^A04", PID, PV1, m12="2.3"))
     result = Result(status=status, intent=intent)
     body = make_adapter().answer(message.kind, message.context, result).body.decode()
