@@ -4,8 +4,8 @@ A child is what `gateway serve` is in a hospital, but for the second that loadin
 reads its settings, opens its journal and ports, and dies by SIGKILL like any process.
 
 `python -m tests.crashes.nursery` speaks lines of JSON on its standard streams: a `Birth` gives the
-child's process id, a process id gives the exit code of that child once it has ended (negative: the
-signal). When its standard input ends, it kills what is left.
+child's process id; a process id gives the exit code of that child (negative: the signal), or
+`RUNS`. When its standard input ends, it kills what is left.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pathlib import Path
 from typing import NoReturn, Self
 
 import msgspec
+
+RUNS = 1_000
+"""Answer for a child that has not ended."""
 
 
 class Birth(msgspec.Struct):
@@ -55,9 +58,16 @@ class Nursery:
         """Start a gateway; its process id."""
         return await self._ask(Birth(str(config), str(log), dict(environment)))
 
+    async def ended(self, pid: int) -> int | None:
+        """The exit code of a gateway, negative for a signal; None while it runs."""
+        code = await self._ask(pid)
+        return None if code == RUNS else code
+
     async def wait(self, pid: int) -> int:
-        """Wait for the end of a gateway; its exit code, negative for a signal."""
-        return await self._ask(pid)
+        """Wait for the end of a gateway; its exit code."""
+        while (code := await self.ended(pid)) is None:  # noqa: ASYNC110 - another process's end
+            await asyncio.sleep(0.005)
+        return code
 
     async def _ask(self, question: Birth | int) -> int:
         process = self._process
@@ -104,9 +114,9 @@ def _listen() -> None:
                     _serve(question)
                 children.add(answer)
             else:
-                _, status = os.waitpid(question, 0)
-                children.discard(question)
-                answer = os.waitstatus_to_exitcode(status)
+                ended, status = os.waitpid(question, os.WNOHANG)
+                children -= {ended}
+                answer = os.waitstatus_to_exitcode(status) if ended else RUNS
             sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
     finally:

@@ -28,6 +28,7 @@ import msgspec
 
 from conformance.platform.config import load_config
 from conformance.platform.demo import write_demo
+from gateway.cli.exits import Exit
 from gateway.demo import sandbox
 from tests.crashes.books import differences
 from tests.crashes.centre import REGION, Centre
@@ -76,6 +77,8 @@ class Outcome:
     settlements: int = 0
     decided: int = 0
     """Decisions of the operator."""
+    restarts: int = 0
+    """Gateways that ended by themselves and were started anew."""
     resolved: list[float] = field(default_factory=list)
     """Seconds from each start until everything in flight at the kill had its answer."""
     seconds: float = 0.0
@@ -86,7 +89,7 @@ class Outcome:
         slowest = max(self.resolved, default=0.0)
         return (
             f"{self.kills} kills, {self.drops} lost replies, {self.messages} messages, "
-            f"{self.settlements} settlements, {self.decided} decisions, slowest resolution "
+            f"{self.settlements} settlements, {self.decided} decisions, {self.restarts} restarts, slowest resolution "
             f"{slowest:.1f} s, {len(self.findings)} findings, {self.seconds:.0f} s"
         )
 
@@ -127,7 +130,8 @@ class Node:
     def kill(self) -> None:
         """At once, in the middle of whatever it does."""
         self.door.open.clear()
-        os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself just now
+            os.kill(self.pid, signal.SIGKILL)
 
     async def stop(self) -> int:
         """Ask it to stop; its exit code."""
@@ -193,9 +197,10 @@ class World:
             for node in self.nodes:
                 await node.start()
             async with asyncio.TaskGroup() as tasks:
-                operator = tasks.create_task(self._operate())
+                people = [tasks.create_task(self._operate()), tasks.create_task(self._supervise())]
                 yield
-                operator.cancel()
+                for one in people:
+                    one.cancel()
         finally:
             await self.centre.close()
 
@@ -219,6 +224,7 @@ class World:
 
     async def kill_one(self) -> None:
         """Kill a gateway at a random moment, start it, and wait for what was in flight."""
+        await until(self._all_open, lambda: "every gateway runs")
         node = self.chance.choice(self.nodes)
         killed = asyncio.Event()
         moment = self.chance.choice(("arrived", "worked", "worked", "time"))
@@ -242,8 +248,8 @@ class World:
         await until(killed.is_set, lambda: "a request comes to be killed at")
         in_flight = set(self.hospital.asking)
         code = await self.nursery.wait(node.pid)
-        if code != -signal.SIGKILL:
-            self.outcome.findings.append(f"the gateway had ended by itself: {code}")
+        if code not in (-signal.SIGKILL, Exit.JOURNAL):
+            self.outcome.findings.append(f"a gateway ended by itself with {code}")
 
         def waiting() -> set[str]:
             return in_flight & self.hospital.asking
@@ -256,6 +262,24 @@ class World:
         self.outcome.kills += 1
         if len(self.nodes) > 1:
             await node.start()
+
+    def _all_open(self) -> bool:
+        return all(node.door.open.is_set() for node in self.nodes)
+
+    async def _supervise(self) -> None:
+        """Start a gateway anew that ended because its journal takes no more writes."""
+        while True:
+            for node in self.nodes:
+                pid = node.pid
+                if not node.door.open.is_set() or (code := await self.nursery.ended(pid)) is None:
+                    continue
+                if node.door.open.is_set() and node.pid == pid:
+                    node.door.open.clear()
+                    self.outcome.restarts += 1
+                    if code != Exit.JOURNAL:
+                        self.outcome.findings.append(f"a gateway ended by itself with {code}")
+                    await node.start()
+            await asyncio.sleep(0.1)
 
     # The operator -------------------------------------------------------------------------------
 
@@ -339,7 +363,7 @@ async def play_in(world: World) -> None:
         working.cancel()
         await asyncio.wait([working])
     for node in world.nodes:
-        if node.door.open.is_set() and (code := await node.stop()):
+        if node.door.open.is_set() and (code := await node.stop()) not in (0, Exit.JOURNAL):
             outcome.findings.append(f"a stopped gateway ended with {code}")
     outcome.drops, outcome.messages = world.centre.lost, len(hospital.said)
     outcome.findings += hospital.surprises
