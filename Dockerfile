@@ -12,7 +12,8 @@ RUN awk '/^[a-z]/ { keep = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-
     && python -m venv /opt/build \
     && /opt/build/bin/python -m pip install --quiet --require-hashes --requirement .ci/lock/build.txt
 RUN python -m venv /opt/gateway \
-    && /opt/gateway/bin/python -m pip install --quiet --require-hashes --requirement .ci/lock/run.txt
+    && /opt/gateway/bin/python -m pip install --quiet --require-hashes \
+        --requirement .ci/lock/run.txt --requirement .ci/lock/postgres.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 COPY mappings mappings
@@ -20,7 +21,8 @@ COPY conformance conformance
 COPY certs certs
 RUN /opt/build/bin/python -m hatchling build --target wheel --directory /src/dist \
     && /opt/gateway/bin/python -m pip install --quiet --no-index --no-deps dist/*.whl \
-    && /opt/gateway/bin/gateway version
+    && /opt/gateway/bin/gateway version \
+    && /opt/gateway/bin/python -c "import gateway.journal.postgres"
 
 FROM ${BASE}
 RUN groupadd --gid 10001 gateway \

@@ -54,6 +54,7 @@ soak: install ## The long ones: 100,000 seeds, 500 kills
 lock: ## Renew the lock files (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml --output-file .ci/lock/run.txt
 	uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev pyproject.toml --output-file .ci/lock/dev.txt
+	awk '/^[a-z]/ { keep = /^asyncpg==/ } keep' .ci/lock/dev.txt > .ci/lock/postgres.txt
 
 clean: ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

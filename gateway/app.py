@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
 from typing import NamedTuple, Self
@@ -12,7 +12,7 @@ from gateway.backoffice import BackOffice
 from gateway.clock import Clock, SystemClock
 from gateway.errors import GatewayError, JournalError
 from gateway.fhir.adapter import FHIRAdapter
-from gateway.fhir.stored import ResourceReader
+from gateway.fhir.stored import NothingAnswered, ResourceReader
 from gateway.fsi.channel import Channel
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
@@ -27,8 +27,9 @@ from gateway.inbound.national import NationalAdapter
 from gateway.inbound.operator_office import office_routes
 from gateway.inbound.peers import PeerDirectory
 from gateway.inbound.smart_routes import backend_services
-from gateway.intents import Answer, Resource
+from gateway.intents import Answer
 from gateway.journal import Journal, open_journal
+from gateway.journal.heads import HeadExporter
 from gateway.pipeline import Adapter, Pipeline, explain
 from gateway.routing import Router
 from gateway.settings import PeerSettings, Settings
@@ -115,26 +116,6 @@ def build_adapters(settings: Settings, clock: Clock, resources: ResourceReader) 
     )
 
 
-class NothingAnswered:
-    """The resources of a gateway that has answered nothing: for explaining a file."""
-
-    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
-        """No resource."""
-        del type, id
-        return None
-
-    async def search_resources(
-        self,
-        type: str,  # noqa: A002 - FHIR's word
-        params: Mapping[str, Sequence[str]],
-        limit: int = 100,
-        offset: int = 0,
-    ) -> tuple[int, list[Resource]]:
-        """No resources."""
-        del type, params, limit, offset
-        return 0, []
-
-
 async def explain_offline(
     settings: Settings,
     protocol: str,
@@ -175,6 +156,7 @@ class Gateway:
         self._sites = build_sites(settings, stations=self._watch.station)
         self._router = Router(RegionTable.load(settings.regions.files), settings)
         self._journal: Journal | None = None
+        self._exporter: HeadExporter | None = None
         self._transport: HTTPTransport | None = None
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
@@ -235,6 +217,8 @@ class Gateway:
             await self._journal.recover()
             await self._open_ports(self._assemble(self._journal))
             self._background.append(asyncio.create_task(self._take_up()))
+            self._exporter = HeadExporter(self._journal, settings.audit, clock, self._watch)
+            self._background.append(asyncio.create_task(self._exporter.run()))
             self._background.append(asyncio.create_task(self._look_after(self._journal)))
         except BaseException:
             await self.stop()
@@ -378,8 +362,10 @@ class Gateway:
                 await task
         if self._transport is not None:
             await self._transport.close()
+        if self._exporter is not None:
+            await self._exporter.export()
         if self._journal is not None:
             await self._journal.close()
         self._hl7 = self._http = self._pipeline = None
-        self._transport = self._journal = None
+        self._transport = self._journal = self._exporter = None
         self._background = []

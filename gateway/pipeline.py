@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.auditing import answered, arrived
 from gateway.clock import Clock, stamp
 from gateway.errors import (
     DuplicateError,
@@ -186,8 +187,12 @@ class Pipeline:
             with self._watcher.station("read", protocol=protocol, bytes=len(raw)):
                 message = await adapter.read(raw, peer, meta)
             with self._watcher.station("receive", protocol=protocol, kind=message.kind):
+                stored = adapter.redact(raw)
                 begun = await self._journal.begin_exchange(
-                    message, adapter.redact(raw), stamp(self._clock.now())
+                    message,
+                    stored,
+                    stamp(self._clock.now()),
+                    events=[arrived(message, stored, received.proof)],
                 )
             if begun.kind == "conflict":
                 raise DuplicateError([reporting.conflict(message)])
@@ -266,12 +271,12 @@ class Pipeline:
         same message again finds what they did.
         """
         exchange_id = received.exchange_id
-        events = [_answered(received, result)]
+        event = answered(exchange_id, result, peer=received.peer.name, proof=received.proof)
         try:
             if result.status is Status.NOT_SENT or _only_waits(result) or _broke(result):
-                await self._journal.release_exchange(exchange_id, events=events)
+                await self._journal.release_exchange(exchange_id, events=[event])
             else:
-                await self._journal.finish_exchange(exchange_id, answer, result, events=events)
+                await self._journal.finish_exchange(exchange_id, answer, result, events=[event])
         except GatewayError as error:
             self._watcher.failed(error)
 
@@ -375,18 +380,6 @@ def _number_unnumbered(intent: Intent, message: Message) -> None:
     for index, charge in enumerate(intent.charges):
         if not charge.has("feedetl_sn"):
             charge.values["feedetl_key"] = f"{message.sender}|{message.control_id}|{index}"
-
-
-def _answered(received: Received, result: Result) -> AuditEvent:
-    detail = {
-        "peer": received.peer.name,
-        "proof": received.proof,
-        "status": result.status.value,
-        "verb": result.intent.verb.value,
-        "calls": " ".join(f"{call.infno}:{call.outcome}" for call in result.calls),
-        "problems": " ".join(dict.fromkeys(problem.code.value for problem in result.problems)),
-    }
-    return AuditEvent(received.exchange_id, "answer", {k: v for k, v in detail.items() if v})
 
 
 def _only_waits(result: Result) -> bool:

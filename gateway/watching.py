@@ -141,6 +141,10 @@ class Watch:
             max((count.oldest for count in by_infno.values()), default=0.0),
         )
 
+    def head_exported(self, seq: int) -> None:
+        """The head of the audit was written down outside the journal."""
+        self._metrics.audit_exported.set(seq)
+
     def resolved(self, msgid: str, infno: str, how: str) -> None:
         """An outcome is known."""
         self._metrics.unknown_resolved.labels(infno, how).inc()

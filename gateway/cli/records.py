@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
+import msgspec
 import typer
 
-from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption
+from gateway.cli.configuration import DEFAULT_CONFIG, ConfigOption, JSONOption, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
+from gateway.errors import ConfigurationError
+from gateway.fhir.audit_events import audit_event
+from gateway.fhir.names import Names
 from gateway.journal import AuditReport, AuditRow, ExchangeRow, Journal, SendRow
+from gateway.journal.heads import read_heads
 
 exchanges = typer.Typer(no_args_is_help=True, help="Messages and how they were answered.")
 audit = typer.Typer(no_args_is_help=True, help="The hash chain of what happened.")
@@ -110,30 +117,94 @@ def show_exchange(
 @audit.command("verify")
 def verify(
     *,
+    heads: Annotated[
+        Path | None,
+        typer.Option(help="File of exported heads; `[audit] heads_file` if left out."),
+    ] = None,
     journal: JournalOption = None,
     json: JSONOption = False,
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Check the whole chain and say which rows are not what was written.
 
-    Ends with 0 when it is intact and 1 when it is not. The head, noted elsewhere, proves later
-    that the chain was not made anew.
+    The chain alone shows rows that were altered, removed, inserted or put elsewhere. Against the
+    heads that were written down outside the journal it also shows a tail that was cut off and a
+    chain that was made anew. Ends with 0 when it is intact and 1 when it is not.
     """
-    report: AuditReport = with_journal(config, journal, lambda store: store.audit_verify())
+    file = heads or (None if journal else settings_of(config).audit.heads_file)
+    # A file that was named has to be there; that of the settings is made by the first export.
+    known = read_heads(file) if file is not None and (heads or file.exists()) else []
+    report: AuditReport = with_journal(config, journal, lambda store: store.audit_verify(known))
     if json:
         show_json(
             {
                 "intact": report.intact,
                 "rows": report.rows,
                 "head": report.head,
+                "exported_heads": len(known),
                 "broken": report.broken,
             }
         )
     elif report.intact:
         say(f"intact: {report.rows} rows, head {report.head}")
+        if known:
+            say(f"exported heads that fit: {len(known)}")
     else:
         say(f"BROKEN: {report.rows} rows, {len(report.broken)} finding(s)")
         show_table(
             ("row", "kind", "reason"), [(str(b.seq), b.kind.value, b.reason) for b in report.broken]
         )
     raise typer.Exit(int(Exit.OK if report.intact else Exit.PROBLEMS))
+
+
+@audit.command("export")
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write; it must not be there yet.")],
+    *,
+    after: Annotated[int, typer.Option(min=0, help="Only rows behind this number.")] = 0,
+    exchange: Annotated[str, typer.Option(metavar="ID", help="Only this exchange.")] = "",
+    journal: JournalOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Write the audit as FHIR R4 AuditEvents, one a line (application/fhir+ndjson).
+
+    Nothing in them identifies a patient. `--after` with the number of the last row of an earlier
+    file goes on behind it.
+    """
+    names = Names(settings_of(config).fhir.canonical_base)
+
+    async def write(store: Journal) -> int:
+        count = 0
+        peers: dict[str, tuple[str, str]] = {}
+        with _new_file(file) as stream:
+            async for row in _rows(store, after, exchange):
+                if row.exchange_id not in peers:
+                    found = await store.exchange(row.exchange_id) if row.exchange_id else None
+                    peers[row.exchange_id] = (found.peer, found.kind) if found else ("", "")
+                peer, kind = peers[row.exchange_id]
+                event = audit_event(row, names, peer=peer, kind=kind)
+                stream.write(msgspec.json.encode(event) + b"\n")
+                count += 1
+        return count
+
+    say(f"{with_journal(config, journal, write)} rows")
+
+
+async def _rows(store: Journal, after: int, exchange: str) -> AsyncIterator[AuditRow]:
+    if exchange:
+        for row in await store.audit_trail(exchange):
+            if row.seq > after:
+                yield row
+        return
+    while page := await store.audit_rows(after):
+        for row in page:
+            yield row
+        after = page[-1].seq
+
+
+def _new_file(file: Path) -> BinaryIO:
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigurationError(f"cannot be written: {error.strerror}", file=str(file)) from error
+    return os.fdopen(handle, "wb")

@@ -111,9 +111,9 @@ def _check(settings: Settings) -> None:
     """
     from gateway.app import (  # noqa: PLC0415 - loads every protocol
         Gateway,
-        NothingAnswered,
         build_adapters,
     )
+    from gateway.fhir.stored import NothingAnswered  # noqa: PLC0415 - the same
 
     level_of(settings.log)
     PeerDirectory(settings.peers)

@@ -137,3 +137,23 @@ def tokens_of(identifiers: Iterable[Any]) -> list[str]:
 def tokens_of_codes(concept: Mapping[str, Any]) -> list[str]:
     """The search tokens of a CodeableConcept: its codes."""
     return [str(coding["code"]) for coding in concept.get("coding", []) if "code" in coding]
+
+
+class NothingAnswered:
+    """The resources of a gateway that has answered nothing: for explaining a file."""
+
+    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
+        """No resource."""
+        del type, id
+        return None
+
+    async def search_resources(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        params: Mapping[str, Sequence[str]],
+        limit: int = 100,
+        offset: int = 0,
+    ) -> tuple[int, list[Resource]]:
+        """No resources."""
+        del type, params, limit, offset
+        return 0, []

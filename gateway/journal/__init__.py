@@ -5,6 +5,7 @@ from gateway.journal.protocol import Journal
 from gateway.journal.records import (
     AuditBreak,
     AuditEvent,
+    AuditHead,
     AuditReport,
     AuditRow,
     BeginKind,
@@ -26,6 +27,7 @@ __all__ = [
     "STAGE_TRANSITIONS",
     "AuditBreak",
     "AuditEvent",
+    "AuditHead",
     "AuditReport",
     "AuditRow",
     "BeginKind",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from gateway.journal.chain import Link, link_hash, verify
+from gateway.journal.chain import GENESIS, Link, link_hash, verify
 from gateway.journal.queries import SQL
-from gateway.journal.records import AuditEvent, AuditReport, AuditRow
+from gateway.journal.records import AuditEvent, AuditHead, AuditReport, AuditRow
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -53,14 +53,26 @@ def trail(db: sqlite3.Connection, exchange_id: str) -> list[AuditRow]:
     return [audit_row(Link._make(row)) for row in rows]
 
 
-def verify_chain(db: sqlite3.Connection) -> AuditReport:
+def rows(db: sqlite3.Connection, after: int, limit: int) -> list[AuditRow]:
+    """Rows in order."""
+    found = db.execute(SQL["audit_rows"], {"after": after, "limit": limit})
+    return [audit_row(Link._make(row)) for row in found]
+
+
+def head(db: sqlite3.Connection) -> AuditHead:
+    """The last row as recorded."""
+    seq, digest = db.execute(SQL["audit_head"]).fetchone() or (0, GENESIS)
+    return AuditHead(seq=seq, hash=digest)
+
+
+def verify_chain(db: sqlite3.Connection, heads: Sequence[AuditHead] = ()) -> AuditReport:
     """Check every row; memory does not grow with the length of the chain."""
     factory = db.text_factory
     # Bytes that somebody put there and that are no text must be reported, not stumbled over.
     db.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
-        head = db.execute(SQL["audit_head"]).fetchone()
-        seq, digest = (0, None) if head is None else head
-        return verify(map(Link._make, db.execute(SQL["audit"])), seq, digest)
+        recorded = db.execute(SQL["audit_head"]).fetchone()
+        seq, digest = (0, None) if recorded is None else recorded
+        return verify(map(Link._make, db.execute(SQL["audit"])), seq, digest, heads)
     finally:
         db.text_factory = factory

@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from gateway.journal.records import AuditBreak, AuditReport, BreakKind
+from gateway.journal.records import AuditBreak, AuditHead, AuditReport, BreakKind
 
 GENESIS: Final = "0" * 64
 """What the first row continues."""
@@ -82,11 +82,15 @@ class Verifier:
     """Checks rows, in the order of their numbers, against each other and the recorded head.
 
     `head_hash` is None when the record of the head is missing. Rows may be given in portions.
-    Work is linear in the number of rows, plus the square of at most `MAX_SEARCHED`.
+    `heads` are last rows of earlier times that were written down elsewhere. Work is linear in the
+    number of rows, plus the square of at most `MAX_SEARCHED`.
     """
 
-    def __init__(self, head_seq: int, head_hash: str | None) -> None:
+    def __init__(
+        self, head_seq: int, head_hash: str | None, heads: Iterable[AuditHead] = ()
+    ) -> None:
         self._head_seq, self._head_hash = head_seq, head_hash
+        self._witness = _Witness(heads)
         self._findings = _Findings()
         self._sound = True
 
@@ -97,6 +101,7 @@ class Verifier:
             findings.rows += 1
             if not findings.full:
                 self._look(row)
+            self._witness.look(row)
             findings.last, findings.last_hash = row.seq, row.hash
 
     def _look(self, row: Link) -> None:
@@ -123,13 +128,56 @@ class Verifier:
         elif not breaks and findings.last == self._head_seq and findings.last_hash != head_hash:
             reason = "it does not have the hash recorded for the last row"
             breaks.append(_altered(self._head_seq, reason))
+        breaks += self._witness.breaks(findings.last, breaks)
         breaks.sort(key=lambda one: (one.seq, one.kind))
         return AuditReport(rows=findings.rows, head=findings.last_hash, broken=breaks[:MAX_BREAKS])
 
 
-def verify(rows: Iterable[Link], head_seq: int, head_hash: str | None) -> AuditReport:
+class _Witness:
+    """Heads of earlier times, held against the rows."""
+
+    def __init__(self, heads: Iterable[AuditHead]) -> None:
+        self._heads = sorted({(head.seq, head.hash) for head in heads if head.seq})
+        self._wanted: dict[int, set[str]] = {}
+        for seq, digest in self._heads:
+            self._wanted.setdefault(seq, set()).add(digest)
+        self._held = 0
+        """The last row that had the hash of its head."""
+        self._broken: list[AuditBreak] = []
+
+    def look(self, row: Link) -> None:
+        wanted = self._wanted.get(row.seq)
+        if wanted is None:
+            return
+        if wanted == {row.hash}:
+            self._held = row.seq
+            return
+        reason = (
+            f"the hash written down for it elsewhere is another one: rows {self._held + 1} to "
+            f"{row.seq} are not those of that time"
+        )
+        self._broken.append(_altered(row.seq, reason))
+
+    def breaks(self, last: int, others: list[AuditBreak]) -> list[AuditBreak]:
+        """What the heads show beyond what the chain shows by itself."""
+        newest = self._heads[-1][0] if self._heads else 0
+        found = self._broken[: MAX_BREAKS - len(others)]
+        if newest > last and not any(one.kind is BreakKind.TRUNCATED for one in others):
+            reason = (
+                f"rows {last + 1} to {newest} are gone from the end, says a head kept elsewhere"
+            )
+            found = [*found, AuditBreak(last + 1, BreakKind.TRUNCATED, reason)]
+        return found
+
+
+def verify(
+    rows: Iterable[Link],
+    head_seq: int,
+    head_hash: str | None,
+    heads: Iterable[AuditHead] = (),
+) -> AuditReport:
     """Check the whole chain at once; see `Verifier`."""
-    verifier = Verifier(head_seq, head_hash)
+    verifier = Verifier(head_seq, head_hash, heads)
     verifier.take(rows)
     return verifier.report()
 

@@ -10,6 +10,7 @@ from gateway.intents import Answer, Message, Outcome, Reply, Resource, Result
 from gateway.journal.archive import Sink, Source
 from gateway.journal.records import (
     AuditEvent,
+    AuditHead,
     AuditReport,
     AuditRow,
     Begun,
@@ -276,8 +277,20 @@ class Journal(Protocol):
         """The audit of one exchange, in order."""
         ...
 
-    async def audit_verify(self) -> AuditReport:
-        """Check the whole hash chain and say which rows are not what was written."""
+    async def audit_rows(self, after: int = 0, limit: int = 1000) -> list[AuditRow]:
+        """Rows of the audit in order, from the one behind number `after`."""
+        ...
+
+    async def audit_head(self) -> AuditHead:
+        """The last row of the audit, as recorded; number 0 while there is none."""
+        ...
+
+    async def audit_verify(self, heads: Sequence[AuditHead] = ()) -> AuditReport:
+        """Check the whole hash chain and say which rows are not what was written.
+
+        `heads` were written down elsewhere, at earlier times: their rows have to be there, with
+        their hashes.
+        """
         ...
 
     async def stats(self) -> Stats:

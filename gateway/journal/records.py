@@ -40,6 +40,13 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
+    """The last row of the audit: its number and its hash."""
+
+    seq: int
+    hash: str
+
+
 class BreakKind(StrEnum):
     """What somebody did to the audit."""
 

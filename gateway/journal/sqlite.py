@@ -24,6 +24,7 @@ from gateway.journal.protocol import Journal
 from gateway.journal.readers import Readers
 from gateway.journal.records import (
     AuditEvent,
+    AuditHead,
     AuditReport,
     AuditRow,
     Begun,
@@ -328,9 +329,17 @@ class SQLiteJournal(Journal):
         """See `Journal.audit_trail`."""
         return await self._readers.run(lambda db: audit.trail(db, exchange_id))
 
-    async def audit_verify(self) -> AuditReport:
+    async def audit_rows(self, after: int = 0, limit: int = 1000) -> list[AuditRow]:
+        """See `Journal.audit_rows`."""
+        return await self._readers.run(lambda db: audit.rows(db, after, limit))
+
+    async def audit_head(self) -> AuditHead:
+        """See `Journal.audit_head`."""
+        return await self._readers.run(audit.head)
+
+    async def audit_verify(self, heads: Sequence[AuditHead] = ()) -> AuditReport:
         """See `Journal.audit_verify`."""
-        return await self._readers.run(audit.verify_chain)
+        return await self._readers.run(lambda db: audit.verify_chain(db, heads))
 
     async def stats(self) -> Stats:
         """See `Journal.stats`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from gateway.settings.loading import ENVIRONMENT_PREFIX, load_settings
 from gateway.settings.model import Settings
 from gateway.settings.sections import (
+    AuditSettings,
     ChannelSettings,
     ClearingSettings,
     FHIRSettings,
@@ -32,6 +33,7 @@ from gateway.settings.transport import DeliverySettings, Encoding, FolderSetting
 
 __all__ = [
     "ENVIRONMENT_PREFIX",
+    "AuditSettings",
     "ChannelSettings",
     "ClearingSettings",
     "DeliverySettings",

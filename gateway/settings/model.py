@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from gateway.settings.base import Section
 from gateway.settings.sections import (
+    AuditSettings,
     ChannelSettings,
     ClearingSettings,
     CodeSettings,
@@ -48,6 +49,8 @@ class Settings(Section):
     """The FHIR side."""
     journal: JournalSettings = JournalSettings()
     """The journal."""
+    audit: AuditSettings = AuditSettings()
+    """The head of the audit."""
     codes: CodeSettings = CodeSettings()
     """Code tables."""
     regions: RegionSettings = RegionSettings()

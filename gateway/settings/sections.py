@@ -117,6 +117,17 @@ class JournalSettings(Section):
     """PostgreSQL: seconds after which the others take over from a gateway that went silent."""
 
 
+class AuditSettings(Section):
+    """`[audit]`: where the head of the audit is written down outside the journal."""
+
+    heads_file: Path | None = None
+    """File that heads are appended to; on another disk or machine than the journal."""
+    syslog: Annotated[str, Field(pattern=r"^$|^/.+|^udp://.+:\d+$")] = ""
+    """Syslog that heads are sent to: `udp://host:514`, or the path of a local socket."""
+    interval: Annotated[float, Field(ge=1)] = 3600.0
+    """Seconds between two heads; at the start and at a stop there is one, too."""
+
+
 class InstitutionSettings(Section):
     """`[[institutions]]`: an institution the gateway speaks for."""
 

@@ -105,6 +105,10 @@ class Metrics:
             "Days in the window that were not compared yet",
             "institution",
         )
+        self.audit_exported = gauge(
+            "gateway_audit_exported_row",
+            "Row of the audit whose hash was last written down outside the journal",
+        )
         self.problems = counter("gateway_problems", "Problems told to senders, by code", "code")
         self.connections = gauge("gateway_connections", "Open connections", "port")
         # reason: full, slow, idle

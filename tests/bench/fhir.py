@@ -13,13 +13,14 @@ import msgspec
 from fhir.resources.R4B.claim import Claim
 from fhir.resources.R4B.claimresponse import ClaimResponse
 
-from gateway.app import NothingAnswered, build_adapters
+from gateway.app import build_adapters
 from gateway.clock import SystemClock
 from gateway.demo.messages import LI, FHIRClient, Item
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own
 from gateway.fhir.forms import Forms
 from gateway.fhir.release import R4, R5
+from gateway.fhir.stored import NothingAnswered
 from gateway.fhir.xml import decode_xml, encode_xml
 from gateway.intents import Answer, Intent, Message, Record, Result, Settlement, Status
 from gateway.settings import Settings

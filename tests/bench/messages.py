@@ -21,10 +21,11 @@ from fhir.resources.R4B.claimresponse import ClaimResponse
 from hl7apy.parser import parse_message
 
 import mappings.codes
-from gateway.app import NothingAnswered, build_adapters, build_sites
+from gateway.app import build_adapters, build_sites
 from gateway.clock import CHINA, SystemClock
 from gateway.crypto.sm import SigningKey
 from gateway.demo.messages import HIS, LI, OUTPATIENT_ITEMS, ZHANG, FHIRClient, Item
+from gateway.fhir.stored import NothingAnswered
 from gateway.fsi.envelope import build_request, signature_text, signed_bytes
 from gateway.intents import Call, Intent, Message, Record, Result, Settlement, Status, VisitClass
 from gateway.settings import Settings

@@ -16,7 +16,7 @@ from gateway.journal.chain import Link, Verifier
 from gateway.journal.postgres.batch import send_row
 from gateway.journal.postgres.server import BROKEN, CONNECT_SECONDS, STORE
 from gateway.journal.queries import POSTGRES
-from gateway.journal.records import AuditReport, ExchangeRow, SendRow, Stats, VisitRow
+from gateway.journal.records import AuditHead, AuditReport, ExchangeRow, SendRow, Stats, VisitRow
 
 T = TypeVar("T")
 
@@ -137,14 +137,17 @@ def resource(row: asyncpg.Record) -> Resource:
     return Resource(type=kind, id=ident, body=body, search=storage.decode_search(tokens))
 
 
-async def verify_chain(db: asyncpg.pool.PoolConnectionProxy) -> AuditReport:
+async def verify_chain(
+    db: asyncpg.pool.PoolConnectionProxy, heads: Sequence[AuditHead]
+) -> AuditReport:
     """Check every row; memory does not grow with the length of the chain."""
     async with db.transaction(isolation="repeatable_read", readonly=True):
         # Portions are checked while the server waits in the transaction.
         await db.execute("SET LOCAL statement_timeout = 0")
         await db.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         head = await db.fetchrow(POSTGRES["audit_head"])
-        verifier = Verifier(*((0, None) if head is None else (head["seq"], head["hash"])))
+        seq, digest = (0, None) if head is None else (head["seq"], head["hash"])
+        verifier = Verifier(seq, digest, heads)
         cursor = await db.cursor(POSTGRES["audit"])
         while rows := await cursor.fetch(PORTION):
             await asyncio.to_thread(verifier.take, map(Link._make, rows))

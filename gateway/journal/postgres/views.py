@@ -8,12 +8,13 @@ from typing import Any
 from gateway.intents import Answer, Reply, Resource, Result
 from gateway.journal import storage
 from gateway.journal.audit import audit_row
-from gateway.journal.chain import Link
+from gateway.journal.chain import GENESIS, Link
 from gateway.journal.postgres import reader
 from gateway.journal.postgres.batch import send_row
 from gateway.journal.postgres.reader import Readers
 from gateway.journal.protocol import Journal
 from gateway.journal.records import (
+    AuditHead,
     AuditReport,
     AuditRow,
     BookRow,
@@ -130,9 +131,20 @@ class Views(Journal):
         rows = await self._readers.rows("audit_trail", exchange_id)
         return [audit_row(Link._make(row)) for row in rows]
 
-    async def audit_verify(self) -> AuditReport:
+    async def audit_rows(self, after: int = 0, limit: int = 1000) -> list[AuditRow]:
+        """See `Journal.audit_rows`."""
+        rows = await self._readers.rows("audit_rows", after, limit)
+        return [audit_row(Link._make(row)) for row in rows]
+
+    async def audit_head(self) -> AuditHead:
+        """See `Journal.audit_head`."""
+        row = await self._readers.row("audit_head")
+        seq, digest = (0, GENESIS) if row is None else row
+        return AuditHead(seq=seq, hash=digest)
+
+    async def audit_verify(self, heads: Sequence[AuditHead] = ()) -> AuditReport:
         """See `Journal.audit_verify`."""
-        return await self._readers.run(reader.verify_chain)
+        return await self._readers.run(lambda db: reader.verify_chain(db, heads))
 
     async def stats(self) -> Stats:
         """See `Journal.stats`."""

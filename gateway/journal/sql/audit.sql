@@ -1,9 +1,5 @@
 -- The audit chain.
 
--- name: audit_head
--- The record of the last row.
-SELECT seq, hash FROM audit_head WHERE one = 1;
-
 -- name: insert_audit
 -- Appends a row.
 INSERT INTO audit (seq, time, exchange_id, station, detail, previous, hash)
@@ -13,9 +9,10 @@ VALUES (?, ?, ?, ?, ?, ?, ?);
 -- Records the row just appended as the last one.
 UPDATE audit_head SET seq = :seq, hash = :hash WHERE one = 1;
 
--- name: audit
--- The whole chain in order.
-SELECT seq, time, exchange_id, station, detail, previous, hash FROM audit ORDER BY seq;
+-- name: audit_rows
+-- Rows behind a number, in order.
+SELECT seq, time, exchange_id, station, detail, previous, hash FROM audit
+WHERE seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: audit_trail
 -- The rows of one exchange in order.

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app import NothingAnswered, build_adapters
+from gateway.app import build_adapters
+from gateway.fhir.stored import NothingAnswered
 from gateway.backoffice import BackOffice
 from gateway.clock import SystemClock
 from gateway.fhir.forms import Forms

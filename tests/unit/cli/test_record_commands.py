@@ -128,3 +128,62 @@ def test_a_file_that_is_no_journal_ends_with_two(run: Run, config: Path) -> None
     code, out, err = run("audit", "verify", "--journal", journal)
     assert code == 2
     assert "Traceback" not in out + err
+
+
+def heads(file: Path, *rows: tuple[int, str]) -> Path:
+    """A file of exported heads."""
+    lines = [json.dumps({"time": "2026-03-01 10:00:00.000", "seq": s, "hash": h}) for s, h in rows]
+    file.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return file
+
+
+def test_an_audit_is_held_against_the_heads_that_were_exported(
+    run: Run, config: Path, exchange: str
+) -> None:
+    """Named, or those of the settings; a tail that is gone with the record of it ends with one."""
+    assert exchange
+    report = json.loads(run("audit", "verify", "--json", "--config", config)[1])
+    kept = heads(config.parent / "kept", (report["rows"], report["head"]))
+    code, out, _ = run("audit", "verify", "--heads", kept, "--config", config)
+    assert (code, out.splitlines()[-1]) == (0, "exported heads that fit: 1")
+    with closing(sqlite3.connect(config.parent / "journal.db")) as connection:
+        connection.execute("DELETE FROM audit")
+        connection.execute("UPDATE audit_head SET seq = 0, hash = ?", ("0" * 64,))
+        connection.commit()
+    assert run("audit", "verify", "--config", config)[0] == 0
+    assert run("audit", "verify", "--heads", kept, "--config", config)[0] == 1
+    text = config.read_text("utf-8")
+    config.write_text(f'{text}\n[audit]\nheads_file = "kept"\n', "utf-8")
+    code, out, _ = run("audit", "verify", "--json", "--config", config)
+    report = json.loads(out)
+    assert (code, report["exported_heads"]) == (1, 1)
+    assert [(one["seq"], one["kind"]) for one in report["broken"]] == [(1, "truncated")]
+
+
+def test_heads_that_cannot_be_read_end_with_three(run: Run, config: Path, exchange: str) -> None:
+    """A wrong name must not pass for a check; the file of the settings may still be to come."""
+    assert exchange
+    code, _, err = run("audit", "verify", "--heads", config.parent / "none", "--config", config)
+    assert (code, "none" in err) == (3, True)
+    text = config.read_text("utf-8")
+    config.write_text(f'{text}\n[audit]\nheads_file = "none"\n', "utf-8")
+    assert run("audit", "verify", "--config", config)[0] == 0
+
+
+def test_the_audit_is_exported_as_fhir(
+    run: Run, config: Path, exchange: str, tmp_path: Path
+) -> None:
+    """One AuditEvent a line, for its owner alone, never over another file; --after goes on."""
+    file = tmp_path / "audit.ndjson"
+    code, out, _ = run("audit", "export", file, "--config", config)
+    (line,) = file.read_text("utf-8").splitlines()
+    event = json.loads(line)
+    assert (code, out) == (0, "1 rows\n")
+    assert (event["resourceType"], event["id"]) == ("AuditEvent", "audit-1")
+    assert event["agent"][0] == {"altId": "HIS", "requestor": True}
+    assert event["entity"][0]["what"]["identifier"]["value"] == exchange
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run("audit", "export", file, "--config", config)[0] == 3
+    for number, options in enumerate((("--after", "1"), ("--exchange", f"{exchange}0"))):
+        other = tmp_path / f"other-{number}"
+        assert run("audit", "export", other, *options, "--config", config)[1] == "0 rows\n"

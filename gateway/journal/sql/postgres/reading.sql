@@ -142,13 +142,10 @@ SELECT count(*) FROM (
     GROUP BY t.changed HAVING count(DISTINCT t.name) = $4
 ) AS found;
 
--- name: audit_head
--- The record of the last row.
-SELECT seq, hash FROM audit_head WHERE one = 1;
-
--- name: audit
--- The whole chain in order.
-SELECT seq, time, exchange_id, station, detail, previous, hash FROM audit ORDER BY seq;
+-- name: audit_rows
+-- Rows behind a number, in order.
+SELECT seq, time, exchange_id, station, detail, previous, hash FROM audit
+WHERE seq > $1 ORDER BY seq LIMIT $2;
 
 -- name: audit_trail
 -- The rows of one exchange in order.
