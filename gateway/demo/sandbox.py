@@ -18,6 +18,7 @@ import hashlib
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -140,6 +141,12 @@ class PlatformProcess:
         description: dict[str, Any] = msgspec.json.decode(line)
         return description
 
+    @property
+    def pid(self) -> int:
+        """The process, once it was started."""
+        assert self._process is not None
+        return self._process.pid
+
     async def stop(self) -> None:
         """End it and wait for its end."""
         if self._process is None:
@@ -166,11 +173,14 @@ class Sandbox:
         http_port: int = 0,
         platform_port: int = 0,
         log_level: str = "INFO",
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment` overrides settings of the gateway, as for `load_settings`."""
         self.folder = folder
+        self._environment = dict(environment or {})
         self._ports = (mllp_port, http_port)
         self._log_level = log_level
-        self._platform = PlatformProcess(folder, platform_port)
+        self.centre = PlatformProcess(folder, platform_port)
         self.platform: dict[str, Any] = {}
         self.token = ""
         self._gateway: Gateway | None = None
@@ -188,13 +198,13 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         try:
-            self.platform = await self._platform.start()
+            self.platform = await self.centre.start()
             self.token = _token(self.folder / "token")
-            settings = load_settings(self._write_settings(), environment={})
+            settings = load_settings(self._write_settings(), environment=self._environment)
             self._gateway = Gateway(settings)
             await self._gateway.start()
         except BaseException:
-            await self._platform.stop()
+            await self.centre.stop()
             raise
         return self
 
@@ -207,7 +217,7 @@ class Sandbox:
         try:
             await self.gateway.stop()
         finally:
-            await self._platform.stop()
+            await self.centre.stop()
 
     def describe(self) -> dict[str, str]:
         """Where everything is, for the line that a script reads."""
