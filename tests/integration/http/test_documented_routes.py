@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 from gateway.app import build_adapters
-from gateway.fhir.stored import NothingAnswered
 from gateway.backoffice import BackOffice
 from gateway.clock import SystemClock
 from gateway.fhir.forms import Forms
 from gateway.fhir.guide import GUIDE_TYPES
 from gateway.fhir.release import R4
+from gateway.fhir.stored import NothingAnswered
 from gateway.inbound.fhir import fhir_mount
 from gateway.inbound.fhir_guide import canonical_mounts
 from gateway.inbound.fhir_speech import Speech
