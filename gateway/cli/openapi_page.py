@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.app import NothingAnswered, build_adapters
+from gateway.app import build_adapters
 from gateway.clock import SystemClock
+from gateway.fhir.stored import NothingAnswered
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import all_mounts
 from gateway.inbound.operator_office import office_routes
