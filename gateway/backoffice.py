@@ -8,8 +8,11 @@ from functools import partial
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError
+from gateway.fhir.names import Names
 from gateway.fsi.files.transfer import PATIENCE, Patience
 from gateway.fsi.profiles import Profile
+from gateway.inbound.fhir_hooks import Hooks
+from gateway.inbound.fhir_notifier import Notifier
 from gateway.journal import Journal
 from gateway.journal.stamps import new_id
 from gateway.routing import Router
@@ -28,7 +31,7 @@ from mappings.codes import CodeBook
 
 
 class BackOffice:
-    """Reconciliation, clearing and settlement lists of every institution of the settings."""
+    """Reconciliation, clearing and settlement lists of every institution; notifications."""
 
     def __init__(
         self,
@@ -51,6 +54,16 @@ class BackOffice:
             for institution in settings.institutions
         }
         node = new_id()
+        self._notifier = partial(
+            Notifier,
+            settings=settings.subscriptions,
+            peers={peer.name: peer for peer in settings.peers},
+            names=Names(settings.fhir.canonical_base),
+            journal=journal,
+            clock=clock,
+            watcher=watch,
+            node=node,
+        )
         self.clearing: dict[str, Clearing] = {}
         self.lists: dict[str, SettlementLists] = {}
         reconcilers = {}
@@ -106,9 +119,18 @@ class BackOffice:
 
     def start(self) -> list[asyncio.Task[None]]:
         """What runs by itself, as far as the settings ask for it."""
-        if not self._settings.reconciliation.enabled:
-            return []
-        return [asyncio.create_task(self.schedule.run(), name="reconciliation")]
+        tasks = [asyncio.create_task(self._notifying(), name="subscriptions")]
+        if self._settings.reconciliation.enabled:
+            tasks.append(asyncio.create_task(self.schedule.run(), name="reconciliation"))
+        return tasks
+
+    async def _notifying(self) -> None:
+        """Tell FHIR subscribers until cancelled."""
+        hooks = Hooks()
+        try:
+            await self._notifier(send=hooks).run()
+        finally:
+            await hooks.close()
 
 
 def _med_types_of_stays(profile: Profile) -> str:

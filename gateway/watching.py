@@ -173,6 +173,17 @@ class Watch:
             gauge.set(findings.get(finding.value, 0))
         self._metrics.reconciliation_behind.labels(fixmedins_code).set(behind)
 
+    def notified(self, subscription: str, status: int, events: int) -> None:
+        """A subscriber was told so many events, and answered so."""
+        result = "taken" if 200 <= status < 300 else "failed"
+        self._metrics.notifications.labels(result).inc()
+        level = self._log.info if result == "taken" else self._log.warning
+        level("subscriber notified", subscription=subscription, status=status, count=events)
+
+    def subscription_ended(self, subscription: str, peer: str, status: str) -> None:
+        """A subscription has status error or off now."""
+        self._log.warning("subscription ended", subscription=subscription, peer=peer, state=status)
+
     def _count(self, codes: list[str]) -> None:
         for code in codes:
             self._metrics.problems.labels(code).inc()

@@ -109,11 +109,8 @@ def _check(settings: Settings) -> None:
     Raises:
         ConfigurationError: names the file, the line where there is one, and the reason.
     """
-    from gateway.app import (  # noqa: PLC0415 - loads every protocol
-        Gateway,
-        build_adapters,
-    )
-    from gateway.fhir.stored import NothingAnswered  # noqa: PLC0415 - the same
+    from gateway.app import Gateway, build_adapters  # noqa: PLC0415 - loads every protocol
+    from gateway.fhir.stored import NothingAnswered  # noqa: PLC0415 - as above
 
     level_of(settings.log)
     PeerDirectory(settings.peers)

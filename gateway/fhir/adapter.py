@@ -34,6 +34,8 @@ from gateway.fhir.answers import Answers
 from gateway.fhir.building import Exchange, identity, instant, is_waiting
 from gateway.fhir.cancels import claim_of
 from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.directory import Directory
+from gateway.fhir.local import LOCAL_TYPES, local_key, not_kept
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import status_of
 from gateway.fhir.paths import FHIRPaths
@@ -41,12 +43,13 @@ from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
 from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader, may_refer
+from gateway.fhir.subscribed import BOOK, State, read_state, with_status
 from gateway.fhir.tasks import POLL, STATUS, due, task_code
 from gateway.fhir.terminology import Books
 from gateway.fhir.tokens import redact, without_certificate
 from gateway.fhir.understanding import Understanding, Work
 from gateway.fhir.visits import CANCELLED_STATUSES
-from gateway.intents import Answer, Intent, Message, Result, Status
+from gateway.intents import Answer, Intent, Message, Resource, Result, Status
 from gateway.settings import PeerSettings, Settings
 from mappings.messages import MapSet
 
@@ -79,6 +82,7 @@ class FHIRAdapter:
         self._resources = resources
         self.now = now
         self._readers = {one.segment: Reader(one, settings.fhir) for one in RELEASES}
+        self._directory = Directory(self.names, settings, now())
         self._answers = Answers(self.names, now)
         language = FHIRPaths(self.names)
         overlays = {_overlay(peer) for peer in settings.peers}
@@ -91,7 +95,17 @@ class FHIRAdapter:
 
     def store(self, peer: PeerSettings) -> PeerStore:
         """What this peer may read back."""
-        return PeerStore(self._resources, peer.name)
+        return PeerStore(self._resources, peer.name, self._present, self._directory.of(peer))
+
+    async def _present(self, found: Resource) -> Resource:
+        """A Subscription with the status that its delivery gave it."""
+        book = await self._resources.book(BOOK, found.id)
+        return with_status(found, read_state(book.data)) if book is not None else found
+
+    async def standing(self, identity: str) -> State:
+        """How a Subscription stands."""
+        book = await self._resources.book(BOOK, identity)
+        return read_state(book.data) if book is not None else State()
 
     async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         """The message of a request.
@@ -133,6 +147,8 @@ class FHIRAdapter:
                 # A task without identifier may be sent again when what it is about has changed.
                 key = f"{key}/{upon}"
                 exchange.id = identity(peer.name, exchange.type, system, key)
+        elif exchange.type in LOCAL_TYPES:
+            key = await local_key(exchange, store, key)
         elif exchange.type == "Claim" and exchange.interaction == "update":
             key = await self._withdrawn(work, exchange, store, key)
         elif exchange.type == "Claim":
@@ -216,7 +232,7 @@ class FHIRAdapter:
         found = await store.resource("Encounter", exchange.id)
         if found is None:
             if exchange.interaction == "update":
-                raise UnsupportedError([_not_kept(exchange.type)])
+                raise UnsupportedError([not_kept(exchange.type)])
             return f"{key}/{exchange.content[:32]}"
         stored = await store.body("Encounter", exchange.id) or {}
         if exchange.content in found.search.get(CONTENT, []):
@@ -268,7 +284,7 @@ class FHIRAdapter:
     async def _withdrawn(self, work: Work, exchange: Exchange, store: PeerStore, key: str) -> str:
         """A Claim put with status cancelled: the same as a Task (mapping matrix 2.1)."""
         if await store.resource("Claim", exchange.id) is None:
-            raise UnsupportedError([_not_kept(exchange.type)])
+            raise UnsupportedError([not_kept(exchange.type)])
         if work.document.resource.get("status") != "cancelled":
             raise InvalidError(
                 [
@@ -309,16 +325,6 @@ def _status(error: MessageError) -> int:
     if isinstance(error, UnsupportedError):
         return 405
     return status_of(error.problems)
-
-
-def _not_kept(type_name: str) -> Problem:
-    return Problem(
-        kind=ProblemKind.NOT_FOUND,
-        code=ProblemCode.NOT_FOUND,
-        place=type_name,
-        zh="没有这个id的资源；id由网关分配，请先用POST创建",
-        en="there is no resource of this id; ids are given by the gateway: create it by POST",
-    )
 
 
 def _open_visit(place: str) -> Problem:

@@ -34,12 +34,14 @@ from gateway.fhir.building import (
 from gateway.fhir.claim_response import claim_response, reversal_response
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.eligibility_response import coverages, eligibility_response
+from gateway.fhir.local import LOCAL_TYPES, gone, local_tokens
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.references import as_list
 from gateway.fhir.stored import (
     BASE,
     CONTENT,
+    GONE,
     KEPT_TYPES,
     LINE,
     REVISED_TYPES,
@@ -85,7 +87,7 @@ class Answers:
         answer.resources += [
             version_of(one, str(decode_own(one.body)["meta"]["versionId"]))
             for one in answer.resources
-            if one.type in REVISED_TYPES
+            if (one.type in REVISED_TYPES and GONE not in one.search)
             or (result.status is Status.UNKNOWN and one.type in KEPT_TYPES)
         ]
         return answer
@@ -98,6 +100,8 @@ class Answers:
             return self._task(exchange, resource, result)
         if result.status is Status.INVALID:
             return self.outcome(status_of(result.problems), result.problems, result.status)
+        if exchange.type in LOCAL_TYPES:
+            return self._local(exchange, resource, result)
         if exchange.type == "Encounter":
             return self._encounter(exchange, resource, result)
         if exchange.type == "Claim" and exchange.interaction == "update":
@@ -200,6 +204,16 @@ class Answers:
         if unknown:
             return self._later(exchange, result, resource)
         return self._made(exchange, result, stamp, [resource], resource)
+
+    def _local(self, exchange: Exchange, resource: dict[str, Any], result: Result) -> Answer:
+        """A resource that is only kept."""
+        if exchange.interaction == "delete":
+            left = gone(exchange, resource)
+            return Answer(body=b"", status=204, outcome=result.status, resources=[left])
+        own = {**resource, "id": exchange.id}
+        stamp = stamped(own, instant(self._now()), str(exchange.version))
+        made = self._keep(exchange, stamp, local_tokens(exchange), "status")
+        return self._made(exchange, result, stamp, [made], made)
 
     def _waiting(self) -> dict[str, str]:
         """The tag of a resource whose outcome is not known."""

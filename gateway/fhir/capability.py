@@ -6,9 +6,9 @@ from typing import Any
 
 from gateway.fhir.names import Names
 from gateway.fhir.published import GUIDE_TYPES, PROFILES
-from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
+from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import Release
-from gateway.fhir.search import COMMON, PARAMETERS
+from gateway.fhir.search import COMMON, PARAMETERS, types_of
 
 DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
 VALIDATE = f"{DEFINITIONS}/Resource-validate"
@@ -60,7 +60,7 @@ def capability_statement(
                 "security": _security(token_url),
                 "interaction": [{"code": "batch"}, {"code": "transaction"}],
                 "resource": [
-                    *(_resource(names, type_name) for type_name in sorted(PARAMETERS)),
+                    *(_resource(names, type_name) for type_name in types_of(release)),
                     *(_published(type_name) for type_name in GUIDE_TYPES),
                     {"type": "ConceptMap", "operation": _looked_up("ConceptMap")},
                 ],
@@ -88,6 +88,8 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
         interactions.append("create")
     if type_name in UPDATED_TYPES:
         interactions.append("update")
+    if type_name in DELETED_TYPES:
+        interactions.append("delete")
     resource: dict[str, Any] = {
         "type": type_name,
         "interaction": [{"code": code} for code in interactions],

@@ -59,6 +59,15 @@ def _date(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= DAY_CHARACTERS and _is_day(value)
 
 
+def _long(low: int, high: int) -> Check:
+    """A text in JSON (https://hl7.org/fhir/R5/json.html#primitive); a number is taken too."""
+    digits = re.compile(r"[-+]?[0-9]{1,19}").fullmatch
+    number = _whole(low, high)
+    return lambda value: number(
+        int(value) if isinstance(value, str) and digits(value) is not None else value
+    )
+
+
 @lru_cache(maxsize=1024)
 def _is_day(text: str) -> bool:
     """A year, month or day that exists; the items of a claim mostly have the same."""
@@ -90,7 +99,7 @@ CHECKS: dict[str, Check] = {
     "integer": _whole(-2147483648, 2147483647),
     "unsignedInt": _whole(0, 2147483647),
     "positiveInt": _whole(1, 2147483647),
-    "integer64": _whole(-9223372036854775808, 9223372036854775807),
+    "integer64": _long(-9223372036854775808, 9223372036854775807),
     "decimal": lambda value: isinstance(value, Decimal) or type(value) is int,
     "string": _text,
     "markdown": _text,

@@ -54,6 +54,9 @@ def inward(resource: Resource, place: str, moves: Moves) -> Resource:
         case "Task" if isinstance(inner.get("statusReason"), dict):
             _keep(inner, "statusReason")
             _set(inner, "statusReason", inner["statusReason"].get("concept"))
+        case "PaymentNotice" if "reporter" in inner:
+            inner["provider"] = inner.pop("reporter")
+            moves[f"{place}.provider"] = f"{place}.reporter"
         case "Bundle":
             _nested(inner, "entry", f"{place}.entry", moves)
         case "Parameters":
@@ -240,6 +243,13 @@ def _diagnosis_out(row: Resource) -> Resource:
     return outer
 
 
+def _payment_notice_out(outer: Resource, kept: Resource) -> None:
+    """Who reports has another name."""
+    del kept
+    if "provider" in outer:
+        outer["reporter"] = outer.pop("provider")
+
+
 def _coverage_out(outer: Resource, kept: Resource) -> None:
     payers = as_list(outer.pop("payor", None))
     if payers:
@@ -335,6 +345,7 @@ def _parameters_out(outer: Resource, kept: Resource) -> None:
 _OUTWARD: dict[str, Callable[[Resource, Resource], None]] = {
     "Encounter": _encounter_out,
     "Coverage": _coverage_out,
+    "PaymentNotice": _payment_notice_out,
     "Task": _task_out,
     "Condition": _condition_out,
     "ClaimResponse": _claim_response_out,

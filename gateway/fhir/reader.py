@@ -21,10 +21,21 @@ from gateway.fhir.release import Release
 from gateway.fhir.tokens import may_hold_certificate, without_token
 from gateway.settings import FHIRSettings
 
-CREATED_TYPES = ("Claim", "CoverageEligibilityRequest", "Encounter", "Task")
+CREATED_TYPES = (
+    "Claim",
+    "CoverageEligibilityRequest",
+    "Encounter",
+    "Patient",
+    "PaymentNotice",
+    "Subscription",
+    "Task",
+)
 """Types that can be created."""
-UPDATED_TYPES = ("Claim", "Encounter")
+UPDATED_TYPES = ("Claim", "Encounter", "Patient", "Subscription")
 """Types that can be updated (a Claim only to cancel it)."""
+DELETED_TYPES = ("Subscription",)
+"""Types that can be deleted."""
+_SERVED = {"update": UPDATED_TYPES, "delete": DELETED_TYPES}
 
 
 class Document(msgspec.Struct):
@@ -82,10 +93,10 @@ class Reader:
         """
         tree = decode(raw, max_depth=self._settings.max_depth)
         interaction, wanted = _meant(tree, meta)
-        served = UPDATED_TYPES if interaction == "update" else CREATED_TYPES
-        if wanted not in served:
+        if wanted not in _SERVED.get(interaction, CREATED_TYPES):
             raise UnsupportedError([problems.unsupported_type(_name_of(tree))])
-        found = self.shapes.check(tree, _name_of(tree))
+        # A deletion has no resource: only the name of one.
+        found = [] if interaction == "delete" else self.shapes.check(tree, _name_of(tree))
         if found:
             raise UnreadableError(found)
         inner = self.forms.inward(tree)
@@ -157,7 +168,7 @@ def _name_of(tree: dict[str, Any]) -> str:
 
 def _content(tree: dict[str, Any], interaction: str) -> dict[str, Any]:
     """What makes two messages the same: id and meta of a create are ignored (X-002)."""
-    if interaction == "update":
+    if interaction in {"update", "delete"}:
         return {name: value for name, value in tree.items() if name != "meta"}
     return {name: value for name, value in tree.items() if name not in {"id", "meta"}}
 

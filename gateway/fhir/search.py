@@ -17,9 +17,10 @@ import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir.decode import decode_own
+from gateway.fhir.release import R5, Release
 from gateway.intents import Resource
 
-TOKEN, REFERENCE = "token", "reference"
+TOKEN, REFERENCE, URI, STRING = "token", "reference", "uri", "string"
 
 PARAMETERS: dict[str, dict[str, str]] = {
     "Claim": {"identifier": TOKEN, "patient": REFERENCE, "status": TOKEN, "use": TOKEN},
@@ -47,11 +48,23 @@ PARAMETERS: dict[str, dict[str, str]] = {
         "status": TOKEN,
     },
     "Encounter": {"identifier": TOKEN, "patient": REFERENCE, "subject": REFERENCE, "status": TOKEN},
+    "Organization": {"identifier": TOKEN, "name": STRING},
+    "Patient": {"identifier": TOKEN},
+    "PaymentNotice": {
+        "identifier": TOKEN,
+        "request": REFERENCE,
+        "response": REFERENCE,
+        "status": TOKEN,
+    },
+    "Subscription": {},
+    "SubscriptionTopic": {"status": TOKEN, "url": URI},
     "Task": {"focus": REFERENCE, "identifier": TOKEN, "status": TOKEN},
 }
 """Type -> its search parameters beside `_id`; what the CapabilityStatement says."""
 
 COMMON = {"_id": TOKEN}
+ONLY_R5 = frozenset({"SubscriptionTopic"})
+"""Types that only R5 has."""
 CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 """Parameters that say how to answer and not what."""
 MAX_VALUES = 50
@@ -69,6 +82,11 @@ class Search(msgspec.Struct, kw_only=True):
     """The parameters that were used, as the client wrote them."""
     count: int
     offset: int
+
+
+def types_of(release: Release) -> list[str]:
+    """The types that can be read and searched at a release."""
+    return sorted(name for name in PARAMETERS if release is R5 or name not in ONLY_R5)
 
 
 def parse_search(
@@ -140,7 +158,7 @@ def _tokens(name: str, kind: str, value: str) -> list[str]:
     parts = [part.replace("\\,", ",") for part in _COMMA.split(value)[:MAX_VALUES] if part]
     if kind == REFERENCE:
         return [part.partition("/_history/")[0] for part in parts]
-    if name == "identifier":
+    if name == "identifier" or kind in {URI, STRING}:
         return parts
     return [part.rpartition("|")[2] for part in parts]
 

@@ -13,10 +13,12 @@ from gateway.fhir import problems
 from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
+from gateway.fhir.names import Names
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
 from gateway.fhir.stored import LINE, VISIT, PeerStore
+from gateway.fhir.subscriptions import read_wish
 from gateway.fhir.tasks import CANCEL, STATUS, check_task, task_code
 from gateway.fhir.visits import (
     check_person,
@@ -54,6 +56,7 @@ class Understanding:
 
     def __init__(self, maps: Mapping[str, MapSet], settings: Settings) -> None:
         self._maps = maps
+        self._names = Names(settings.fhir.canonical_base)
         self._tolerance = Decimal(settings.limits.amount_tolerance)
 
     def understand(self, work: Work, peer: PeerSettings) -> tuple[Intent, list[Problem]]:
@@ -67,6 +70,11 @@ class Understanding:
                 intent, found = self._claim(maps, work)
             case "Encounter":
                 intent, found = self._encounter(maps, work)
+            case "Subscription" if document.interaction != "delete":
+                intent = Intent(verb=Verb.IGNORE)
+                _, found = read_wish(self._names, document.resource, peer.subscription_origins)
+            case "Subscription" | "Patient" | "PaymentNotice":
+                intent, found = Intent(verb=Verb.IGNORE), []
             case "CoverageEligibilityRequest":
                 intent, found = self._eligibility(maps, document)
             case _:

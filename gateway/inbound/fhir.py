@@ -6,15 +6,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind
+from gateway.errors import MessageError
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
 from gateway.fhir.forms import Forms
 from gateway.fhir.guide import GUIDE_TYPES, Guide
-from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
-from gateway.fhir.release import OTHER_RELEASES, R4, RELEASES, Release
-from gateway.fhir.search import PARAMETERS
+from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
+from gateway.fhir.release import OTHER_RELEASES, R4, R5, RELEASES, Release
+from gateway.fhir.search import types_of
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_bundles import Bundles
@@ -28,12 +28,12 @@ from gateway.inbound.fhir_interactions import (
     problem,
 )
 from gateway.inbound.fhir_negotiation import (
-    Format,
     content_format,
     preferences,
     wanted_format,
 )
 from gateway.inbound.fhir_operations import Operations
+from gateway.inbound.fhir_refusing import refusing_mount
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import (
     PEER,
@@ -85,7 +85,7 @@ def fhir_mounts(
     ]
     speeches = [Speech(adapter.names, Forms(one.release), adapter.max_depth) for one in guides]
     published = canonical_mounts(guides, speeches, adapter.names) if guides else []
-    refusing = [_refusing(adapter, segment) for segment in OTHER_RELEASES]
+    refusing = [refusing_mount(adapter, segment) for segment in OTHER_RELEASES]
     return [*mounts, *refusing, *published]
 
 
@@ -158,7 +158,7 @@ class _Server:
             routes += [
                 self._route(method, path, work, "Look a code up.") for method in ("GET", "POST")
             ]
-        for name in sorted(PARAMETERS):
+        for name in types_of(self._release):
             read, search = self._read(name), self._search(name)
             routes += [
                 self._route("GET", f"/{name}", search, "Search."),
@@ -194,6 +194,13 @@ class _Server:
                     summary="Where a system asks for a token.",
                 )
             )
+        routes += [
+            self._route("DELETE", f"/{name}/{{id}}", self._delete(name), "Delete.")
+            for name in DELETED_TYPES
+        ]
+        if self._release is R5:
+            path = "/Subscription/{id}/$status"
+            routes.append(self._route("GET", path, self._standing, "How a subscription stands."))
         return Mount(
             prefix=self._prefix,
             protocol="fhir",
@@ -307,7 +314,16 @@ class _Server:
 
         return work
 
+    def _delete(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await self._do.delete(ask, type_name, request.match_info["id"])
+
+        return work
+
     # What only looks
+
+    async def _standing(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._operations.standing(ask, request.match_info["id"])
 
     async def _validate(self, request: web.Request, ask: Ask) -> Reply:
         body = await self._body(request)
@@ -380,20 +396,3 @@ def _reading(guide: GuideReader, name: str) -> Work:
         return guide.read(name, request.match_info["id"])
 
     return work
-
-
-def _refusing(adapter: FHIRAdapter, segment: str) -> Mount:
-    """The mount of a release that is not served: every request is told which ones are."""
-    speech = Speech(adapter.names, Forms(R4), adapter.max_depth)
-    served = ", ".join(f"/fhir/{release.segment} ({release.version})" for release in RELEASES)
-    found = Problem(
-        kind=ProblemKind.UNSUPPORTED_VERSION,
-        code=ProblemCode.VERSION_UNSUPPORTED,
-        zh=f"不支持这个FHIR版本，支持的版本：{served}",
-        en=f"this FHIR release is not served; served are {served}",
-    )
-
-    def refuse(status: int, problems: Sequence[Problem]) -> web.Response:
-        return speech.refuse(status, [found] if status in {404, 405} else problems, Format.JSON)
-
-    return Mount(prefix=f"/fhir/{segment}", protocol="fhir", refuse=refuse)

@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.errors import MessageError
+from gateway.fhir.decode import decode
 from gateway.fhir.guide import GUIDE_TYPES
+from gateway.fhir.subscriptions import NOTIFIED_TYPES, TOPICS
 from gateway.inbound.http_routes import OUT_OF_SCOPE, Refusal
 from gateway.inbound.scopes import ALL, EVERYTHING, Need, Scopes
 
@@ -28,6 +31,8 @@ OPERATIONS: Mapping[tuple[str, str], Need] = {
 }
 """Type and operation -> what it needs."""
 
+MAX_DEPTH = 32
+"""Nesting of a Subscription at most."""
 READS = frozenset({"GET", "HEAD"})
 TYPE_LEVEL: Mapping[str, str] = {
     "GET": "s",
@@ -65,6 +70,8 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
             return Need(name, "s")
         case [_, "$validate"]:
             return None
+        case ["Subscription", _, "$status"]:
+            return Need("Subscription", "r")
         case [name, operation] if operation.startswith("$"):
             return OPERATIONS.get((name, operation), EVERYTHING)
         case [name] if name[:1].isupper():
@@ -86,6 +93,26 @@ def require(scopes: Scopes, method: str, parts: Sequence[str]) -> None:
     if need is not None and not scopes.allow(need):
         challenge = f'Bearer error="insufficient_scope", scope="{need}"'
         raise Refusal(403, OUT_OF_SCOPE, {"WWW-Authenticate": challenge}, reason="scope")
+
+
+def require_subscribed(scopes: Scopes, raw: bytes) -> None:
+    """Let a Subscription pass whose client may read what it would be told of.
+
+    A body that cannot be read, or names no type, is refused for that later.
+
+    Raises:
+        Refusal: 403.
+    """
+    if scopes is ALL:
+        return
+    try:
+        body = decode(raw, max_depth=MAX_DEPTH)
+    except MessageError:
+        return
+    slug = str(body.get("topic", "")).partition("|")[0].rpartition("/")[2]
+    type_name = TOPICS.get(slug) or str(body.get("criteria", "")).partition("?")[0]
+    if type_name in NOTIFIED_TYPES:
+        require(scopes, "GET", [type_name, "any"])
 
 
 def shown(scopes: Scopes, bundle: dict[str, Any]) -> dict[str, Any]:

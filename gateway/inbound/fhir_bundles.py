@@ -17,9 +17,9 @@ import msgspec
 from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
 from gateway.fhir.decode import decode, decode_own, encode
-from gateway.fhir.reader import CREATED_TYPES, UPDATED_TYPES
+from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.references import as_list
-from gateway.fhir.search import PARAMETERS
+from gateway.fhir.search import types_of
 from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
@@ -64,6 +64,7 @@ class Bundles:
     def __init__(self, interactions: Interactions, speech: Speech) -> None:
         self._do = interactions
         self._speech = speech
+        self._types = types_of(interactions.release)
 
     async def take(self, ask: Ask, raw: bytes) -> Reply:
         """The answer to a Bundle that was posted to the base."""
@@ -149,18 +150,20 @@ class Bundles:
         )
         raw = encode(entry.resource or {})
         match entry.method, entry.parts:
-            case "GET" | "HEAD", [name] if name in PARAMETERS:
+            case "GET" | "HEAD", [name] if name in self._types:
                 return await self._do.search(own, name)
-            case "GET" | "HEAD", [name, identity] if name in PARAMETERS:
+            case "GET" | "HEAD", [name, identity] if name in self._types:
                 return await self._do.read(own, name, identity)
-            case "GET" | "HEAD", [name, identity, "_history", version] if name in PARAMETERS:
+            case "GET" | "HEAD", [name, identity, "_history", version] if name in self._types:
                 return await self._do.read(own, name, identity, version)
-            case "GET" | "HEAD", [name, identity, "_history"] if name in PARAMETERS:
+            case "GET" | "HEAD", [name, identity, "_history"] if name in self._types:
                 return await self._do.history(own, name, identity)
             case "POST", [name, "$submit"] if name in SUBMITTED:
                 return await self._do.submit(own, name, raw)
             case "POST", [name] if name in CREATED_TYPES:
                 return await self._do.create(own, name, raw)
+            case "DELETE", [name, identity] if name in DELETED_TYPES:
+                return await self._do.delete(own, name, identity)
             case "PUT", [name, identity] if name in UPDATED_TYPES:
                 return await self._do.update(own, name, identity, raw)
         raise Refusal(404, UNKNOWN_PATH)

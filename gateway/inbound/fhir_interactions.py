@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind, Severity
+from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.answers import POLL_AFTER, STATUS_PATH, http_date
 from gateway.fhir.building import is_waiting
@@ -20,11 +20,11 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.outcome import operation_outcome
 from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
-from gateway.fhir.stored import PeerStore
+from gateway.fhir.stored import FORM, PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
-from gateway.inbound.fhir_access import shown
+from gateway.inbound.fhir_access import require_subscribed, shown
 from gateway.inbound.fhir_history import history_bundle, versions_of
-from gateway.inbound.fhir_jobs import Jobs
+from gateway.inbound.fhir_jobs import Jobs, batch_of, waiting, working
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
 from gateway.inbound.scopes import ALL, Scopes
@@ -123,6 +123,22 @@ class Interactions:
         meta = {"interaction": "update", "type": type_name, "id": identity}
         return await self.carry(ask, raw, meta)
 
+    async def delete(self, ask: Ask, type_name: str, identity: str) -> Reply:
+        """DELETE of a resource; a second one is answered as the first.
+
+        Raises:
+            Refusal: 404.
+        """
+        store = self.store(ask)
+        if await store.is_gone(type_name, identity):
+            return Reply(status=204)
+        if await store.kept(type_name, identity) is None:
+            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
+        raw = encode({"resourceType": type_name, "id": identity})
+        meta = {"interaction": "delete", "type": type_name, "id": identity}
+        plain = msgspec.structs.replace(ask, preferences={})
+        return await self.carry(plain, raw, meta)
+
     async def submit(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
         """$submit of a request, or of a Bundle that begins with one."""
         return await self.carry(ask, raw, {"interaction": "submit", "type": type_name})
@@ -157,6 +173,8 @@ class Interactions:
 
     async def carry(self, ask: Ask, raw: bytes, meta: Mapping[str, str]) -> Reply:
         """Carry a message the whole way."""
+        if meta["type"] == "Subscription":
+            require_subscribed(ask.scopes, raw)
         if "respond-async" in ask.preferences:
             return await self._later(ask, raw, meta)
         answer = await self.pipeline.handle("fhir", raw, ask.peer, self.meta(ask, meta))
@@ -175,13 +193,13 @@ class Interactions:
         type_name = ANSWERS.get(context["type"], context["type"])
         name = f"{ask.peer.name}|{type_name}/{context['id']}"
         self._jobs.begin(name, self.pipeline.work(received))
-        waiting = self._speech.outcome(202, [_working()])
-        waiting.headers |= {
+        begun = self._speech.outcome(202, [working()])
+        begun.headers |= {
             "Content-Location": f"{ask.base}/{STATUS_PATH}/{type_name}/{context['id']}",
             "Preference-Applied": "respond-async",
             "Retry-After": str(POLL_AFTER),
         }
-        return waiting
+        return begun
 
     def worded(self, ask: Ask, answer: Answer) -> Reply:
         """The reply with an answer of the pipeline, as much of it as the client wants."""
@@ -224,6 +242,8 @@ class Interactions:
         """
         subset = self.subset(ask)
         found = await self.store(ask).resource(type_name, identity)
+        if found is None and await self.store(ask).is_gone(type_name, identity):
+            raise Refusal(410, problem("资源已删除", "The resource was deleted"))
         if found is None:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
         body = decode_own(found.body)
@@ -264,6 +284,9 @@ class Interactions:
         )
         if problems:
             return self._speech.outcome(400, problems)
+        if type_name == "Subscription":
+            # It has another form in R5, and none of the two can be had from the other.
+            search.tokens[FORM] = ["r5"] if self.release is R5 else ["r4", "r4b"]
         if subset.count_only:
             search.count = 0
         # A page of no entries asks for the total only.
@@ -300,9 +323,9 @@ class Interactions:
         """202 while the outcome behind an answer is not known, then the answer."""
         name = self._job(ask, type_name, identity)
         if self._jobs.is_running(name):
-            working = self._speech.outcome(202, [_working()])
-            working.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "working"}
-            return working
+            told = self._speech.outcome(202, [working()])
+            told.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "working"}
+            return told
         refused = self._jobs.answer(name)
         if refused is not None and refused.status >= 400:
             return self.worded(ask, refused)
@@ -311,12 +334,12 @@ class Interactions:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
         body = decode_own(found.body)
         if is_waiting(body):
-            waiting = self._speech.outcome(202, [_waiting()])
-            waiting.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "unknown"}
-            return waiting
+            told = self._speech.outcome(202, [waiting()])
+            told.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "unknown"}
+            return told
         headers = validators(body)
         if self.release is R5:
-            return Reply(status=200, body=encode(_batch_of(body, headers)), headers=headers)
+            return Reply(status=200, body=encode(batch_of(body, headers)), headers=headers)
         return Reply(status=200, body=found.body, headers=headers)
 
     async def give_up(self, ask: Ask, type_name: str, identity: str) -> Reply:
@@ -354,35 +377,3 @@ def problem(zh: str, en: str) -> Problem:
 def form_pairs(raw: bytes) -> Iterable[tuple[str, str]]:
     """The parameters in the body of a search."""
     return parse_qsl(raw.decode("utf-8", "replace"))
-
-
-def _batch_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
-    """The result of an asynchronous question as R5 has it: a batch-response of one entry."""
-    response = {
-        "status": "200",
-        "etag": headers["ETag"],
-        "lastModified": body["meta"]["lastUpdated"],
-    }
-    return {
-        "resourceType": "Bundle",
-        "type": "batch-response",
-        "entry": [{"resource": body, "response": response}],
-    }
-
-
-def _working() -> Problem:
-    return msgspec.structs.replace(
-        _waiting(),
-        zh="已受理，正在处理，请稍后查询",
-        en="accepted and being worked on: ask at Content-Location",
-    )
-
-
-def _waiting() -> Problem:
-    return Problem(
-        kind=ProblemKind.UNKNOWN,
-        code=ProblemCode.FSI_UNKNOWN,
-        severity=Severity.INFORMATION,
-        zh="结果尚不明确，请勿重复提交",
-        en="the outcome is not known yet: do not repeat",
-    )

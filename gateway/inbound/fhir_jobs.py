@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
+import msgspec
+
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Answer
 
 MAX_KEPT = 1_000
@@ -62,3 +65,37 @@ class Jobs:
         self._done[name] = task.result()
         if len(self._done) > MAX_KEPT:
             self._done.popitem(last=False)
+
+
+def batch_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, Any]:
+    """The result of an asynchronous question as R5 has it: a batch-response of one entry."""
+    response = {
+        "status": "200",
+        "etag": headers["ETag"],
+        "lastModified": body["meta"]["lastUpdated"],
+    }
+    return {
+        "resourceType": "Bundle",
+        "type": "batch-response",
+        "entry": [{"resource": body, "response": response}],
+    }
+
+
+def working() -> Problem:
+    """The question is in work."""
+    return msgspec.structs.replace(
+        waiting(),
+        zh="已受理，正在处理，请稍后查询",
+        en="accepted and being worked on: ask at Content-Location",
+    )
+
+
+def waiting() -> Problem:
+    """The outcome is not known."""
+    return Problem(
+        kind=ProblemKind.UNKNOWN,
+        code=ProblemCode.FSI_UNKNOWN,
+        severity=Severity.INFORMATION,
+        zh="结果尚不明确，请勿重复提交",
+        en="the outcome is not known yet: do not repeat",
+    )

@@ -213,6 +213,17 @@ def search(
     return total, [_resource(found) for found in db.execute(SQL[page], values)]
 
 
+def changes(
+    db: sqlite3.Connection, kind: str, after: int, limit: int
+) -> list[tuple[int, Resource]]:
+    """Resources behind a place in the order of changes."""
+    values = {"type": kind, "after": after, "limit": limit}
+    return [
+        (found["changed"], _resource(found))
+        for found in db.execute(SQL["changed_resources"], values)
+    ]
+
+
 def _resource(found: sqlite3.Row) -> Resource:
     return Resource(
         type=found["type"],

@@ -273,6 +273,19 @@ class Journal(Protocol):
         """
         ...
 
+    async def changes(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        after: int,
+        limit: int = 100,
+    ) -> list[tuple[int, Resource]]:
+        """Resources of a type that were stored behind `after`, each with its place in that order.
+
+        A resource that was stored again stands where it was stored last. Places grow, over every
+        process of the journal: what is stored later never comes to stand before what was seen.
+        """
+        ...
+
     async def audit_trail(self, exchange_id: str) -> list[AuditRow]:
         """The audit of one exchange, in order."""
         ...

@@ -325,6 +325,15 @@ class SQLiteJournal(Journal):
         """See `Journal.search_resources`."""
         return await self._readers.run(lambda db: exchanges.search(db, type, params, limit, offset))
 
+    async def changes(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        after: int,
+        limit: int = 100,
+    ) -> list[tuple[int, Resource]]:
+        """See `Journal.changes`."""
+        return await self._readers.run(lambda db: exchanges.changes(db, type, after, limit))
+
     async def audit_trail(self, exchange_id: str) -> list[AuditRow]:
         """See `Journal.audit_trail`."""
         return await self._readers.run(lambda db: audit.trail(db, exchange_id))

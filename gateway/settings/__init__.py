@@ -26,6 +26,7 @@ from gateway.settings.sections import (
     ReplyMode,
     ResolverSettings,
     SettlementListSettings,
+    SubscriptionSettings,
     UnknownPolicy,
     Validation,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "ResolverSettings",
     "Settings",
     "SettlementListSettings",
+    "SubscriptionSettings",
     "UnknownPolicy",
     "Validation",
     "load_settings",

@@ -26,6 +26,7 @@ from gateway.settings.sections import (
     RegionSettings,
     ResolverSettings,
     SettlementListSettings,
+    SubscriptionSettings,
 )
 from gateway.settings.transport import FolderSettings
 
@@ -47,6 +48,8 @@ class Settings(Section):
     """The HTTP port."""
     fhir: FHIRSettings = FHIRSettings()
     """The FHIR side."""
+    subscriptions: SubscriptionSettings = SubscriptionSettings()
+    """Notifications."""
     journal: JournalSettings = JournalSettings()
     """The journal."""
     audit: AuditSettings = AuditSettings()

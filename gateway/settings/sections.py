@@ -106,6 +106,21 @@ class FHIRSettings(Section):
     """Entries of a search page."""
 
 
+class SubscriptionSettings(Section):
+    """`[subscriptions]`: how subscribers are notified."""
+
+    interval: float = 1.0
+    """Seconds between looks for something to tell."""
+    timeout: float = 10.0
+    """Seconds that an attempt may take."""
+    first_delay: float = 2.0
+    """Seconds before a notification that failed is tried again; doubled at each failure."""
+    longest_delay: float = 600.0
+    """Seconds between attempts at most."""
+    max_attempts: Annotated[int, Field(ge=1)] = 12
+    """Failures in a row after which a subscription has status error."""
+
+
 class JournalSettings(Section):
     """`[journal]`: where exchanges, transactions, visits and the audit are kept."""
 
@@ -290,6 +305,8 @@ class PeerSettings(Section):
     """True computes a pre-settlement when charge lines arrive."""
     check_entitlement: bool = False
     """True runs 2001 before a visit is opened."""
+    subscription_origins: list[str] = []
+    """FHIR: origins that its subscriptions may notify (`https://his.example:8443`)."""
 
 
 class CodeSettings(Section):

@@ -109,6 +109,12 @@ class Metrics:
             "gateway_audit_exported_row",
             "Row of the audit whose hash was last written down outside the journal",
         )
+        # result: taken, failed
+        self.notifications = counter(
+            "gateway_subscription_notifications",
+            "Notifications sent to FHIR subscribers, by result",
+            "result",
+        )
         self.problems = counter("gateway_problems", "Problems told to senders, by code", "code")
         self.connections = gauge("gateway_connections", "Open connections", "port")
         # reason: full, slow, idle

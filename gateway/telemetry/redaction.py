@@ -81,6 +81,7 @@ SHAPES: Mapping[str, re.Pattern[str]] = {
     # what became of it
     "outcome": _WORD,
     "state": _WORD,
+    "subscription": re.compile(r"[0-9a-f]{32}"),
     "status": NUMBER,
     "seconds": NUMBER,
     "problems": _CODE,

@@ -87,6 +87,7 @@ institutions = ["H43010000001"]
 token_sha256 = ["{token}"]
 defaults = {{ acct_used_flag = "1" }}
 presettle_with_charges = {presettle}
+{peer}
 
 [peers.hl7v2]
 default_charset = "GB18030"
@@ -188,6 +189,7 @@ class World:
             "limits": "",
             "resolver": "",
             "sections": "",
+            "peer": "",
             "platform": self.platform.url,
             "account": ACCOUNTS["430100"],
             "tables": TABLES,

@@ -113,6 +113,13 @@ EXTENSIONS: Final = (
         ("code",),
     ),
     Extension(
+        "mdtrtarea-admvs",
+        "就医地区划",
+        "Region of the place of treatment",
+        ("Organization",),
+        ("code",),
+    ),
+    Extension(
         "insutype",
         "险种类型",
         "Insurance type",

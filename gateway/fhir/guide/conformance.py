@@ -9,7 +9,7 @@ from gateway.fhir.capability import OPERATIONS
 from gateway.fhir.guide.catalogue import IDENTIFIERS
 from gateway.fhir.guide.frame import DATE, PUBLISHER, Frame, computable
 from gateway.fhir.release import R5
-from gateway.fhir.search import PARAMETERS
+from gateway.fhir.search import PARAMETERS, types_of
 
 ELEMENTS: Final = {
     ("Coverage", "patient"): "beneficiary",
@@ -57,8 +57,8 @@ def naming_systems(frame: Frame) -> list[dict[str, Any]]:
 def search_parameters(frame: Frame) -> list[dict[str, Any]]:
     """The search parameters that are served, each for its type."""
     found = []
-    for type_name, parameters in sorted(PARAMETERS.items()):
-        for name, kind in sorted(parameters.items()):
+    for type_name in types_of(frame.release):
+        for name, kind in sorted(PARAMETERS[type_name].items()):
             element = ELEMENTS.get((type_name, name), name)
             english = f"{type_name} by {name}; matched exactly"
             head = frame.canonical("SearchParameter", f"{type_name}-{name}", english, english)

@@ -133,8 +133,12 @@ async def search(
 
 def resource(row: asyncpg.Record) -> Resource:
     """A stored resource."""
-    kind, ident, body, tokens = row
-    return Resource(type=kind, id=ident, body=body, search=storage.decode_search(tokens))
+    return Resource(
+        type=row["type"],
+        id=row["id"],
+        body=row["body"],
+        search=storage.decode_search(row["search"]),
+    )
 
 
 async def verify_chain(

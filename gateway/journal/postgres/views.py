@@ -126,6 +126,16 @@ class Views(Journal):
         """See `Journal.search_resources`."""
         return await reader.search(self._readers, type, params, limit, offset)
 
+    async def changes(
+        self,
+        type: str,  # noqa: A002 - FHIR's word
+        after: int,
+        limit: int = 100,
+    ) -> list[tuple[int, Resource]]:
+        """See `Journal.changes`."""
+        rows = await self._readers.rows("changed_resources", type, after, limit)
+        return [(row["changed"], reader.resource(row)) for row in rows]
+
     async def audit_trail(self, exchange_id: str) -> list[AuditRow]:
         """See `Journal.audit_trail`."""
         rows = await self._readers.rows("audit_trail", exchange_id)

@@ -26,6 +26,11 @@ SELECT type, id, body, search FROM resources WHERE type = :type AND id = :id;
 SELECT type, id, body, search FROM resources
 WHERE type = :type ORDER BY changed DESC LIMIT :limit OFFSET :offset;
 
+-- name: changed_resources
+-- Resources of a type behind a place in the order of changes, each with its own, first changed first.
+SELECT changed, type, id, body, search FROM resources
+WHERE type = :type AND changed > :after ORDER BY changed LIMIT :limit;
+
 -- name: count_resources_of_type
 -- How many resources of a type there are.
 SELECT count(*) FROM resources WHERE type = :type;

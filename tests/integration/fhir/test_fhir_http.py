@@ -13,10 +13,10 @@ from fhir.resources.R4B import get_fhir_model_class
     [
         ("GET", "/Claim/none", 404),
         ("GET", "/Nothing/1", 404),
-        ("GET", "/Patient", 404),
-        ("POST", "/Patient", 404),
+        ("GET", "/Observation", 404),
+        ("POST", "/Observation", 404),
         ("GET", "/_status/ClaimResponse/none", 404),
-        ("GET", "/_status/Patient/none", 404),
+        ("GET", "/_status/Observation/none", 404),
         ("DELETE", "/Claim/1", 405),
         ("PATCH", "/Encounter/1", 405),
         ("PUT", "/Task/1", 405),
@@ -112,6 +112,7 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
         "search-type": ("GET", ""),
         "create": ("POST", ""),
         "update": ("PUT", "/{id}"),
+        "delete": ("DELETE", "/{id}"),
     }
 
     assert (reply.status, statement["fhirVersion"]) == (200, "4.0.1")

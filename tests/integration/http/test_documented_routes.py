@@ -40,6 +40,10 @@ TYPES = (
     "CoverageEligibilityRequest",
     "CoverageEligibilityResponse",
     "Encounter",
+    "Organization",
+    "Patient",
+    "PaymentNotice",
+    "Subscription",
     "Task",
 )
 

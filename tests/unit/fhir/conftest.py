@@ -34,6 +34,9 @@ class MemoryStore:
             self.resources[resource.type, resource.id] = resource
         return answer
 
+    async def book(self, kind: str, key: str) -> None:
+        """No longer work is done."""
+
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - the journal's names
         return self.resources.get((type, id))
 

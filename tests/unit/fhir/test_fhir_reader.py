@@ -165,9 +165,9 @@ def test_a_resource_of_another_type_is_refused() -> None:
 
 
 def test_a_type_that_is_not_created_here_is_unsupported() -> None:
-    """Only four types can be created."""
+    """An Organization comes from the settings."""
     with pytest.raises(UnsupportedError):
-        READER.read(b'{"resourceType":"Patient"}', {})
+        READER.read(b'{"resourceType":"Organization"}', {})
 
 
 def test_an_update_under_another_id_is_refused() -> None:

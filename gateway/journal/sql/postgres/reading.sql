@@ -119,6 +119,12 @@ SELECT type, id, body, search FROM resources WHERE type = $1 AND id = $2;
 SELECT type, id, body, search FROM resources
 WHERE type = $1 ORDER BY changed DESC LIMIT $2 OFFSET $3;
 
+-- name: changed_resources
+-- Resources of the type $1 behind the place $2 in the order of changes, each with its own, first
+-- changed first; $3 at most.
+SELECT changed, type, id, body, search FROM resources
+WHERE type = $1 AND changed > $2 ORDER BY changed LIMIT $3;
+
 -- name: count_resources_of_type
 -- How many resources of a type there are.
 SELECT count(*) FROM resources WHERE type = $1;
