@@ -8,7 +8,6 @@ sender's own msgid is kept when it is well formed, so that its 2601 finds what i
 from __future__ import annotations
 
 import re
-from functools import partial
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
@@ -31,11 +30,12 @@ from gateway.settlement.agreeing import MismatchError, differing, mismatches, no
 from gateway.settlement.carried import check_carried
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.following import follow, known_visit
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.preparing import Site
 from gateway.settlement.sites import Sites
-from gateway.settlement.visits import visit_key
-from gateway.settlement.work import rows
+from gateway.settlement.visits import Visit, visit_key
+from gateway.settlement.work import UnreadableReplyError, rows
 
 MSGID = re.compile(r"^[HP]\d{29}$")
 """Institution code, yyyyMMddHHmmss, serial (rules section 1)."""
@@ -84,7 +84,9 @@ class Carrier:
         await self._stand_beside_original(call)
         if call.money and not call.visit_key:
             raise InvalidError([_no_visit(call.infno)])
-        async with self._locks.hold(call.visit_key or call.infno + exchange_id):
+        known = await known_visit(self._journal, call)
+        key = known.key if known is not None else call.visit_key
+        async with self._locks.hold(key or call.infno + exchange_id):
             if call.infno != REVERSAL and await self._held(call):
                 result.status = Status.INVALID
                 own = await resuming.own_unknown(self._journal, exchange_id)
@@ -183,11 +185,17 @@ class Carrier:
         return any(not is_repeatable(send.infno) for send in sends)
 
     async def _send(self, call: Call, intent: Intent, result: Result, exchange_id: str) -> None:
+        known = await known_visit(self._journal, call)
+        if call.infno == REVERSAL and known is not None:
+            original = await self._journal.send(call.reverses)
+            if original is not None and original.state is SendState.UNKNOWN:
+                known = None  # the visit never had it; its message is answered anew
+        work = _Carried(call, known)
         try:
             done = await self._dispatcher.dispatch(
                 call,
                 exchange_id=exchange_id,
-                interpret=partial(_interpret, call),
+                interpret=work.interpret,
                 insutype=intent.person.get("insutype"),
             )
         except StateError:
@@ -196,6 +204,8 @@ class Carrier:
             return
         result.calls.append(done.report)
         result.problems += [w.at("insuplc_admdvs") for w in done.route.warnings]
+        if work.lost and known is not None:
+            result.problems.append(reporting.not_followed(call.infno, known.state.value))
         call.msgid = done.report.msgid
         await self._conclude(done.outcome, call, intent, result, exchange_id)
 
@@ -234,16 +244,35 @@ class Carrier:
             )
 
 
-def _interpret(call: Call, outcome: Outcome, _msgid: str) -> tuple[Outcome, VisitRow | None]:
-    if not isinstance(outcome, Accepted):
-        return outcome, None
-    output = outcome.reply.output
-    if not is_readable(call.infno, output):
-        return Unknown(reason=f"{call.infno}: the reply lacks what it must give"), None
-    settled = rows(output, "setlinfo") if call.money else []
-    if settled and (fields := differing(call.input, settled[0])):
-        return Unknown(reason=str(MismatchError(fields, settled[0].get("setl_id")))), None
-    return outcome, None
+class _Carried:
+    """One carried call and the visit that follows it, if a message opened one."""
+
+    def __init__(self, call: Call, known: Visit | None) -> None:
+        self._call = call
+        self._known = known
+        self.lost = False
+        """The platform accepted what the visit, as we know it, cannot have done."""
+
+    def interpret(self, outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
+        """Take an accepted reply in; one that lacks what it must give is of unknown outcome."""
+        call = self._call
+        if not isinstance(outcome, Accepted):
+            return outcome, None
+        output = outcome.reply.output
+        if not is_readable(call.infno, output):
+            return Unknown(reason=f"{call.infno}: the reply lacks what it must give"), None
+        settled = rows(output, "setlinfo") if call.money else []
+        if settled and (fields := differing(call.input, settled[0])):
+            return Unknown(reason=str(MismatchError(fields, settled[0].get("setl_id")))), None
+        if self._known is None:
+            return outcome, None
+        try:
+            return outcome, follow(self._known, call, msgid, output)
+        except (MismatchError, UnreadableReplyError) as error:
+            return Unknown(reason=str(error)), None
+        except StateError:
+            self.lost = True
+            return outcome, None
 
 
 def _original(intent: Intent) -> str:

@@ -24,13 +24,14 @@ from typing import Any
 import msgspec
 
 from gateway.clock import CHINA
-from gateway.errors import GatewayError
-from gateway.intents import Intent, Record, Result, Status, Verb
+from gateway.errors import GatewayError, StateError
+from gateway.intents import Call, Intent, Record, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement.absorbing import CANCELLING, absorb
 from gateway.settlement.agreeing import TOTAL, MismatchError
 from gateway.settlement.closing import Closer
+from gateway.settlement.following import follow, known_visit
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.proving import VISITS, NotShownError, Prover
 from gateway.settlement.sites import Sites, new_visit
@@ -133,8 +134,8 @@ class Confirmer:
         visit = await self._closer.visit(send, intent)
         opens = send.infno in OPENING or send.infno == PURCHASE
         if intent.verb is Verb.CARRY or (visit is None and not opens):
-            await self._output(send, shown, intent, intent.visit.get("mdtrt_id"))
-            return None
+            output = await self._output(send, shown, intent, intent.visit.get("mdtrt_id"))
+            return await self._followed(send, intent, output)
         visit = visit or new_visit(intent, send.fixmedins_code)
         work = Work(
             intent=intent,
@@ -170,6 +171,24 @@ class Confirmer:
         return VisitRow(
             key=visit.key, state=visit.state.value, version=visit.version, data=encode_visit(visit)
         )
+
+    async def _followed(
+        self, send: SendRow, intent: Intent, output: Mapping[str, Any]
+    ) -> VisitRow | None:
+        """The visit that a transaction of the hospital's own changed, if a message opened one."""
+        call = Call(
+            infno=send.infno,
+            input=intent.carried,
+            fixmedins_code=send.fixmedins_code,
+            fixmedins_name="",
+            mdtrtarea_admvs="",
+            visit_key=send.visit_key,
+        )
+        known = await known_visit(self._journal, call)
+        try:
+            return follow(known, call, send.msgid, output) if known is not None else None
+        except StateError:
+            return None  # what the visit, as we know it, cannot do: it happened all the same
 
     async def _identified(self, send: SendRow, work: Work) -> None:
         """Take in the identification of the message again: a crash may have forgotten it."""

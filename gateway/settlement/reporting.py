@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Intent, Message, NotSent, Rejected, Unknown
 
 MASK = "***"
@@ -160,6 +160,18 @@ def rest_open(infno: str, intent: Intent) -> Problem:
         zh=f"交易{infno}已确认完成；该消息的其余步骤（或其余收费批次）没有办理，请用新的消息号继续",
         en=f"transaction {infno} was confirmed; the other steps or charge batches of the message "
         "were not done: go on with a new control id",
+    )
+
+
+def not_followed(infno: str, state: str) -> Problem:
+    """The platform accepted what a visit in this state, as messages left it, cannot do."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.VISIT_STATE,
+        severity=Severity.WARNING,
+        zh=f"平台已受理{infno}，但网关记录的就诊状态（{state}）与此不符，请核对该就诊",
+        en=f"the platform accepted {infno}, which a visit that is {state} here cannot do: check it",
+        detail=infno,
     )
 
 

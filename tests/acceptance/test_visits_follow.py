@@ -1,0 +1,135 @@
+"""A visit opened over HL7 follows what the hospital then does by national JSON itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.demo import messages as m
+from gateway.settlement.visits import Visit, decode_visit
+from tests.acceptance.test_malformed_replies import answering
+from tests.acceptance.test_operators_decisions import SECTION, ask, order
+from tests.acceptance.test_unknown_steps import refusal
+
+REGION = "430100"
+PERSON = "43010000000000000001"
+
+
+async def visit_of(world: Any, number: str) -> Visit:
+    """The visit as the gateway knows it."""
+    row = await world.gateway.journal.visit(f"H43010000001/{number}")
+    return decode_visit(row.data, row.version)
+
+
+async def settled(world: Any) -> tuple[str, str, str]:
+    """A visit settled over HL7: mdtrt_id, setl_id, msgid of the settlement."""
+    await world.charged("O1")
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+    (row,) = await world.settled("O1")
+    return row["mdtrt_id"], row["setl_id"], row["msgid"]
+
+
+async def carried(world: Any, infno: str, data: dict[str, Any]) -> Any:
+    """A transaction of the hospital's own that succeeds."""
+    reply = await world.carry(infno, {"data": data}, insuplc=REGION)
+    assert reply.body["infcode"] == 0, reply.body
+    return reply
+
+
+async def test_a_settlement_cancelled_by_the_hospital_itself_can_be_made_anew(world: Any) -> None:
+    """2208 by national JSON: the charge batch is open again, and a payment over HL7 settles it."""
+    mdtrt_id, setl_id, _ = await settled(world)
+    ids = {"setl_id": setl_id, "mdtrt_id": mdtrt_id, "psn_no": PERSON}
+    reply = await carried(world, "2208", ids)
+    assert "problems" not in reply.body
+    visit = await visit_of(world, "O1")
+    assert (visit.state.value, [batch.setl_id for batch in visit.batches]) == ("charged", [""])
+    assert visit.live_settlements() == []
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+    assert len(await world.settled("O1")) == 1
+
+
+async def test_a_settlement_reversed_by_the_hospital_itself_can_be_made_anew(world: Any) -> None:
+    """The same for the hospital's own 2601 of a settlement that had succeeded."""
+    _, _, msgid = await settled(world)
+    await carried(world, "2601", {"psn_no": PERSON, "omsgid": msgid, "oinfno": "2207"})
+    assert (await visit_of(world, "O1")).live_settlements() == []
+    assert await world.settled("O1") == []
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+    assert len(await world.settled("O1")) == 1
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["by-number", "all"])
+async def test_charges_withdrawn_by_the_hospital_itself_are_gone(
+    world: Any, *, named: bool
+) -> None:
+    """2205 of the batch, or of 0000: there is nothing to settle over HL7 any more."""
+    await world.charged("O1")
+    visit = await visit_of(world, "O1")
+    batch = visit.batches[0].chrg_bchno if named else "0000"
+    ids = {"mdtrt_id": visit.visit.get("mdtrt_id"), "psn_no": PERSON, "chrg_bchno": batch}
+    await carried(world, "2205", ids)
+    visit = await visit_of(world, "O1")
+    assert (visit.state.value, visit.batches) == ("registered", [])
+    answer = await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert refusal(answer) in {"CHARGE-UNKNOWN", "VISIT-STATE"}
+
+
+async def test_a_registration_cancelled_by_the_hospital_itself_is_cancelled(world: Any) -> None:
+    """2202: the visit takes no further message."""
+    assert (await world.tell(world.register(m.ZHANG, "O1"))).code == "AA"
+    visit = await visit_of(world, "O1")
+    ids = {"mdtrt_id": visit.visit.get("mdtrt_id"), "psn_no": PERSON, "ipt_otp_no": "O1"}
+    await carried(world, "2202", ids)
+    assert (await visit_of(world, "O1")).state.value == "cancelled"
+    answer = await world.tell(world.his.charges(m.ZHANG, "O1", "O", (world.ct,)))
+    assert refusal(answer) == "VISIT-STATE"
+
+
+async def test_a_cancellation_of_another_sum_is_not_followed(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reply's total is not that of the settlement: 504, and the visit is held as it was."""
+    mdtrt_id, setl_id, _ = await settled(world)
+    answering(world, monkeypatch, "2208", lambda o: o["setlinfo"].update(medfee_sumamt=-239))
+    ids = {"setl_id": setl_id, "mdtrt_id": mdtrt_id, "psn_no": PERSON}
+    reply = await world.carry("2208", {"data": ids}, insuplc=REGION)
+    codes = [problem["code"] for problem in reply.body["problems"]]
+    assert (reply.status, codes) == (504, ["FSI-UNKNOWN", "FSI-MISMATCH"])
+    assert (await visit_of(world, "O1")).state.value == "settled"
+    held = await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert refusal(held) == "VISIT-HELD"
+
+
+async def test_a_cancellation_that_an_operator_confirms_is_followed(open_world: Any) -> None:
+    """The reply to the hospital's own 2208 was lost, and the platform shows the cancellation."""
+    world = await open_world(limits=SECTION)
+    mdtrt_id, setl_id, _ = await settled(world)
+    await world.admin.fault("drop-after", "2208")
+    ids = {"setl_id": setl_id, "mdtrt_id": mdtrt_id, "psn_no": PERSON}
+    assert (await world.carry("2208", {"data": ids}, insuplc=REGION)).status == 504
+    (send,) = await world.sends("2208")
+    (refund,) = [row for row in await world.admin.rows("settlements") if row["origin"]]
+    body = order("confirm", setl_id=refund["setl_id"])
+    assert await ask(world, "POST", f"/unknown/{send.msgid}", body) == (200, {"unknown": None})
+    assert (await visit_of(world, "O1")).state.value == "charged"
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
+
+
+async def test_a_message_of_the_visit_waits_for_the_hospitals_own_call(world: Any) -> None:
+    """One thing at a time: a payment over HL7 that arrives while the 2208 is on its way finds the
+    visit as the 2208 left it.
+    """
+    mdtrt_id, setl_id, _ = await settled(world)
+    await world.admin.fault("delay-before", "2208", seconds=60)
+    ids = {"setl_id": setl_id, "mdtrt_id": mdtrt_id, "psn_no": PERSON}
+    cancelling = asyncio.create_task(carried(world, "2208", ids))
+    async with asyncio.timeout(10):
+        await world.gate.reached.wait()
+    paying = asyncio.create_task(world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00")))
+    world.gate.opened.set()
+    await cancelling
+    assert (await paying).code == "AA"
+    assert len(await world.settled("O1")) == 1
