@@ -88,6 +88,7 @@ Without a row the message is refused (`VISIT-STATE`, `VISIT-UNKNOWN`) and nothin
 | `?` | only when the message states diagnoses |
 | `%` | only when the peer or the message asks for the entitlement check |
 | `+` | once for each upload of charge lines |
+| `!` | only when the message shows a certificate |
 | `=` | with every charge line of the message in it |
 | `*` | once for each charge batch; marked neighbours go batch by batch (2206 2207, 2206 2207) |
 
@@ -96,6 +97,8 @@ In a retail pharmacy, an institution whose code begins with `P`, every settlemen
 A query may name further ones about the same person (`also`), with one 1101 for all of them.
 What a query found is in `Result.found` under its verb.
 A filing's number (`trt_dcla_detl_sn`) is in the record `filing`, also of the result.
+`map-items`, `file-departments` and `check-staff` do one of those verbs for each entry.
+`to-outpatient` is `unadmit` and then `register`; `merge` makes no transaction.
 One filing of a person at a time is under way: after one of unknown outcome the next is refused
 (`VISIT-HELD`) until an operator decided.
 

@@ -110,7 +110,7 @@ def build_adapters(settings: Settings, clock: Clock, resources: ResourceReader) 
         ConfigurationError: a message map or an overlay is wrong.
     """
     return Adapters(
-        HL7Adapter(settings, clock),
+        HL7Adapter(settings, clock, kept=resources),
         FHIRAdapter(settings, resources, clock.now),
         NationalAdapter(Definitions.load().infnos(), clock),
     )

@@ -20,81 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.errors import Problem
-
-
-class Verb(StrEnum):
-    """What a sender wants done; docs/reference/verbs.md has the transactions behind each."""
-
-    IDENTIFY = "identify"
-    """Who is this person and how insured (1101)."""
-    ENTITLE = "entitle"
-    """Which benefits the person has (1101, 2001)."""
-    FIND_TOTALS = "find-totals"
-    """What the person's settlements of the year add up to (1101, 5206)."""
-    FIND_CHRONIC = "find-chronic"
-    """The chronic-disease filings of the person that are valid (1101, 5301)."""
-    FIND_DESIGNATIONS = "find-designations"
-    """The institutions that the person designated (1101, 5302)."""
-    FIND_TRANSFERS = "find-transfers"
-    """The transfer filings of the person (1101, 5304)."""
-    FIND_VISITS = "find-visits"
-    """Visits of the person in a time and of a medical type (1101, 5201)."""
-    FIND_STAYS = "find-stays"
-    """Who is in hospital (5303)."""
-    READ_SETTLEMENT = "read-settlement"
-    """One settlement as the platform has it (5203)."""
-    READ_CHARGES = "read-charges"
-    """The charge lines of one settlement (5204)."""
-    FIND_PHYSICIANS = "find-physicians"
-    """Practising staff as the insurance has them (5102)."""
-    FILE_TRANSFER = "file-transfer"
-    """File a transfer to another institution (1101, 2501)."""
-    WITHDRAW_TRANSFER = "withdraw-transfer"
-    """Withdraw a transfer filing (1101, 2502)."""
-    FILE_CHRONIC = "file-chronic"
-    """File a chronic or special disease (1101, 2503)."""
-    WITHDRAW_CHRONIC = "withdraw-chronic"
-    """Withdraw a chronic-disease filing (1101, 2504)."""
-    FILE_DESIGNATION = "file-designation"
-    """File the institution that a person designates (1101, 2505)."""
-    WITHDRAW_DESIGNATION = "withdraw-designation"
-    """Withdraw a designation (1101, 2506)."""
-    REGISTER = "register"
-    """Open an outpatient visit (2201, 2203)."""
-    UNREGISTER = "unregister"
-    """Cancel an outpatient registration (2202)."""
-    ADMIT = "admit"
-    """Open an inpatient visit (2401)."""
-    UNADMIT = "unadmit"
-    """Cancel an admission (2404)."""
-    UPDATE = "update"
-    """Change diagnoses or details of the open visit (2203 or 2403)."""
-    DISCHARGE = "discharge"
-    """End an inpatient stay (2402)."""
-    UNDISCHARGE = "undischarge"
-    """Cancel a discharge (2405)."""
-    CHARGE = "charge"
-    """Upload charge lines (2204 or 2301)."""
-    REFUND = "refund"
-    """Withdraw uploaded, unsettled charge batches (2205 or 2302)."""
-    PRESETTLE = "presettle"
-    """Compute a settlement without making it (2206, 2303, or 2101 in a pharmacy)."""
-    SETTLE = "settle"
-    """Settle (2207, 2304, or 2102 in a pharmacy)."""
-    CANCEL = "cancel"
-    """Cancel a settlement (2208, 2305, or 2103 in a pharmacy)."""
-    CARRY = "carry"
-    """Carry one national transaction that the sender composed itself (national JSON)."""
-    IGNORE = "ignore"
-    """Accepted and counted, no transaction (self-pay visits, events on the ignore list)."""
-
-
-class VisitClass(StrEnum):
-    """The settings of a visit; the purchase in a retail pharmacy is one of its own."""
-
-    OUTPATIENT = "outpatient"
-    INPATIENT = "inpatient"
-    PHARMACY = "pharmacy"
+from gateway.verbs import Verb as Verb  # noqa: PLC0414 - a word of intents
+from gateway.verbs import VisitClass as VisitClass  # noqa: PLC0414 - a word of intents
 
 
 class Source(NamedTuple):
@@ -177,6 +104,10 @@ class Intent(msgspec.Struct, kw_only=True):
     settlement: Record = msgspec.field(default_factory=Record)
     filing: Record = msgspec.field(default_factory=Record)
     query: Record = msgspec.field(default_factory=Record)
+    entries: list[Record] = []
+    """Entries of a master file: `action` (add, change, remove), `key`, and fields."""
+    if_known: bool = False
+    """Nothing is to be done, and nothing wrong, where there is no such visit."""
     also: list[Verb] = []
     """Further queries about the same person (`find-...`), made after the one of the verb."""
     diagnoses: list[Record] = []
@@ -309,6 +240,14 @@ class Status(StrEnum):
     """The outcome was unknown and the platform has since undone it: nothing was charged."""
 
 
+class EntryResult(msgspec.Struct, kw_only=True):
+    """What became of one entry of a master file."""
+
+    key: str
+    status: Status
+    problems: list[Problem] = []
+
+
 class Result(msgspec.Struct, kw_only=True):
     """The records again, now with what the platform said."""
 
@@ -322,6 +261,8 @@ class Result(msgspec.Struct, kw_only=True):
     """Rows of 1101 idetinfo."""
     entitlements: list[Record] = []
     """Rows of 2001 trtinfo."""
+    entries: list[EntryResult] = []
+    """One for each entry of a master file that was come to."""
     found: dict[str, list[Record]] = {}
     """Rows that a query found, by the verb that asked for them (`find-chronic`)."""
     charge_results: list[Record] = []
@@ -377,5 +318,7 @@ class Answer(msgspec.Struct, kw_only=True):
     headers: dict[str, str] = {}
     outcome: Status = Status.DONE
     resources: list[Resource] = []
+    further: list[bytes] = []
+    """Messages of ours that follow as exchanges of their own; not stored with the answer."""
     final: bool = True
     """False when a later answer will replace this one (unknown outcome)."""

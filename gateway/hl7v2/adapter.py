@@ -23,24 +23,23 @@ from gateway.errors import (
     NotSentError,
     Problem,
 )
-from gateway.hl7v2 import acks, answers, events, financial, refine
+from gateway.hl7v2 import acks, answers, events, financial, invoices, refine, replies
 from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
+from gateway.hl7v2.choosing import choose
 from gateway.hl7v2.definitions import load_definitions
 from gateway.hl7v2.facility import find_facility
 from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
 from gateway.hl7v2.paths import HL7Language
-from gateway.hl7v2.query import with_query_person
 from gateway.hl7v2.reader import Document, read_document
 from gateway.hl7v2.tokens import TOKEN_TYPE, mask_tokens
 from gateway.hl7v2.validation import as_warnings, validate
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
-from gateway.settings import HL7Dialect, PeerSettings, ReplyMode, Settings, Validation
+from gateway.settings import EHCReply, HL7Dialect, PeerSettings, ReplyMode, Settings, Validation
 from mappings.messages import MapSet
 
 MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
 CONTENT_TYPE = "application/hl7-v2"
-_ECHOED = ("QPD", "PRD", "PID", "GT1")
 _PRE_ADMISSION = "P"
 
 
@@ -53,9 +52,18 @@ class HL7Adapter:
 
     protocol = "hl7v2"
 
-    def __init__(self, settings: Settings, clock: Clock, maps: Path = MAPS) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        maps: Path = MAPS,
+        *,
+        kept: invoices.ResourceReader | None = None,
+    ) -> None:
+        """`kept` is what was answered before; without it nothing is known of earlier invoices."""
         self._settings = settings
         self._clock = clock
+        self._kept = kept
         self._identity = acks.Identity(settings.application, settings.facility)
         self._dialects = {peer.name: peer.hl7v2 for peer in settings.peers}
         self._maps = {peer.name: _compiled(peer, maps) for peer in settings.peers}
@@ -92,7 +100,7 @@ class HL7Adapter:
                 "ignored": ignored,
                 **{name: meta[name] for name in BATCH_KEYS if name in meta},
                 "header": msgspec.to_builtins(header),
-                "echo": _echoed(masked, dialect) if kind[:3] in {"QBP", "RQI"} else {},
+                "echo": {} if ignored else replies.echoed(kind, masked, dialect),
             },
             document=document,
         )
@@ -113,22 +121,19 @@ class HL7Adapter:
             raise InvalidError(structure)
         findings = _validated(document, message, peer.hl7v2.validation)
         facility = find_facility(document, peer, self._settings)
-        kind = message.kind
-        lines = None
-        if kind in {"DFT^P03", "DFT^P11"}:
-            lines = financial.sort_lines(
-                document,
-                peer.hl7v2.ignored_transaction_types,
-                self._settings.limits.max_charge_lines,
-            )
-            if lines.problems:
-                raise InvalidError(lines.problems)
-            document = lines.document
-            kind = f"{kind} {financial.CREDIT}" if lines.credits else kind
-        elif kind in {"QBP^Q22", "QBP^Q23"}:
-            document = with_query_person(document)
+        maps = self._maps[peer.name]
+        kept = await self._kept_of(message, peer)
+        most = self._settings.limits.max_charge_lines
+        chosen = choose(message.kind, document, peer.hl7v2, maps.events(), most)
+        document, lines = chosen.document, chosen.lines
         constants = {"fixmedins_code": facility.institution.fixmedins_code}
-        intent, problems = self._maps[peer.name].understand(kind, document, constants)
+        if kept is not None:
+            constants |= kept.constants()
+        kind = replies.of_its_authorization(chosen.kind, kept)
+        if kind not in maps.events():
+            raise InvalidError([invoices.unknown_invoice("IVC[1]-1")])
+        intent, problems = maps.understand(kind, document, constants)
+        replies.carry_along(intent, message.kind, kept)
         intent.place = "MSH[1]-9"
         intent.check_entitlement = peer.check_entitlement
         institution = facility.institution
@@ -143,6 +148,20 @@ class HL7Adapter:
             return intent, []
         return intent, [*findings, *problems, *_refined(intent, document, problems)]
 
+    async def _kept_of(self, message: Message, peer: PeerSettings) -> invoices.Kept | None:
+        """What is kept of the invoice that a message is about, once that was looked at.
+
+        Raises:
+            InvalidError: the message contradicts itself, or what is kept.
+        """
+        kept = None
+        if self._kept is not None and message.kind in invoices.TYPES:
+            kept = await invoices.find(self._kept, message.kind, peer.name, message.document)
+        check = invoices.CHECKS.get(message.kind)
+        if check is not None and (problems := check(message.document, kept)):
+            raise InvalidError(problems)
+        return kept
+
     def answer(self, message_kind: str, context: dict[str, Any], result: Result) -> Answer:
         """A result as the answer in the sender's mode and version.
 
@@ -150,16 +169,18 @@ class HL7Adapter:
         """
         header = msgspec.convert(context["header"], Header)
         dialect = self._dialect(context)
-        code, body = answers.write_answer(
-            "" if context.get("ignored") else message_kind,
-            header,
-            context.get("echo", {}),
-            result,
-            style=self._style(dialect),
-            now=self._clock.now(),
-        )
+        kind = "" if context.get("ignored") else message_kind
+        echo, style, now = context.get("echo", {}), self._style(dialect), self._clock.now()
+        write = replies.writer_of(kind)
+        code, body = write(kind, header, echo, result, style=style, now=now)
+        further: list[bytes] = []
+        if replies.is_told_later(kind, result, dialect):
+            further = [body]
+            code, body = replies.acknowledge_invoice(header, style, now)
         return Answer(
             body=body if _application_wanted(header, dialect, code) else b"",
+            further=further,
+            resources=replies.resources(kind, context, header, result),
             content_type=CONTENT_TYPE,
             outcome=result.status,
             final=result.status is not Status.UNKNOWN,
@@ -281,7 +302,8 @@ class HL7Adapter:
 
     def _kind(self, header: Header, peer: PeerSettings) -> str:
         kind = peer.hl7v2.event_aliases.get(header.kind, header.kind)
-        events.check_kind(header, kind, self._maps[peer.name].events())
+        served = {name.partition(" ")[0] for name in self._maps[peer.name].events()}
+        events.check_kind(header, kind, served)
         return kind
 
     def _dialect(self, source: Mapping[str, Any]) -> HL7Dialect:
@@ -303,17 +325,14 @@ def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
             codec_of_setting(name)
         except ValueError as error:
             raise ConfigurationError(f"peer {peer.name}: {error}") from None
+    if dialect.ehc_reply is EHCReply.ACK_THEN_E10 and not dialect.reply_to:
+        raise ConfigurationError(f"peer {peer.name}: ehc_reply ack-then-e10 needs reply_to")
     language = HL7Language(dialect.identifier_aliases, dialect.amount_component)
     return MapSet.load(folder, language, overlay=peer.map_overlay, value_maps=dialect.value_maps)
 
 
 def _token_types(dialect: HL7Dialect) -> set[str]:
     return {stated for stated, meant in dialect.identifier_aliases.items() if meant == TOKEN_TYPE}
-
-
-def _echoed(masked: str, dialect: HL7Dialect) -> dict[str, list[str]]:
-    document = read_document(masked, line_feeds=dialect.accept_line_feeds)
-    return {name: [it.text for it in document.all(name)] for name in _ECHOED if document.all(name)}
 
 
 def _validated(document: Document, message: Message, level: Validation) -> list[Problem]:

@@ -54,8 +54,17 @@ SETTLEMENT_FIELDS = (
 )
 """ZSL-3 to ZSL-19."""
 
-QUERIES = {"QBP^Q22": "K22", "QBP^Q23": "K23"}
+QUERIES = {
+    "QBP^Q11": "K11",
+    "QBP^Q22": "K22",
+    "QBP^Q23": "K23",
+    "QBP^E03": "E03",
+    "QBP^E22": "E22",
+}
 """Queries and the event of their response."""
+
+CANDIDATES = frozenset({"QBP^Q22", "QBP^Q23"})
+"""Queries that ask for persons."""
 
 INQUIRIES = {
     "RQI^I01": ("RPI", "RPI_I01"),
@@ -71,7 +80,8 @@ REPLIES = {
     "RDS^O13": ("RRD", "O14", "RRD_O14"),
     **{f"SRM^S{number:02}": ("SRR", f"S{number:02}", "SRR_S01") for number in range(1, 12)},
 }
-"""Events that are never answered by a general ACK: type, event and structure of their reply."""
+"""Events that are never answered by a general ACK: type, event and structure of their reply. Before
+2.4 a failure of theirs is, as their replies had no place for it."""
 
 CODES = {
     Status.DONE: "AA",
@@ -154,12 +164,12 @@ def write_answer(
     code = CODES[result.status]
     problems = problems_of(result)
     extra = _extra_segments(header, result, style.segments)
-    if kind in QUERIES:
+    if kind in CANDIDATES:
         return _candidates(header, echoed, result, style, now)
     if kind in INQUIRIES and code == "AA":
         return code, _inquired(kind, header, echoed, result, style=style, now=now)
-    if header.kind in REPLIES and code == "AA":
-        return code, _empty_reply(header, style, now)
+    if header.kind in REPLIES and (code == "AA" or header.at_least("2.4")):
+        return code, _empty_reply(header, code, problems, style, now)
     body = acknowledgement(
         header, code, problems, style.identity, now, asks_accept=style.asks_accept, extra=extra
     )
@@ -206,20 +216,23 @@ def _shown(header: Header, number: int, row: Record, person: Record) -> str:
     return segment("DSP", fields, header.reply_delimiters)
 
 
-def _empty_reply(header: Header, style: Style, now: datetime) -> bytes:
-    """The reply of the event's own type that says no more than that all is well."""
+def _empty_reply(
+    header: Header, code: str, problems: list[Problem], style: Style, now: datetime
+) -> bytes:
+    """The reply of the event's own type: that all is well, or what is wrong."""
     message_type, event, structure = REPLIES[header.kind]
     head = reply_header(
         header,
         message_type,
         style.identity,
         now,
-        code="AA",
+        code=code,
         event=event,
         structure=structure,
         asks_accept=style.asks_accept,
     )
-    return encode(message([head, msa(header, "AA", ())]), header.codec)
+    lines = [head, msa(header, code, problems), *err(header, problems)]
+    return encode(message(lines), header.codec)
 
 
 def refuse_query(
@@ -233,8 +246,8 @@ def refuse_query(
 ) -> bytes:
     """RSP for a query that was refused before it had a result."""
     lines = [
-        *_query_head(header, code, problems, style, now),
-        *_query_tail(header, echoed, code, 0),
+        *query_head(header, code, problems, style, now),
+        *query_tail(header, echoed, code, 0),
     ]
     return encode(message(lines), header.codec)
 
@@ -251,14 +264,14 @@ def _candidates(
     if code == "AE" and any(problem.kind is ProblemKind.NOT_FOUND for problem in problems):
         code, problems = "AA", []
         lines = [
-            *_query_head(header, code, problems, style, now),
-            *_query_tail(header, echoed, "NF", 0),
+            *query_head(header, code, problems, style, now),
+            *query_tail(header, echoed, "NF", 0),
         ]
         return code, encode(message(lines), header.codec)
     found = 1 if code == "AA" else 0
     lines = [
-        *_query_head(header, code, problems, style, now),
-        *_query_tail(header, echoed, "OK" if found else code, found),
+        *query_head(header, code, problems, style, now),
+        *query_tail(header, echoed, "OK" if found else code, found),
     ]
     if found:
         person = result.intent.person
@@ -272,9 +285,10 @@ def _candidates(
     return code, encode(message(lines), header.codec)
 
 
-def _query_head(
+def query_head(
     header: Header, code: str, problems: list[Problem], style: Style, now: datetime
 ) -> list[str]:
+    """MSH, MSA and the one ERR that a query response may have."""
     event = QUERIES.get(header.kind, "K22")
     head = reply_header(
         header,
@@ -289,9 +303,10 @@ def _query_head(
     return [head, msa(header, code, problems), *err(header, problems, most=1)]
 
 
-def _query_tail(
+def query_tail(
     header: Header, echoed: Mapping[str, list[str]], status: str, found: int
 ) -> list[str]:
+    """QAK and QPD; `status` is QAK-2, `found` the number of hits."""
     marks = header.reply_delimiters
     query = echoed.get("QPD", ["QPD"])[0]
     name, tag = (*query.split(header.delimiters.field)[1:3], "", "")[:2]

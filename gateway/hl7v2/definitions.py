@@ -125,12 +125,17 @@ class Definitions:
         return Composite(reference[2], parts)
 
 
+_SEQUENCES = ("EHC_", "QBP_E", "RSP_E")
+"""Beginnings of the groups of chapter 16: its abstract messages have groups in sequence and no
+choice at all, which the tables say of some of them."""
+
+
 def _group(name: str, reference: Any, cardinality: tuple[int, int]) -> Element:
     children = tuple(
         _group(child, nested, counts) if kind == "GRP" else _segment(child, counts)
         for child, nested, counts, kind in reference[1]
     )
-    choice = reference[0] == "choice"
+    choice = reference[0] == "choice" and not name.startswith(_SEQUENCES)
     starts: set[str] = set()
     for child in children:
         starts |= child.starts

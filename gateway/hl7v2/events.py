@@ -23,13 +23,18 @@ TYPES = {
     "BAR": "2.3",
     "DFT": "2.3",
     "EHC": "2.6",
+    "MFN": "2.3",
     "PIN": "2.3",
     "QBP": "2.4",
     "QCN": "2.4",
+    "RDS": "2.3",
+    "REF": "2.3",
+    "RQA": "2.3",
     "RQI": "2.3",
+    "SIU": "2.3",
 }
-"""Message types that are known, and the first version that has each. Of EHC no event is served: E30
-and E31 have no published structure, the others no transaction yet."""
+"""Message types that are known, and the first version that has each. EHC^E30 and E31 have no
+published structure and are not served."""
 
 STRUCTURES = {
     "ADT^A01": "ADT_A01",
@@ -38,6 +43,7 @@ STRUCTURES = {
     "ADT^A04": "ADT_A01",
     "ADT^A05": "ADT_A05",
     "ADT^A06": "ADT_A06",
+    "ADT^A07": "ADT_A06",
     "ADT^A08": "ADT_A01",
     "ADT^A11": "ADT_A09",
     "ADT^A13": "ADT_A01",
@@ -52,13 +58,26 @@ STRUCTURES = {
     "BAR^P12": "BAR_P12",
     "DFT^P03": "DFT_P03",
     "DFT^P11": "DFT_P11",
+    **{f"EHC^E{n}": f"EHC_E{n}" for n in ("01", "02", "04", "10", "12", "13", "15")},
+    **{f"EHC^E{n}": f"EHC_E{n}" for n in ("20", "21", "24")},
+    "MFN^M02": "MFN_M02",
+    "MFN^M04": "MFN_M04",
+    "MFN^M05": "MFN_M05",
     "PIN^I07": "PIN_I07",
+    "QBP^E03": "QBP_E03",
+    "QBP^E22": "QBP_E22",
+    "QBP^Q11": "QBP_Q11",
     "QBP^Q22": "QBP_Q21",
     "QBP^Q23": "QBP_Q21",
     "QCN^J01": "QCN_J01",
+    "RDS^O13": "RDS_O13",
+    **{f"REF^I{n}": "REF_I12" for n in (12, 13, 14, 15)},
+    **{f"RQA^I{n:02}": "RQA_I08" for n in (8, 9, 10, 11)},
     "RQI^I01": "RQI_I01",
     "RQI^I02": "RQI_I01",
     "RQI^I03": "RQI_I01",
+    **{f"SIU^S{n}": "SIU_S12" for n in range(12, 25)},
+    "SIU^S26": "SIU_S12",
 }
 """MSH-9.3 of each event. The event's own name (`ADT_A04`) is widely sent and taken too."""
 
@@ -75,6 +94,12 @@ SINCE = {
     "QCN^J01": "2.4",
     "DFT^P11": "2.4",
     "BAR^P12": "2.5",
+    "MFN^M04": "2.4",
+    "MFN^M05": "2.4",
+    "QBP^E03": "2.6",
+    "QBP^E22": "2.6",
+    "QBP^Q11": "2.4",
+    "RDS^O13": "2.4",
 }
 """First version that has the event."""
 
@@ -85,11 +110,44 @@ REQUIRED = {
     "ADT^A40": ("PID", "MRG"),
     "DFT": ("PID", "FT1"),
     "BAR": ("PID",),
+    "EHC": ("IVC",),
+    "EHC^E01": ("IVC", "PSS", "PSG", "PID", "PSL"),
+    "EHC^E20": ("IVC", "PID", "PSL"),
+    "EHC^E21": ("IVC", "PSL"),
+    "MFN": ("MFI", "MFE"),
     "QBP": ("QPD",),
+    "RDS": ("PID", "RXD"),
+    "REF": ("PRD", "PID"),
+    "REF^I12": ("RF1", "PRD", "PID"),
+    "RQA": ("PRD", "PID"),
+    "RQA^I11": ("AUT", "PRD", "PID"),
     "RQI": ("PID",),
     "PIN": ("PID",),
+    "SIU": ("SCH",),
 }
 """Segments without which a message of the event or type says nothing."""
+
+NOT_DONE = {
+    "EHC^E04": ("医保接口没有重新审核", "the insurance re-assesses nothing"),
+    "EHC^E10": ("该消息由医保方发出", "this message is sent by the payer"),
+    "EHC^E12": ("该消息由医保方发出", "this message is sent by the payer"),
+    "EHC^E13": ("医保接口没有补充资料", "the insurance asks for no further information"),
+    "EHC^E15": ("该消息由医保方发出", "this message is sent by the payer"),
+    "EHC^E24": ("该消息由医保方发出", "this message is sent by the payer"),
+    "REF^I13": (
+        "备案不能修改，请撤销后重新备案",
+        "cancel the filing and file anew",
+    ),
+    "RQA^I09": (
+        "备案不能修改，请撤销后重新备案",
+        "cancel the filing and file anew",
+    ),
+    "RQA^I10": (
+        "备案不能修改，请撤销后重新备案",
+        "cancel the filing and file anew",
+    ),
+}
+"""Events that are understood and for which the interface has nothing: AE 207, and why."""
 
 _ORDER = ("MSH", "EVN", "PID", "PV1", "FT1")
 """Segments whose first occurrences stand in this order in every served structure."""
@@ -208,6 +266,17 @@ def check_segments(document: Document, kind: str) -> list[Problem]:
                 zh="一条消息只能清除一个账户",
                 en="one account at most can be purged by a message",
                 place="PV1[2]",
+            )
+        )
+    if kind in NOT_DONE:
+        zh, en = NOT_DONE[kind]
+        problems.append(
+            Problem(
+                kind=ProblemKind.BUSINESS,
+                code=ProblemCode.NOT_SUPPORTED,
+                zh=zh,
+                en=en,
+                place="MSH[1]-9",
             )
         )
     seen = [segment.name for segment in document.segments if segment.occurrence == 1]

@@ -1,7 +1,8 @@
 """Which institution a message is for.
 
-MSH-4 (both of its first components), then PV1-3.4, is compared with the code, the name and the
-aliases of the institutions. A peer that speaks for one institution only and states none means it.
+MSH-4 (both of its first components), then PV1-3.4, then the provider of an invoice (IVC-10), is
+compared with the code, the name and the aliases of the institutions. A peer that speaks for one
+institution only and states none means it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,9 @@ def _names(document: Document) -> list[tuple[str, str]]:
     visit = document.first("PV1")
     if visit is not None:
         names.append((visit.get(3, 4), f"PV1[{visit.occurrence}]-3[1].4"))
+    invoice = document.first("IVC")
+    if invoice is not None:
+        names += [(invoice.get(10, part), f"IVC[1]-10[1].{part}") for part in (10, 3, 1)]
     return names
 
 

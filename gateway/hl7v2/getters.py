@@ -21,10 +21,31 @@ from gateway.hl7v2.places import Place
 from gateway.hl7v2.reader import NULL, Document, Segment, piece
 from mappings.messages import Getter
 
-GROUPED = frozenset({"FT1", "NTE", "PR1", "ORC", "OBR", "RXE", "RXO", "RXD", "RXR", "TQ1"})
+GROUPED = frozenset(
+    {
+        "ADJ",
+        "FT1",
+        "NTE",
+        "PR1",
+        "ORC",
+        "OBR",
+        "RXE",
+        "RXO",
+        "RXD",
+        "RXR",
+        "TQ1",
+        "CDM",
+        "PRC",
+        "LOC",
+    }
+    | {"LCH", "LDP", "STF", "PRA"}
+)
 """Segments that a path in a block looks up in the group of the block only."""
-TYPE_FIELDS = {"FT1": 6}
-"""The field that holds the transaction type of a segment."""
+TYPE_FIELDS = {"CTD": 1, "FT1": 6, "LCH": 4, "PRD": 1}
+"""The field that holds what a segment is: the type of a transaction, the role of a provider, the
+characteristic of a location."""
+ABOVE = {"PSL": ("PSG", "PSS")}
+"""Segments of a block whose groups stand in others: those are looked up before the segment."""
 MAX_NAMES = 20
 """Repetitions of a name that are compared."""
 
@@ -59,14 +80,30 @@ class Group(msgspec.Struct):
     anchor: Segment
     members: list[Segment]
 
-    def member(self, name: str) -> Segment | None:
-        """The first segment of the name; a note belongs to the line directly before it."""
+    def member(self, name: str, wanted: str = "") -> Segment | None:
+        """The first segment of the name (and type); a note belongs to the line right before it."""
         if name == "NTE":
             return self.members[0] if self.members and self.members[0].name == "NTE" else None
         for segment in self.members:
-            if segment.name == name:
+            if segment.name == name and wanted in ("", segment.get(TYPE_FIELDS.get(name, 1))):
                 return segment
         return None
+
+    def above(self, name: str) -> Segment | None:
+        """The last segment of the name before the one of the group."""
+        key = ("above", name, self.anchor.name)
+        memo = self.message.memo
+        if key not in memo:
+            found: dict[int, Segment | None] = {}
+            last = None
+            for segment in self.message.segments:
+                if segment.name == name:
+                    last = segment
+                elif segment.name == self.anchor.name:
+                    found[segment.occurrence] = last
+            memo[key] = found
+        above: Segment | None = memo[key].get(self.anchor.occurrence)
+        return above
 
 
 def groups(message: Document, name: str) -> list[Group]:
@@ -134,8 +171,11 @@ def getter(target: Target, read: Read) -> Getter:
             if anchor.name == name:
                 fields = (anchor.parts or anchor.split())[0]
                 return read(anchor) if at < len(fields) and fields[at] else None
+            if name in ABOVE.get(anchor.name, ()):
+                above = node.above(name)
+                return read(above) if above is not None else None
             if grouped:
-                member = node.member(name) if node.members else None
+                member = node.member(name, wanted) if node.members else None
                 return read(member) if member is not None else None
             memo = node.message.memo
             if key not in memo:

@@ -5,7 +5,8 @@
                             segment and the first repetition
 `PID-3[NNCHN].1`            the repetition whose CX.5 is of this identifier type, the peer's names
                             for types resolved (`identifier_aliases`)
-`FT1[PY]-3`                 the first segment of this transaction type (FT1-6)
+`FT1[PY]-3`                 the first segment of this transaction type (FT1-6); `PRD[RT]-7` of this
+                            role (PRD-1, CTD-1), `LCH[caty]-5` of this characteristic (LCH-4)
 `PID-5 | name`              an XPN as one name: the CJK representation first, without a blank
 `PV1-7 | staff`             an XCN as one name
 `PID-3[NNCHN] | type`       the identifier type itself, where such an identifier is stated
@@ -30,7 +31,7 @@ from gateway.hl7v2.reader import Document
 from mappings.messages import Getter
 
 _PATH = re.compile(
-    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<type>[A-Z0-9]{1,8})\])?-(?P<field>[1-9][0-9]{0,2})"
+    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<type>[A-Za-z0-9_]{1,24})\])?-(?P<field>[1-9][0-9]{0,2})"
     r"(?:\[(?P<identifier>[A-Za-z0-9]{1,20})\])?"
     r"(?:\.(?P<component>[1-9][0-9]?))?(?:\.(?P<subcomponent>[1-9][0-9]?))?"
     r"(?: \| (?P<view>[a-z]+)(?: (?P<argument>[A-Za-z0-9_.-]+))?)?"

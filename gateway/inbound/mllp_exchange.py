@@ -248,6 +248,8 @@ class Exchanger:
             answer = stored or await self._pipeline.work(received)
         except Exception as error:  # noqa: BLE001 - the same guard
             answer = self._failed(error, b"", meta, message.context)
+        for further in answer.further:
+            await self._deliveries.put(peer.name, further)
         if _connects(header, peer):
             if answer.body:
                 await self._deliveries.put(peer.name, answer.body)

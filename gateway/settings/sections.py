@@ -214,6 +214,15 @@ class ReplyMode(StrEnum):
     """One application acknowledgement and no accept acknowledgement (observed practice)."""
 
 
+class EHCReply(StrEnum):
+    """How an invoice (EHC^E01) is answered."""
+
+    E10 = "e10"
+    """By EHC^E10, the adjudication, in place of an acknowledgement."""
+    ACK_THEN_E10 = "ack-then-e10"
+    """By ACK^E01; EHC^E10 follows as a message of its own to `reply_to`."""
+
+
 class Validation(StrEnum):
     """What is done about a message that breaks the tables of its HL7 v2 version."""
 
@@ -264,6 +273,8 @@ class HL7Dialect(Section):
     """Value map name (`patient_class`, `sex`, ...) to the peer's own entries."""
     validation: Validation = Validation.OFF
     """Check structure, cardinality, types, lengths and tables of the message's version."""
+    ehc_reply: EHCReply = EHCReply.E10
+    """How an invoice (EHC^E01) is answered: `e10` at once, `ack-then-e10` to `reply_to`."""
     reply_segments: list[str] = []
     """Z segments added to acknowledgements: `ZMI` visit ids, `ZSL` settlement amounts."""
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record
 from mappings.codes import Translation, Unmapped, physician
+from mappings.codes.kinds import system_name, system_of
 
 
 class CodeTables(Protocol):
@@ -34,7 +35,18 @@ LABELS = {
     "department": ("科室", "department"),
 }
 
+LIST_TYPES = {
+    "western_drug": "101",
+    "patent_drug": "101",
+    "herbal": "102",
+    "preparation": "103",
+    "service_item": "201",
+    "consumable": "301",
+}
+"""System of a national code of an item to the list that it stands in (dictionary list_type)."""
+
 PHYSICIANS = {
+    "diag_dr_codg": "diag_dr_name",
     "atddr_no": "dr_name",
     "dise_dor_no": "dise_dor_name",
     "bilg_dr_codg": "bilg_dr_name",
@@ -80,6 +92,10 @@ class Coder:
             run.people_and_places(charge, on)
             if not charge.has("med_list_codg") and charge.has("medins_list_codg"):
                 run.item(charge, on)
+        filed_on = _date(intent.filing.get("begndate")) or visit_date
+        run.people_and_places(intent.filing, filed_on)
+        if intent.query.has("fixmedins_hilist_id"):
+            run.listed(intent.query, _date(intent.query.get("begndate")) or today)
         return run.problems
 
     def code_carried(self, rows: list[object], today: date) -> list[tuple[int, Problem]]:
@@ -132,6 +148,16 @@ class _Run:
         found = self._find(charge, "item", local, on, name=charge.get("medins_list_name"))
         if found is not None:
             charge.set("med_list_codg", found.code, charge.sources.get(local))
+
+    def listed(self, entry: Record, on: date) -> None:
+        """Give an entry of the charge master its national code and the list that has it."""
+        if entry.has("medins_list_codg") and not entry.has("med_list_codg"):
+            self.item(entry, on)
+        code = entry.get("med_list_codg")
+        if code and not entry.has("list_type"):
+            system = system_of("item", code)
+            if system is not None:
+                entry.values["list_type"] = LIST_TYPES[system_name(system)]
 
     def _find(
         self, record: Record, kind: str, code: str, on: date, *, name: str, system: str = ""

@@ -13,11 +13,11 @@ import msgspec
 from gateway.clock import Clock
 from gateway.errors import Problem
 from gateway.fsi.definitions import Definitions
-from gateway.intents import Intent, Source, Verb
+from gateway.intents import Intent, Source, Verb, VisitClass
 from gateway.settings import PeerSettings
 from gateway.settlement.carried import check_carried
 from gateway.settlement.filling import follows
-from gateway.settlement.plans import WITHOUT_VISIT
+from gateway.settlement.plans import MASTER_FILES, WITHOUT_VISIT
 from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
 
@@ -122,6 +122,16 @@ class Explainer:
             return explanation
         if intent.verb is Verb.CARRY:
             return self._explain_carried(intent, peer, explanation)
+        if intent.verb in MASTER_FILES:
+            return self._explain_entries(intent, peer, explanation)
+        if intent.verb is Verb.MERGE:
+            return explanation
+        if intent.verb is Verb.TO_OUTPATIENT:
+            parts = ((Verb.UNADMIT, VisitClass.INPATIENT), (Verb.REGISTER, VisitClass.OUTPATIENT))
+            for verb, visit_class in parts:
+                part = msgspec.structs.replace(intent, verb=verb, visit_class=visit_class)
+                explanation = _joined(explanation, self.explain(part, peer))
+            return explanation
         preparer = self._sites.preparer(intent, peer)
         visit = None
         if intent.verb not in WITHOUT_VISIT:
@@ -143,6 +153,16 @@ class Explainer:
             deferred |= given_by(preparer.site.definitions, step.infno)
         return explanation
 
+    def _explain_entries(
+        self, intent: Intent, peer: PeerSettings, explanation: Explanation
+    ) -> Explanation:
+        for entry in intent.entries:
+            verb = MASTER_FILES[intent.verb].get(entry.get("action"))
+            if verb is not None:
+                part = Intent(verb=verb, facility=intent.facility, query=entry, place=intent.place)
+                explanation = _joined(explanation, self.explain(part, peer))
+        return explanation
+
     def _explain_carried(
         self, intent: Intent, peer: PeerSettings, explanation: Explanation
     ) -> Explanation:
@@ -152,3 +172,9 @@ class Explainer:
             explain_call(site.definitions, intent.carried_infno, intent.carried, {})
         )
         return explanation
+
+
+def _joined(one: Explanation, other: Explanation) -> Explanation:
+    return msgspec.structs.replace(
+        one, calls=[*one.calls, *other.calls], problems=[*one.problems, *other.problems]
+    )

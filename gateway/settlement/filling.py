@@ -58,6 +58,8 @@ FALLBACKS_OF: dict[tuple[str, str], tuple[str, ...]] = {
     ("2503", "ide_fixmedins_name"): ("fixmedins_name",),
     ("2503", "diag_dr_codg"): ("atddr_no",),
     ("2503", "diag_dr_name"): ("dr_name",),
+    ("3401", "poolarea_no"): ("mdtrtarea_admvs",),
+    ("3402", "poolarea_no"): ("mdtrtarea_admvs",),
 }
 """The same for one transaction: 2203 wants a disease code of every visit in the Hunan edition,
 and does not say which an ordinary visit carries (rules section 9); the main diagnosis is sent.

@@ -5,6 +5,7 @@ Marks behind a transaction number:
 * ``?`` only when the message states diagnoses,
 * ``%`` only when the peer or the message asks for the entitlement check,
 * ``+`` once for each upload of charge lines (whole charge batches within the input limit),
+* ``!`` only when the message shows a certificate; without one the person's number is stated,
 * ``=`` with every charge line of the message in it (a purchase in a pharmacy),
 * ``*`` once for each charge batch that is to be settled or withdrawn; marked neighbours are
   interleaved batch by batch (2206 2207, 2206 2207).
@@ -22,7 +23,7 @@ from gateway.settlement.visits import VisitState
 _OUT, _IN, _SHOP = VisitClass.OUTPATIENT, VisitClass.INPATIENT, VisitClass.PHARMACY
 _S = VisitState
 
-MARKS = "?%+=*"
+MARKS = "?%!+=*"
 """Every mark."""
 
 PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
@@ -38,13 +39,19 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.READ_SETTLEMENT, None, _S.NONE): ("5203",),
     (Verb.READ_CHARGES, None, _S.NONE): ("5204",),
     (Verb.FIND_PHYSICIANS, None, _S.NONE): ("5102",),
+    # master files
+    (Verb.MAP_ITEM, None, _S.NONE): ("3301",),
+    (Verb.UNMAP_ITEM, None, _S.NONE): ("3302",),
+    (Verb.ADD_DEPARTMENT, None, _S.NONE): ("3401",),
+    (Verb.CHANGE_DEPARTMENT, None, _S.NONE): ("3402",),
+    (Verb.REMOVE_DEPARTMENT, None, _S.NONE): ("3403",),
     # filings
     (Verb.FILE_TRANSFER, None, _S.NONE): ("1101", "2501"),
-    (Verb.WITHDRAW_TRANSFER, None, _S.NONE): ("1101", "2502"),
+    (Verb.WITHDRAW_TRANSFER, None, _S.NONE): ("1101!", "2502"),
     (Verb.FILE_CHRONIC, None, _S.NONE): ("1101", "2503"),
-    (Verb.WITHDRAW_CHRONIC, None, _S.NONE): ("1101", "2504"),
+    (Verb.WITHDRAW_CHRONIC, None, _S.NONE): ("1101!", "2504"),
     (Verb.FILE_DESIGNATION, None, _S.NONE): ("1101", "2505"),
-    (Verb.WITHDRAW_DESIGNATION, None, _S.NONE): ("1101", "2506"),
+    (Verb.WITHDRAW_DESIGNATION, None, _S.NONE): ("1101!", "2506"),
     # outpatient: open, describe, close
     (Verb.REGISTER, _OUT, _S.NONE): ("1101", "2001%", "2201", "2203?"),
     (Verb.REGISTER, _OUT, _S.REGISTERED): ("2203?",),
@@ -105,6 +112,25 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.CANCEL, _SHOP, _S.SETTLED): ("2103",),
     (Verb.CANCEL, _SHOP, _S.CANCELLED): (),
 }
+
+MASTER_FILES: dict[Verb, dict[str, Verb | None]] = {
+    Verb.MAP_ITEMS: {
+        "add": Verb.MAP_ITEM,
+        "change": Verb.MAP_ITEM,
+        "remove": Verb.UNMAP_ITEM,
+    },
+    Verb.FILE_DEPARTMENTS: {
+        "add": Verb.ADD_DEPARTMENT,
+        "change": Verb.CHANGE_DEPARTMENT,
+        "remove": Verb.REMOVE_DEPARTMENT,
+    },
+    Verb.CHECK_STAFF: {
+        "add": Verb.FIND_PHYSICIANS,
+        "change": Verb.FIND_PHYSICIANS,
+        "remove": None,
+    },
+}
+"""The verb of an entry by what is to be done with it; None where nothing is."""
 
 WITHOUT_VISIT = frozenset(
     {verb for verb, visit_class, _ in PLANS if visit_class is None} | {Verb.CARRY, Verb.IGNORE}

@@ -78,6 +78,8 @@ LOOK_BACK = timedelta(days=365)
 
 _IN_A_TIME = frozenset({Verb.FIND_VISITS, Verb.FIND_STAYS, Verb.FIND_TRANSFERS})
 
+_NOT_THERE = frozenset({VisitState.NONE, VisitState.CANCELLED})
+
 NOTHING = ProblemCode.CHARGE_UNKNOWN
 """That there is nothing to settle is no news where lines were found wrong."""
 
@@ -128,6 +130,8 @@ class Preparer:
             prepared.deferred = REMEMBERED
         with self._stations("plan", verb=intent.verb.value) as line:
             marks = plan(intent.verb, intent.visit_class, state, intent.also)
+            if marks is None and intent.if_known and state in _NOT_THERE:
+                marks = ()
             if marks is None:
                 prepared.problems.append(_impossible(intent, state))
                 line.note(outcome="impossible")
@@ -304,6 +308,8 @@ class Preparer:
             if mark.endswith("?") and not changed(intent, visit):
                 continue
             if mark.endswith("%") and not intent.check_entitlement:
+                continue
+            if mark.endswith("!") and not intent.person.has("mdtrt_cert_no"):
                 continue
             if mark.endswith("*"):
                 continue

@@ -37,7 +37,7 @@ from gateway.errors import ConfigurationError
 from gateway.intents import Verb, VisitClass
 
 RECORDS = ("person", "visit", "facility", "settlement", "filing", "query")
-LISTS = ("charges", "diagnoses", "procedures")
+LISTS = ("charges", "diagnoses", "procedures", "entries")
 
 _TARGET = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

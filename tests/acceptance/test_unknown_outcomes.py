@@ -41,7 +41,7 @@ class TestHold:
     async def test_whatever_is_no_trusted_reply_is_unknown(
         self, world: Any, fault: str, live: int
     ) -> None:
-        """A-020, F-017, F-035, T-029: a request that left without a readable, signed reply is AE,
+        """A-020, F-017, F-019, F-035, T-029: a request that left without a readable, signed reply is AE,
         local code FSI-UNKNOWN, and is not sent again.
         """
         await world.charged("O1")

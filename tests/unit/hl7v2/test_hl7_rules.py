@@ -79,7 +79,6 @@ async def test_a_local_event_is_answered_by_msh_msa_and_err(
     [
         ("EHC^E30", "2.6", "EVENT-UNSUPPORTED"),
         ("EHC^E31", "2.8.2", "EVENT-UNSUPPORTED"),
-        ("EHC^E01", "2.8", "EVENT-UNSUPPORTED"),
         ("EHC^E01", "2.5.1", "TYPE-UNSUPPORTED"),
     ],
 )
