@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+
 import pytest
 
 from gateway.errors import InvalidError, UnreadableError
@@ -158,3 +161,47 @@ def test_delimiters_that_are_not_declared_are_not_in_use() -> None:
     person = document.segments[1]
     assert person.get(3) == "a&b\\F\\"
     assert (person.get(3, 2), len(person.repetitions(3))) == ("c", 2)
+
+
+HEAD = "MSH|^~\\&|HIS|H1|||20260301||DFT^P03|1|P|2.5.1\r"
+MEGABYTE = 1_000_000
+LARGE = {
+    "twenty thousand lines": HEAD + ("FT1|" + "x" * 490 + "|阿莫\r") * 19_990,
+    "one line": HEAD + "OBX|1|TX|||" + "报告" * 5 * MEGABYTE,
+    "a million fields": HEAD + "ZZZ" + "|" * MEGABYTE,
+    "a million components": HEAD + "ZZZ|" + "^" * MEGABYTE,
+    "a million escapes": HEAD + "ZZZ|" + "\\F\\" * MEGABYTE,
+}
+
+
+@pytest.mark.parametrize("form", sorted(LARGE))
+def test_a_message_is_not_copied_more_than_twice(form: str) -> None:
+    """Its lines are one copy; 1 kB is granted for each line that becomes a segment."""
+    text = LARGE[form]
+    lines = text.count("\r") + 1
+    tracemalloc.start()
+    document = read_document(text)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(document.segments) == lines - text.endswith("\r")
+    assert peak <= 2 * sys.getsizeof(text) + 1_000 * lines
+    assert held <= sys.getsizeof(text) + 1_000 * lines
+
+
+def test_a_value_of_a_large_message_costs_one_more_copy_of_its_segment() -> None:
+    """Ten megabytes in a field: it is split off once, and its data is taken without escapes."""
+    text = LARGE["one line"]
+    document = read_document(text)
+    tracemalloc.start()
+    assert len(document.segments[1].get(5)) == 10 * MEGABYTE
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 3 * sys.getsizeof(text)
+
+
+def test_a_million_fields_are_split_once() -> None:
+    """Each further value is an index into the list that is there."""
+    segment_of_fields = read_document(LARGE["a million fields"]).segments[1]
+    assert segment_of_fields.get(MEGABYTE) == ""
+    assert segment_of_fields.fields is segment_of_fields.fields
+    assert len(segment_of_fields.fields) == MEGABYTE + 1
