@@ -19,7 +19,9 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import lru_cache
 
 import msgspec
 
@@ -47,19 +49,54 @@ OPEN_TABLES = frozenset({
 where peers have aliases), coding systems, countries, assigning authorities."""
 
 _HOUR = r"(?:[01][0-9]|2[0-3])(?:[0-5][0-9](?:[0-5][0-9](?:\.[0-9]{1,4})?)?)?"
-_OFFSET = r"(?:[+-][0-9]{4})?"
+_OFFSET = r"(?:\+(?:0[0-9]|1[0-4])[0-5][0-9]|-(?:0[0-9]|1[0-2])[0-5][0-9])?"
 _MONTH, _DAY = r"(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12][0-9]|3[01])"
-_TIME = re.compile(rf"[0-9]{{4}}(?:{_MONTH}(?:{_DAY}(?:{_HOUR})?)?)?{_OFFSET}")
+_YEAR = r"(?!0000)[0-9]{4}"
+_TIME = rf"{_YEAR}(?:{_MONTH}(?:{_DAY}(?:{_HOUR})?)?)?{_OFFSET}"
 
-_TYPES: dict[str, re.Pattern[str]] = {
-    "NM": re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"),
-    "SI": re.compile(r"[0-9]{1,4}"),
-    "DT": re.compile(rf"[0-9]{{4}}(?:{_MONTH}(?:{_DAY})?)?"),
-    "TM": re.compile(_HOUR + _OFFSET),
-    "DTM": _TIME,
-    "TS": _TIME,
+
+def _form(expression: str) -> Callable[[str], bool]:
+    match = re.compile(expression).fullmatch
+    return lambda text: match(text) is not None
+
+
+def _dated(expression: str) -> Callable[[str], bool]:
+    """The form, and where it has a day, that the day exists."""
+    match = re.compile(expression).fullmatch
+
+    def fits(text: str) -> bool:
+        if match(text) is None:
+            return False
+        return not text[:8].isdigit() or len(text) < 8 or _is_day(text[:8])
+
+    return fits
+
+
+@lru_cache(maxsize=1024)
+def _is_day(text: str) -> bool:
+    """Eight digits that are a day of the calendar."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_TYPES: dict[str, Callable[[str], bool]] = {
+    "NM": _form(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"),
+    "SI": _form(r"[0-9]{1,4}"),
+    "DT": _dated(rf"{_YEAR}(?:{_MONTH}(?:{_DAY})?)?"),
+    "TM": _form(_HOUR + _OFFSET),
+    "DTM": _dated(_TIME),
+    "TS": _dated(_TIME),
 }
-"""Base types that not every text fits, and the texts that do."""
+"""Base types that not every text fits, and whether a text does."""
+
+
+def fits_type(text: str, data_type: str) -> bool:
+    """True when a value, which is not empty, fits the base data type."""
+    fits = _TYPES.get(data_type)
+    return fits is None or fits(text.strip())
 
 
 class _Full(Exception):  # noqa: N818 - ends the search, no fault
@@ -193,8 +230,7 @@ class _Check:
     def _leaf(self, segment: Segment, raw: str, leaf: Leaf, place: str) -> None:
         if not raw or raw == NULL:
             return
-        pattern = _TYPES.get(leaf.type)
-        if pattern is not None and not pattern.fullmatch(raw.strip()):
+        if not fits_type(raw, leaf.type):
             self._add(
                 place, ProblemKind.TYPE, ProblemCode.FIELD_TYPE,
                 f"取值不符合数据类型 {leaf.type}", f"not a value of data type {leaf.type}",

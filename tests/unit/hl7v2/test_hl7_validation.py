@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
+from hl7apy.factories import datatype_factory
 from hl7apy.parser import parse_message
 from hl7apy.validation import Validator
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from gateway.errors import (
     ConfigurationError,
@@ -25,7 +30,7 @@ from gateway.errors import (
 from gateway.hl7v2 import events
 from gateway.hl7v2.definitions import MODULES, definitions_of
 from gateway.hl7v2.reader import read_document
-from gateway.hl7v2.validation import MAX_FINDINGS, validate
+from gateway.hl7v2.validation import MAX_FINDINGS, fits_type, validate
 
 EVN = "EVN||20260301\r"
 PID = "PID|1||43^^^H^MR||Zhang^Wei||19800101|M\r"
@@ -60,22 +65,11 @@ MUTATIONS: list[tuple[str, str]] = [
     (DG1, DG1 + "ZZZ|1\r"),
     ("|M\r", "|M~F\r"),
 ]
-UNLIKE = {
-    "Child limit exceeded PID.PID_8": "a field that repeats too often is a warning here",
-    "Invalid children detected": "hl7apy refuses what it does not know, chapter 2 ignores it",
-    "not in table HL70003": "MSH-9 and EVN-1 are checked with the events that are served",
-    "not in table HL70354": "MSH-9 is checked with the events that are served",
-    "not in table HL70076": "MSH-9 is checked with the events that are served",
-    "not in table HL70203": "identifier types are extended by peers",
-    "not in table HL70396": "coding systems are extended by sites",
-    'Value "" not in table': "HL7 null fits any table",
-    "Datatype None is not correct": "an empty value has no type for hl7apy, and is fine",
-}
-"""Findings of hl7apy that we do not have, or have in another form, and why.
-
-The other way round hl7apy does not look at the order of segments, nor at the form of dates and
-numbers when it parses tolerantly; tests of their own stand below.
-"""
+DIFFERENCES = tomllib.loads(
+    (Path(__file__).parents[3] / "docs/reference/hl7v2-differences.toml").read_text("utf-8")
+)
+UNLIKE = [row["theirs"] for row in DIFFERENCES["difference"]]
+"""Findings of hl7apy that we do not have, or have in another form."""
 
 
 _WITH_PARTS = re.compile(r"Value \S*[&^].* not in table")
@@ -157,6 +151,68 @@ def test_the_findings_are_those_of_hl7apy(structure: str, version: str, tmp_path
         ), (old, new)
 
 
+COMPARABLE = {
+    "NM": re.compile(r"[-+.0-9]{0,16}", re.ASCII),
+    "SI": re.compile(r"[0-9]{0,4}|[A-Za-z. ]+", re.ASCII),
+}
+"""Values on which the two have to agree; the others are among the listed differences."""
+TYPED = ["NM", "SI", "DT", "TM", "DTM"]
+CHOSEN = [
+    "1", "-1", "+1", "1.5", ".5", "1.", ".", "-", "1.2.3", "abc", "1,5", "12345",
+    "1980", "198013", "198012", "19801231", "19801331", "20230229", "20240229", "20230230", "0000",
+    "1980123", "2026030109", "202603010960", "2026030109301", "20260301093015",
+    "20260301093015.1", "20260301093015.12345", "20260301093015.1234+0800", "20260301+0800",
+    "202603012400", "20260301093015-1200", "20260301093015-1300", "20260301093015+1400",
+    "20260301093015+1500", "20260301093015+0860", "20260301093015+08", "2026-03-01", "09", "0960", "0930", "093015",
+    "093015.1234", "093015.12345", "24", "0930+0800", "0930-1300", "9",
+]  # fmt: skip
+
+
+def _hl7apy_takes(text: str, data_type: str, version: str) -> bool:
+    try:
+        datatype_factory(data_type, text, version, VALIDATION_LEVEL.STRICT)
+    except (HL7apyException, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("data_type", "version"),
+    [(data_type, version) for data_type in TYPED for version in ("2.5", "2.8.2")],
+)
+def test_a_value_fits_a_type_where_hl7apy_takes_it(data_type: str, version: str) -> None:
+    """Numbers, set ids, days and times: the same ones, but for the listed differences."""
+    comparable = COMPARABLE.get(data_type)
+    values = [it for it in CHOSEN if comparable is None or comparable.fullmatch(it)]
+    ours = {it for it in values if fits_type(it, data_type)}
+    theirs = {it for it in values if _hl7apy_takes(it, data_type, version)}
+    assert ours == theirs
+    assert 0 < len(ours) < len(values)
+
+
+@pytest.mark.parametrize("data_type", TYPED)
+@given(text=st.from_regex(r"\A[0-9]{1,15}([.][0-9]{1,5})?([-+][01][0-9]{3})?\Z"))
+def test_any_digits_fit_a_type_where_hl7apy_takes_them(data_type: str, text: str) -> None:
+    """The same for texts that look like times and numbers."""
+    comparable = COMPARABLE.get(data_type)
+    assume(comparable is None or comparable.fullmatch(text))
+    assert fits_type(text, data_type) == _hl7apy_takes(text, data_type, "2.5")
+
+
+def test_every_difference_is_on_the_page_with_its_reason() -> None:
+    """docs/reference/hl7v2.md shows what the comparison leaves out."""
+    page = (Path(__file__).parents[3] / "docs/reference/hl7v2.md").read_text("utf-8")
+    rows = [
+        *((row["theirs"], row["ours"], row["reason"]) for row in DIFFERENCES["difference"]),
+        *((row["type"], row["ours"], row["reason"]) for row in DIFFERENCES["type"]),
+        *(("nothing", row["ours"], row["reason"]) for row in DIFFERENCES["more"]),
+        *((row["subject"], "the same", row["reason"]) for row in DIFFERENCES["same"]),
+    ]
+    assert len(rows) > 10
+    for theirs, ours, reason in rows:
+        assert f"| {theirs} | {ours or 'nothing'} | {reason} |" in page
+
+
 def test_segments_out_of_order_are_found() -> None:
     """R-011: 100 with the place of the segment; hl7apy does not look at the order."""
     text = _message("ADT_A01", "2.5").replace(EVN + PID, PID + EVN)
@@ -169,6 +225,7 @@ def test_segments_out_of_order_are_found() -> None:
     [
         ("19800101", "1980X", ["PID[1]-7[1].1"]),
         ("19800101", "19801301", ["PID[1]-7[1].1"]),
+        ("19800101", "19800230", ["PID[1]-7[1].1"]),
         ("19800101", '""', []),
         ("19800101", "198001", []),
         ("FT1|1|", "FT1|x|", ["FT1[1]-1[1]"]),
@@ -261,7 +318,7 @@ def _samples() -> list[bytes]:
 @pytest.mark.samples
 @pytest.mark.skipif(not FILES, reason="the folder of samples is absent")
 def test_messages_written_elsewhere_are_judged_as_by_hl7apy(tmp_path: Path) -> None:
-    """What hl7apy finds in fields is found, but for `UNLIKE` and these; structures see above.
+    """What hl7apy finds in fields is found, but for the listed differences and these; structures see above.
 
     Fields that come too often, withdrawn ones among them, are warnings here. hl7apy asks for every
     member of a choice (ORM_O01), and gives up at a message with an unknown part. A segment that
