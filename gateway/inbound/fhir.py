@@ -143,7 +143,10 @@ class _Server:
                 self._give_up,
                 "Ask no more for this answer.",
             ),
-            self._route("POST", "", self._bundle, "Carry out a batch or transaction."),
+            *(
+                self._route("POST", path, self._bundle, "Carry out a batch or transaction.")
+                for path in ("", "/")
+            ),
             self._route("POST", "/Claim/$inquire", self._inquire, "What was answered to a Claim."),
             self._route("POST", "/{type}/$validate", self._validate, "Check, and send nothing."),
         ]
