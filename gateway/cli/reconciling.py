@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 
 from gateway.cli.configuration import (
@@ -22,6 +23,9 @@ from gateway.cli.exits import Exit
 from gateway.cli.operating import TokenOption, URLOption, ask, base_url, token_of
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
+from gateway.fhir.names import Names
+from gateway.fhir.payment_reconciliation import payment_reconciliation
+from gateway.fhir.release import R4
 from gateway.settlement.reconciling.rendering import Form, content, render
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side
 from gateway.settlement.reconciling.stored import report_of, reports_of
@@ -172,18 +176,33 @@ def export(
     day: DayArgument,
     file: Annotated[Path, typer.Argument(help="File to write.")],
     *,
-    form: Annotated[Form, typer.Option("--format", help="How it is written.")] = Form.HTML,
+    form: Annotated[
+        Form,
+        typer.Option("--format", help="How it is written; fhir: a PaymentReconciliation of R4."),
+    ] = Form.HTML,
     institution: InstitutionOption = "",
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
-    """Write a day's report to a file, settlement by settlement; it holds person numbers."""
+    """Write a day's report to a file, settlement by settlement.
+
+    It holds person numbers, but for the PaymentReconciliation, which names no person.
+    """
     report = _report(config, institution, day)
     try:
         file.touch(mode=0o600)
-        file.write_bytes(render(report, form))
+        file.write_bytes(_written(report, form, config))
     except OSError as error:
         stop(Exit.CONFIGURATION, f"{file}: {error.strerror}")
     say(f"{file}: {len(report.rows)} settlements, {len(report.differences)} differences")
+
+
+def _written(report: Report, form: Form, config: Path) -> bytes:
+    if form is not Form.FHIR:
+        return render(report, form)
+    names = Names(settings_of(config).fhir.canonical_base)
+    resource = payment_reconciliation(report, names, R4)
+    encoded = msgspec.json.Encoder(decimal_format="number").encode(resource)
+    return msgspec.json.format(encoded, indent=2)
 
 
 def _report(config: Path, institution: str, day: str) -> Report:

@@ -67,13 +67,13 @@ async def test_run_says_by_its_exit_code_whether_there_are_differences(
     assert "read the settlement back (5203)" in ended.out
 
 
-async def test_the_three_forms_of_a_report_hold_the_same_settlement(
+async def test_the_forms_of_a_report_hold_the_same_settlement(
     world: Any, day: str, gateway_command: Any, tmp_path: Path
 ) -> None:
     """HTML in both languages, CSV for a spreadsheet, JSON with exact amounts; for the owner only."""
     await world.gateway.office.schedule.reconcile("H43010000001", datetime.now(CHINA).date())
     texts = {}
-    for form in ("html", "csv", "json"):
+    for form in ("html", "csv", "json", "fhir"):
         file = tmp_path / f"report.{form}"
         ended = await gateway_command(world, "reconcile", "export", day, file, "--format", form)
         assert ended.code == 0
@@ -86,6 +86,11 @@ async def test_the_three_forms_of_a_report_hold_the_same_settlement(
     assert document["rows"][0]["msgid"] == line["msgid"]
     assert f"<td>{line['msgid']}</td>" in texts["html"]
     assert "对账报告" in texts["html"]
+    payment = msgspec.json.decode(texts["fhir"])
+    (detail,) = payment["detail"]
+    assert detail["identifier"]["value"] == line["msgid"]
+    paid = Decimal(str(payment["paymentAmount"]["value"]))
+    assert paid == Decimal(line["our_fund_pay_sumamt"])
 
 
 @pytest.mark.parametrize(

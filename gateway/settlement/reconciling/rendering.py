@@ -42,10 +42,12 @@ class Form(StrEnum):
     HTML = "html"
     CSV = "csv"
     JSON = "json"
+    FHIR = "fhir"
+    """A PaymentReconciliation, which the FHIR room makes."""
 
 
 def render(report: Report, form: Form) -> bytes:
-    """The report in one of the forms; UTF-8, CSV with the mark by which spreadsheets know it."""
+    """The report as HTML, CSV or JSON; UTF-8, CSV with the mark by which spreadsheets know it."""
     if form is Form.JSON:
         return msgspec.json.format(msgspec.json.encode(content(report)), indent=2)
     if form is Form.CSV:
