@@ -272,7 +272,7 @@ class FHIRAdapter:
         found = await store.resource("ClaimResponse", claim_id)
         if claim is None or found is None:
             return
-        work.response = decode_own(found.body)
+        work.response, work.claim = decode_own(found.body), claim
         exchange.claim = encode(claim).decode()
         exchange.response = found.body.decode()
         exchange.lines = found.search.get(LINE, [])

@@ -25,7 +25,7 @@ async def claim_of(task: dict[str, Any], store: PeerStore) -> str:
 
 
 def cancel_step(response: dict[str, Any] | None, place: str) -> tuple[str, list[Problem]]:
-    """The map for cancelling what this ClaimResponse says: `cancel`, `refund` or `again`.
+    """The map for cancelling what was answered: `cancel`, `refund`, `withdraw` or `again`.
 
     `again` means that it is cancelled already: nothing is sent (X-048).
     """
@@ -47,7 +47,9 @@ def cancel_step(response: dict[str, Any] | None, place: str) -> tuple[str, list[
         ]
     if response.get("outcome") == "error":
         return "", [unknown_settlement(place)]
-    return ("refund" if response.get("use") == "predetermination" else "cancel"), []
+    return {"predetermination": "refund", "preauthorization": "withdraw"}.get(
+        str(response.get("use")), "cancel"
+    ), []
 
 
 def unknown_settlement(place: str) -> Problem:

@@ -32,6 +32,7 @@ from gateway.fhir.building import (
     patient_reference,
 )
 from gateway.fhir.decode import decode_list
+from gateway.fhir.filings import FILING_VERBS, filed_elements
 from gateway.fhir.names import Names
 from gateway.fhir.paths import scalar
 from gateway.fhir.references import as_list
@@ -58,6 +59,8 @@ def claim_response(
     }
     if outcome == "queued":
         return response
+    if result.intent.verb in FILING_VERBS:
+        response |= filed_elements(result.intent.filing)
     for text in broken_identities(settlements) + _other_total(result, settlements):
         if outcome == "complete":
             response["outcome"] = "partial"
@@ -112,7 +115,7 @@ def reversal_response(
         **{name: original[name] for name in kept if name in original},
         "created": exchange.received,
         "outcome": "complete",
-        "disposition": "结算已撤销" if result.settlements else "已上传的费用明细已撤销",
+        "disposition": _undone(original, result),
     }
     cancelled = [s.cancels for s in settlements if s.cancels]
     if cancelled:
@@ -134,6 +137,12 @@ def reversal_response(
     if header:
         response["adjudication"] = header
     return response
+
+
+def _undone(original: dict[str, Any], result: Result) -> str:
+    if original.get("use") == "preauthorization":
+        return "备案已撤销"
+    return "结算已撤销" if result.settlements else "已上传的费用明细已撤销"
 
 
 class _Notes:
@@ -178,6 +187,8 @@ def _disposition(result: Result, outcome: str) -> str:
     problem = first_stop(result.problems)
     if problem is not None:
         return problem.zh
+    if result.intent.verb in FILING_VERBS:
+        return "备案完成"
     return "预结算完成" if result.intent.verb is Verb.PRESETTLE else "结算完成"
 
 
@@ -194,6 +205,7 @@ def _head(
     infos = [settlement.info for settlement in settlements]
     mdtrt_id = visit.get("mdtrt_id") or next((i.get("mdtrt_id") for i in infos), "")
     pairs = [("setl-id", info.get("setl_id")) for info in infos]
+    pairs += [("filing", intent.filing.get("trt_dcla_detl_sn"))]
     pairs += [("mdtrt-id", mdtrt_id), ("ipt-otp-no", visit.get("ipt_otp_no"))]
     pairs += [("medins-setl-id", info.get("medins_setl_id")) for info in infos]
     pairs += [("fsi-msgid", number) for number in _message_ids(result, settlements)]

@@ -20,9 +20,10 @@ from gateway.fhir.building import (
     outward,
     patient_reference,
 )
+from gateway.fhir.filings import FILINGS, FOUND
 from gateway.fhir.names import Names
 from gateway.fhir.references import as_list
-from gateway.intents import Record, Result, Status
+from gateway.intents import Record, Result, Status, Verb
 
 ACTIVE = frozenset({"1", ""})
 """psn_insu_stas of a row that is in force; a region that leaves it out sends such rows only."""
@@ -57,7 +58,7 @@ def eligibility_response(
         "disposition": _disposition(result, rows),
         "insurer": outward(request.get("insurer"), "医疗保障经办机构"),
         "insurance": [
-            _insurance(names, row, index, _items(names, request, result))
+            _insurance(names, row, index, _items(names, request, result, row.get("insutype")))
             for index, row in enumerate(rows, start=1)
         ],
         "error": _errors(names, result, rows),
@@ -135,13 +136,61 @@ def _coverage(names: Names, patient: dict[str, Any], row: Record, index: int) ->
     return {name: value for name, value in coverage.items() if value}
 
 
-def _items(names: Names, request: dict[str, Any], result: Result) -> list[dict[str, Any]]:
-    """The benefits; asked for what has to be authorised, those that are not enjoyed as they are."""
+def _items(
+    names: Names, request: dict[str, Any], result: Result, insutype: str
+) -> list[dict[str, Any]]:
+    """The benefits; asked for what has to be authorised, those that are not enjoyed as they are.
+
+    Then what was used up, and the filings that are there or are missing.
+    """
     found = [_benefit(names, row) for row in result.entitlements]
     if "auth-requirements" in as_list(request.get("purpose")):
         for item in found:
             item["authorizationRequired"] = bool(item["excluded"])
+    totals = result.found.get(Verb.FIND_TOTALS.value, [])
+    found += [_used(names, row) for row in totals if row.get("insutype") in {"", insutype}]
+    for verb, (kind, name) in FOUND.items():
+        if verb.value in result.found:
+            rows = result.found[verb.value]
+            found += [_filed(names, kind, row, row.get(name)) for row in rows] or [
+                _to_file(names, kind)
+            ]
     return found
+
+
+def _used(names: Names, row: Record) -> dict[str, Any]:
+    """A row of 5206 cuminfo: what was used up of the year or month."""
+    item: dict[str, Any] = {
+        "category": concept(names.code_system("cum-type"), row.get("cum_type_code") or "unknown"),
+        "name": "累计信息",
+        "term": {"text": row.get("cum_ym") or row.get("year")},
+    }
+    used = decimal_of(row.get("cum") or "-")
+    if used is not None:
+        kind = concept(names.code_system("fsi-amount"), "cum", "累计值")
+        item["benefit"] = [{"type": kind, "usedMoney": money(used)}]
+    return item
+
+
+def _filed(names: Names, kind: str, row: Record, name: str) -> dict[str, Any]:
+    """A filing that is there (5301, 5302, 5304): nothing has to be authorised for it."""
+    until = row.get("enddate")[:10] or "长期"
+    return {
+        "category": concept(names.code_system("filing"), kind, FILINGS[kind]),
+        "name": name or FILINGS[kind],
+        "description": f"备案有效期 {row.get('begndate')[:10]} 至 {until}",
+        "authorizationRequired": False,
+    }
+
+
+def _to_file(names: Names, kind: str) -> dict[str, Any]:
+    """A kind of which nothing is filed: it has to be, before it is used."""
+    return {
+        "category": concept(names.code_system("filing"), kind, FILINGS[kind]),
+        "name": FILINGS[kind],
+        "description": "没有有效的备案",
+        "authorizationRequired": True,
+    }
 
 
 def _insurance(

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Problem
-from gateway.fhir import problems
 from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
+from gateway.fhir.filings import APPLIED_FOR, complete_withdrawal, filing_kind, unserved
 from gateway.fhir.names import Names
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
@@ -23,6 +23,7 @@ from gateway.fhir.tasks import CANCEL, STATUS, check_task, task_code
 from gateway.fhir.visits import (
     check_person,
     check_visit_number,
+    eligibility_queries,
     eligibility_step,
     encounter_step,
     inactive,
@@ -43,6 +44,8 @@ class Work(msgspec.Struct):
     """Update of an Encounter: what is kept of it."""
     response: dict[str, Any] | None = None
     """Cancellation: the ClaimResponse to the claim."""
+    claim: dict[str, Any] | None = None
+    """Cancellation: the claim."""
     visit_number: str = ""
     """Claim without an encounter: the visit of the claim that it is related to."""
     line_keys: dict[str, str] = {}
@@ -126,11 +129,7 @@ class Understanding:
         root = work.document.root()
         use = root.value.get("use")
         if use == "preauthorization":
-            return Intent(verb=Verb.IGNORE), [
-                problems.not_supported(
-                    f"{root.place}.use", "不支持事前审批", "preauthorization is not served"
-                )
-            ]
+            return self._filing(maps, root)
         intent, found = maps.understand(f"{use} Claim", root, {})
         found += check_claim(root, self._tolerance)
         if root.value.get("status") != "active":
@@ -140,6 +139,15 @@ class Understanding:
         if not work.visit_number and not any(_encounters(root)):
             found += check_person(intent, root)
         return intent, found
+
+    def _filing(self, maps: MapSet, root: Node) -> tuple[Intent, list[Problem]]:
+        kind = filing_kind(self._names, root.value)
+        if not kind:
+            return Intent(verb=Verb.IGNORE), [unserved(root)]
+        intent, found = maps.understand(f"{kind} Claim", root, {})
+        if root.value.get("status") != "active":
+            found.append(inactive(f"{root.place}.status"))
+        return intent, found + check_person(intent, root)
 
     def _encounter(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
         document = work.document
@@ -156,6 +164,9 @@ class Understanding:
         step, found = eligibility_step(document.resource)
         root = document.root()
         intent, more = maps.understand(f"{step} CoverageEligibilityRequest", root, {})
+        intent.also = eligibility_queries(document.resource)
+        if Verb.FIND_DESIGNATIONS in intent.also and not intent.query.has("biz_appy_type"):
+            intent.query.set("biz_appy_type", APPLIED_FOR)
         return intent, [*found, *more, *check_person(intent, root)]
 
     def _task(self, maps: MapSet, work: Work) -> tuple[Intent, list[Problem]]:
@@ -171,8 +182,23 @@ class Understanding:
         step, found = cancel_step(work.response, place)
         if found or step == "again" or work.response is None:
             return Intent(verb=Verb.IGNORE), found
+        if step == "withdraw":
+            return self._withdrawal(maps, work, work.response, place)
         scope = Scope(work.response, place, Library())
         return maps.understand(f"{step} Task", Node(work.response, place, scope, fixed=True), {})
+
+    def _withdrawal(
+        self, maps: MapSet, work: Work, response: dict[str, Any], place: str
+    ) -> tuple[Intent, list[Problem]]:
+        """The person is the one of the Claim that filed it."""
+        kind = filing_kind(self._names, work.claim or {})
+        if not kind or not response.get("preAuthRef"):
+            return Intent(verb=Verb.IGNORE), [unknown_settlement(place)]
+        scope = Scope(work.claim or {}, place, Library())
+        root = Node(scope.root, place, scope, fixed=True)
+        intent, found = maps.understand(f"withdraw-{kind} Task", root, {})
+        complete_withdrawal(intent, work.document.resource, response)
+        return intent, found
 
 
 def _tell_places(intent: Intent, document: Document) -> None:

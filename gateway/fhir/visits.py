@@ -6,8 +6,9 @@ from typing import Any
 
 from gateway.errors import Problem
 from gateway.fhir import problems
+from gateway.fhir.filings import FOUND
 from gateway.fhir.references import Node, as_list
-from gateway.intents import Intent
+from gateway.intents import Intent, Verb
 
 INPATIENT_CLASSES = frozenset({"IMP", "ACUTE", "NONAC"})
 OPEN_STATUSES = frozenset({"arrived", "triaged", "in-progress", "onleave"})
@@ -60,6 +61,13 @@ def eligibility_step(request: dict[str, Any]) -> tuple[str, list[Problem]]:
     if request.get("status") != "active":
         found.append(inactive("CoverageEligibilityRequest.status"))
     return ("benefits" if purposes & ENTITLING else "validation"), found
+
+
+def eligibility_queries(request: dict[str, Any]) -> list[Verb]:
+    """What is asked beside the insurance and the benefits (mapping matrix 2.1)."""
+    purposes = set(as_list(request.get("purpose")))
+    totals = [Verb.FIND_TOTALS] if "benefits" in purposes else []
+    return totals + ([*FOUND] if "auth-requirements" in purposes else [])
 
 
 def inactive(place: str) -> Problem:

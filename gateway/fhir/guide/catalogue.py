@@ -58,6 +58,7 @@ IDENTIFIERS: Final = (
     Identifiers("chrg-bchno", "收费批次号", "Charge batch"),
     Identifiers("medins-setl-id", "医药机构结算ID", "Settlement number of the institution"),
     Identifiers("fsi-msgid", "发送方报文ID", "Message id of the transaction"),
+    Identifiers("filing", "待遇申报明细流水号", "Filing"),
     Identifiers("fixmedins", "定点医药机构编号", "Institution"),
     Identifiers("physician", "医师编号", "Physician, by the hospital's own or the national code"),
     Identifiers("department", "科室编号", "Department, by the hospital's own code"),
@@ -79,6 +80,8 @@ CODES: Final = (
     Codes("fsi-fund-pay-type", "基金支付类型", "Funds", "fund_pay_type"),
     Codes("fsi-amount", "结算金额", "Amounts of a settlement, by field code"),
     Codes("fsi-gateway-error", "网关问题代码", "Problem codes"),
+    Codes("filing", "备案类别", "Kinds of filings"),
+    Codes("cum-type", "累计类别代码", "What is counted over a year", content="not-present"),
     Codes("visit-class", "就诊场景", "Setting of a visit"),
     Codes("med-list", "医保目录编码", "National item codes", content="not-present"),
 )

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from gateway.errors import ProblemCode
 from gateway.fhir.amounts import ITEM_AMOUNTS, LABELS
+from gateway.fhir.filings import FILINGS
 from gateway.fhir.guide.catalogue import CODES, Codes
 from gateway.fhir.guide.frame import Frame
 from gateway.intents import VisitClass
@@ -15,6 +16,7 @@ Dictionaries = Mapping[str, Mapping[str, str]]
 """National dictionary -> code -> label."""
 
 OTHER_AMOUNTS: Final = {
+    "cum": "累计值",
     "pool_prop_selfpay": "基本医疗保险统筹基金支付比例",
     "selfpay_prop": "自付比例",
     "chrgitm_lv": "收费项目等级",
@@ -55,6 +57,7 @@ def concepts_of(codes: Codes, dictionaries: Dictionaries) -> Mapping[str, str]:
             code.value: code.value.replace("-", " ").lower() for code in ProblemCode
         },
         "visit-class": VISIT_CLASSES,
+        "filing": FILINGS,
         "rx-circ-flag": YES_NO,
     }
     return own.get(codes.name, {})

@@ -71,11 +71,13 @@ async def test_an_institutional_claim_is_of_an_inpatient(ask: Any, make_claim: A
     assert intent.visit_class is VisitClass.INPATIENT
 
 
-async def test_a_preauthorization_is_not_served(ask: Any, make_claim: Any) -> None:
+async def test_a_preauthorization_that_files_nothing_is_not_served(
+    ask: Any, make_claim: Any
+) -> None:
     """Conformance statement X-040."""
     _, _, problems = await ask(make_claim(use="preauthorization"), "create")
 
-    assert places(problems) == [("NOT-SUPPORTED", "Claim.use")]
+    assert places(problems) == [("NOT-SUPPORTED", "Claim.subType")]
 
 
 async def test_another_currency_is_refused_at_every_place(ask: Any, make_claim: Any) -> None:
