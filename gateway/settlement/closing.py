@@ -22,6 +22,7 @@ from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement import reporting
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.plans import is_repeatable
+from gateway.settlement.resuming import settlements_made
 from gateway.settlement.sites import Sites
 from gateway.settlement.visits import Visit, decode_visit, visit_key
 
@@ -74,13 +75,17 @@ class Closer:
         if send is None or exchange is None or exchange.final or result is None:
             return
         result.problems = []
+        visit = await self.visit(send, result.intent)
+        if visit is not None:  # a crash may have forgotten what the message settled before
+            made = await settlements_made(self._journal, exchange_id, result.intent, visit)
+            result.settlements = made or result.settlements
         if send.state is SendState.REVERSED:
             result = await self._reversed(send, exchange, result)
         elif send.state is SendState.MANUAL:
             result.status = Status.REVERSED
             result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
         else:
-            await self._confirmed(send, exchange, result)
+            await self._confirmed(send, exchange, result, visit)
         note = f"{send.infno} {send.msgid} {send.state.value}"
         await self._replace(exchange_id, result, note)
 
@@ -124,15 +129,14 @@ class Closer:
             result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
         return result
 
-    async def _confirmed(self, send: SendRow, exchange: ExchangeRow, result: Result) -> None:
+    async def _confirmed(
+        self, send: SendRow, exchange: ExchangeRow, result: Result, visit: Visit | None
+    ) -> None:
         result.status, result.presettlement = Status.DONE, None
-        told = {settlement.msgid for settlement in result.settlements}
-        visit = await self.visit(send, result.intent)
         if visit is None:
             result.output = await self._shown(send)
             return
-        made = [s for s in visit.settlements if s.msgid == send.msgid and s.msgid not in told]
-        result.settlements += made
+        made = [s for s in visit.settlements if s.msgid == send.msgid]
         if made:
             result.output = {"setlinfo": dict(made[-1].info.values)}
         peer = self._peers.get(exchange.peer)

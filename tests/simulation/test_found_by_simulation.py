@@ -58,3 +58,17 @@ def test_a_sign_in_that_is_lost_between_two_copies_of_a_request_doubles_nothing(
         plan = Plan(fates=("twice-second",), rate=0.9, aimed=True, down=down, hasty=hasty)
         found += simulate(seed, plan).findings
     assert found == []
+
+
+def test_what_was_settled_anew_before_a_crash_is_told_with_what_was_not() -> None:
+    """Seed 6829: one of two batches was settled anew, and the gateway stopped while the second was on
+    its way. An operator ended the second, and the hospital was told that nothing was settled.
+    """
+    plan = Plan(policy=UnknownPolicy.REVERSE_AND_SETTLE, visits=1, hasty=True)
+    plan.fates, plan.rate, plan.aimed = ("empty", "http-500", "outer-401"), 0.4, True
+    plan.down = [(57.55, 58.05)]
+    found = []
+    for point in range(170, 181):
+        plan.crash_at = frozenset({point})
+        found += simulate(6829, plan).findings
+    assert found == []

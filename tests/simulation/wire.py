@@ -132,7 +132,7 @@ class Wire:
                 if not future.done():
                     call_later(back, answer, None)
                 return
-            content = self._platform.receive(body)
+            content = self._platform.receive(body, late=fate == "late")
             self._trace("arrived", body, content)
             if fate == "empty" and infno in _GIVES and b'"infcode":0' in content:
                 content = b'{"infcode":0,"inf_refmsgid":"R","err_msg":"","output":{}}'
