@@ -29,7 +29,7 @@ from gateway.intents import (
 from gateway.journal import Journal, VisitRow
 from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
-from gateway.settlement import merging, reporting, resuming
+from gateway.settlement import compensating, merging, reporting, resuming
 from gateway.settlement.absorbing import absorb
 from gateway.settlement.agreeing import MismatchError, mismatches
 from gateway.settlement.compound import each_entry, to_outpatient
@@ -186,7 +186,23 @@ class Conductor:
                 break
             if not await self._take(step, filled, work, exchange_id):
                 break
+        if visit is not None and preparer.site.profile.after_refusal == "undo":
+            await self._compensate(visit, work, preparer, exchange_id)
         return result
+
+    async def _compensate(
+        self, visit: Visit, work: Work, preparer: Preparer, exchange_id: str
+    ) -> None:
+        """Withdraw what a message uploaded before its settlement was refused."""
+        steps = compensating.withdrawals(work.result, visit)
+        undone = 0
+        for step in steps:
+            filled = preparer.fill(step, work.intent, visit)
+            if not await self._take(step, filled, work, exchange_id):
+                break
+            undone += 1
+        if steps:
+            compensating.concluded(work.result, steps, undone)
 
     async def _take(self, step: Step, filled: Filled, work: Work, exchange_id: str) -> bool:
         """Make one call; True when the next may follow."""

@@ -73,7 +73,7 @@ channel = "changsha"
 [[channels]]
 name = "changsha"
 url = "{platform}/430100"
-profile = "hunan"
+profile = "{profile}"
 account = "{account}"
 secret_file = "{secret}"
 signing_key_file = "keys/gateway.pem"
@@ -188,6 +188,7 @@ class World:
             "http": "",
             "limits": "",
             "resolver": "",
+            "profile": "hunan",
             "sections": "",
             "peer": "",
             "platform": self.platform.url,

@@ -95,6 +95,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Charge lines of a call at most."""
     rebatch: bool = False
     """Divide a charge batch that alone exceeds a call, instead of refusing it."""
+    after_refusal: Literal["keep", "undo"] = "keep"
+    """What becomes of the charges that a message uploaded when its settlement is refused: they stay
+    uploaded for a later settlement, or are withdrawn (2205, 2302)."""
     reversible: list[str] = []
     """Transactions that 2601 may undo."""
     money: list[str] = []
