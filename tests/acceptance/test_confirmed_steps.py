@@ -64,13 +64,13 @@ async def test_a_registration_that_the_platform_shows_is_taken_in(world: Any, ev
 
 
 async def test_a_registration_that_never_arrived_is_not_taken_in(world: Any) -> None:
-    """5201 finds nothing, which is no proof: it is asked for a few times and stays unknown."""
+    """5201 finds nothing, which is no proof: it is asked for again, and stays unknown."""
     await world.admin.fault("drop-before", "2201")
     message = world.register(m.ZHANG, "O1")
     assert refusal(await world.tell(message)) == "FSI-UNKNOWN"
 
     async def asked() -> bool:
-        return len(await world.requests("5201")) == 5
+        return len(await world.requests("5201")) > 1
 
     await world.until(asked)
     assert await world.states("2201") == ["unknown"]
