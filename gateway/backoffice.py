@@ -29,6 +29,9 @@ from gateway.settlement.sites import Sites
 from gateway.watching import Watch
 from mappings.codes import CodeBook
 
+ONLY = "only"
+"""The name of a process that has its journal for itself."""
+
 
 class BackOffice:
     """Reconciliation, clearing and settlement lists of every institution; notifications."""
@@ -53,7 +56,8 @@ class BackOffice:
             )
             for institution in settings.institutions
         }
-        node = new_id()
+        # Nobody else can have a journal in a file: what a dead process held is ours at once.
+        node = new_id() if settings.journal.dsn_file else ONLY
         self._notifier = partial(
             Notifier,
             settings=settings.subscriptions,

@@ -262,3 +262,55 @@ async def test_days_offline_are_caught_up_once_and_in_order(
     clock.time += timedelta(days=1)
     again = await world.gateway.office.schedule.look()
     assert [report.begin.day for report in again] == [3, 12]
+
+
+@pytest.mark.parametrize("infno", ["3201", "9101", "3202", "9102"])
+async def test_a_gateway_that_dies_in_a_step_goes_on_after_its_restart(
+    world: Any, centre: Any, monkeypatch: pytest.MonkeyPatch, infno: str
+) -> None:
+    """Before each transaction of the way once: the day is running, and the next start ends it."""
+    msgid = await settle(world, "O1")
+    centre.run("UPDATE settlements SET acct_pay = '0.01' WHERE msgid = ?", msgid)
+    line = world.gateway.office.lines[HOSPITAL]
+
+    class CrashError(Exception):
+        pass
+
+    transact, stream = line.transact, line.stream
+
+    async def transacting(number: str, content: Any) -> Any:
+        if number == infno:
+            raise CrashError
+        return await transact(number, content)
+
+    def streaming(number: str, content: Any, headers: Any) -> Any:
+        if number == infno:
+            raise CrashError
+        return stream(number, content, headers)
+
+    monkeypatch.setattr(line, "transact", transacting)
+    monkeypatch.setattr(line, "stream", streaming)
+    with pytest.raises(CrashError):
+        await reconcile(world)
+    await world.stop()
+    await world.start(sections=GROUPS)
+    assert found(await reconcile(world)) == [(msgid, Finding.AMOUNTS_DIFFER, Repair.READ_BACK)]
+
+
+async def test_a_gateway_reconciles_by_itself_when_the_settings_say_so(
+    world: Any, clock: HandClock
+) -> None:
+    """Started on the next morning, it has yesterday's report without being asked."""
+    msgid = await settle(world, "O1")
+    yesterday = clock.now().date()
+    await world.stop()
+    clock.time += timedelta(days=1)
+    await world.start(sections=GROUPS + "enabled = true\ncatch_up_days = 2\n")
+    schedule = world.gateway.office.schedule
+
+    async def finished() -> Report | None:
+        report: Report | None = await schedule.report(HOSPITAL, yesterday)
+        return report if report is not None and report.finished else None
+
+    report = await world.until(finished)
+    assert (report.state, [row.msgid for row in report.rows]) == (ReportState.BALANCED, [msgid])
