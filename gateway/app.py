@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple, Self
 
 from gateway.backoffice import BackOffice
@@ -20,6 +21,7 @@ from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.fhir_payments import Payments
 from gateway.inbound.hl7_ports import HL7Ports
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import all_mounts
@@ -251,6 +253,8 @@ class Gateway:
             clock=clock,
         )
         adapters = build_adapters(settings, clock, journal)
+        payments = partial(Payments, journal, adapters.fhir.names, clock.now)
+        adapters.fhir.made["PaymentReconciliation"] = payments
         self._pipeline = Pipeline(
             adapters=adapters.by_protocol(),
             journal=journal,

@@ -42,7 +42,7 @@ from gateway.fhir.paths import FHIRPaths
 from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
-from gateway.fhir.stored import BASE, CONTENT, LINE, PeerStore, ResourceReader, may_refer
+from gateway.fhir.stored import BASE, CONTENT, LINE, Maker, PeerStore, ResourceReader, may_refer
 from gateway.fhir.subscribed import BOOK, State, read_state, with_status
 from gateway.fhir.tasks import POLL, STATUS, due, task_code
 from gateway.fhir.terminology import Books
@@ -83,6 +83,8 @@ class FHIRAdapter:
         self.now = now
         self._readers = {one.segment: Reader(one, settings.fhir) for one in RELEASES}
         self._directory = Directory(self.names, settings, now())
+        self.made: dict[str, Callable[[PeerSettings], Maker]] = {}
+        """Types whose resources are made of what the journal keeps otherwise."""
         self._answers = Answers(self.names, now)
         language = FHIRPaths(self.names)
         overlays = {_overlay(peer) for peer in settings.peers}
@@ -95,7 +97,8 @@ class FHIRAdapter:
 
     def store(self, peer: PeerSettings) -> PeerStore:
         """What this peer may read back."""
-        return PeerStore(self._resources, peer.name, self._present, self._directory.of(peer))
+        made = {name: make(peer) for name, make in self.made.items()}
+        return PeerStore(self._resources, peer.name, self._present, self._directory.of(peer), made)
 
     async def _present(self, found: Resource) -> Resource:
         """A Subscription with the status that its delivery gave it."""

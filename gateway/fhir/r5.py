@@ -22,6 +22,7 @@ ORIGINALS = "_r5"
 
 NOTE_TYPE = "http://hl7.org/fhir/note-type"
 DECISION = "http://hl7.org/fhir/claim-decision"
+PAYMENT_TYPE = "http://terminology.hl7.org/CodeSystem/payment-type"
 CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
 
 STATUSES_IN = {"on-hold": "onleave", "discharged": "finished", "completed": "finished"}
@@ -243,6 +244,19 @@ def _diagnosis_out(row: Resource) -> Resource:
     return outer
 
 
+def _reconciliation_out(outer: Resource, kept: Resource) -> None:
+    """Other names, and what kind of payment the whole is."""
+    del kept
+    outer["type"] = {"coding": [{"system": PAYMENT_TYPE, "code": "payment"}]}
+    for new, old in (("date", "paymentDate"), ("amount", "paymentAmount")):
+        outer[new] = outer.pop(old)
+    rows = [dict(row) for row in as_list(outer.pop("detail", None))]
+    for row in rows:
+        if "request" in row:
+            row["target"] = row.pop("request")
+    _set(outer, "allocation", rows)
+
+
 def _payment_notice_out(outer: Resource, kept: Resource) -> None:
     """Who reports has another name."""
     del kept
@@ -346,6 +360,7 @@ _OUTWARD: dict[str, Callable[[Resource, Resource], None]] = {
     "Encounter": _encounter_out,
     "Coverage": _coverage_out,
     "PaymentNotice": _payment_notice_out,
+    "PaymentReconciliation": _reconciliation_out,
     "Task": _task_out,
     "Condition": _condition_out,
     "ClaimResponse": _claim_response_out,

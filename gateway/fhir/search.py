@@ -56,6 +56,7 @@ PARAMETERS: dict[str, dict[str, str]] = {
         "response": REFERENCE,
         "status": TOKEN,
     },
+    "PaymentReconciliation": {"outcome": TOKEN, "status": TOKEN},
     "Subscription": {},
     "SubscriptionTopic": {"status": TOKEN, "url": URI},
     "Task": {"focus": REFERENCE, "identifier": TOKEN, "status": TOKEN},

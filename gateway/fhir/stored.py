@@ -116,6 +116,18 @@ Present = Callable[[Resource], Awaitable[Resource]]
 """A kept Subscription as it stands: with the status that its delivery gave it."""
 
 
+class Maker(Protocol):
+    """Makes the resources of a type for one peer."""
+
+    async def one(self, identity: str) -> Resource | None:
+        """The resource of this id."""
+        ...
+
+    async def found(self, tokens: dict[str, list[str]]) -> list[Resource]:
+        """The resources that have these tokens, newest first."""
+        ...
+
+
 class PeerStore:
     """The kept resources that one peer may see."""
 
@@ -125,8 +137,13 @@ class PeerStore:
         peer: str,
         present: Present | None = None,
         fixed: Mapping[str, Sequence[Resource]] | None = None,
+        made: Mapping[str, Maker] | None = None,
     ) -> None:
-        """`fixed` are resources, by type, that come from elsewhere than the journal."""
+        """`fixed` are resources, by type, that come from elsewhere than the journal.
+
+        `made` are the types of resources that are made of what the journal keeps otherwise.
+        """
+        self._made = made or {}
         self._reader = reader
         self._peer = peer
         self._present = present
@@ -134,6 +151,8 @@ class PeerStore:
 
     async def kept(self, type_name: str, identity: str) -> Resource | None:
         """The resource as it was kept, or None when there is none or it is another peer's."""
+        if type_name in self._made:
+            return await self._made[type_name].one(identity)
         if type_name in self._fixed:
             return next((one for one in self._fixed[type_name] if one.id == identity), None)
         found = await self._reader.resource(type_name, identity)
@@ -160,6 +179,9 @@ class PeerStore:
         self, type_name: str, tokens: Mapping[str, Sequence[str]], limit: int, offset: int = 0
     ) -> tuple[int, list[Resource]]:
         """How many of this peer's resources have all the tokens, and a page of them."""
+        if type_name in self._made:
+            every = await self._made[type_name].found({n: list(v) for n, v in tokens.items()})
+            return len(every), every[offset : offset + limit]
         if type_name in self._fixed:
             fitting = [one for one in self._fixed[type_name] if has_tokens(one, tokens)]
             return len(fitting), fitting[offset : offset + limit]

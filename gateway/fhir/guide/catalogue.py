@@ -58,6 +58,7 @@ IDENTIFIERS: Final = (
     Identifiers("chrg-bchno", "收费批次号", "Charge batch"),
     Identifiers("medins-setl-id", "医药机构结算ID", "Settlement number of the institution"),
     Identifiers("fsi-msgid", "发送方报文ID", "Message id of the transaction"),
+    Identifiers("exchange", "网关消息编号", "Message of the gateway's journal"),
     Identifiers("filing", "待遇申报明细流水号", "Filing"),
     Identifiers("fixmedins", "定点医药机构编号", "Institution"),
     Identifiers("physician", "医师编号", "Physician, by the hospital's own or the national code"),

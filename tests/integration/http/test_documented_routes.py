@@ -43,6 +43,7 @@ TYPES = (
     "Organization",
     "Patient",
     "PaymentNotice",
+    "PaymentReconciliation",
     "Subscription",
     "Task",
 )
