@@ -25,6 +25,7 @@ from gateway.errors import (
 )
 from gateway.hl7v2 import acks, answers, events, financial, invoices, refine, replies
 from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
+from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
 from gateway.hl7v2.choosing import choose
 from gateway.hl7v2.definitions import load_definitions
@@ -79,10 +80,14 @@ class HL7Adapter:
         Raises:
             MessageError: the bytes are no message, or its header leads to no exchange.
         """
+        return await beside(len(raw), self._read, raw, peer, meta)
+
+    def _read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         dialect = peer.hl7v2
         text, codec = decode(raw, default=dialect.default_charset, aliases=dialect.charset_aliases)
         document = read_document(text, codec=codec, line_feeds=dialect.accept_line_feeds)
-        header = _expecting(header_of(document, document.segments[0].field(18)), dialect)
+        header = header_of(document, document.segments[0].field(18))
+        header = header.numbered(spoken=dialect.sequence_numbers)
         events.check_header(header, dialect.processing_ids)
         ignored = header.kind in dialect.ignored_events
         kind = header.kind if ignored else self._kind(header, peer)
@@ -113,6 +118,10 @@ class HL7Adapter:
         Raises:
             MessageError: the message lacks what every intent of its kind needs.
         """
+        document: Document = message.document
+        return await beside(document.size, self._understand, message, peer)
+
+    def _understand(self, message: Message, peer: PeerSettings) -> tuple[Intent, list[Problem]]:
         if message.context["ignored"]:
             return Intent(verb=Verb.IGNORE, place="MSH[1]-9"), []
         document: Document = message.document
@@ -221,9 +230,7 @@ class HL7Adapter:
 
         CA or CE in enhanced mode, as MSH-15 wants it, and AA or AE otherwise. `expected` is MSA-4.
         """
-        header = _expecting(header, peer.hl7v2)
-        if expected:
-            header = msgspec.structs.replace(header, expected=expected)
+        header = header.numbered(expected, spoken=peer.hl7v2.sequence_numbers)
         code = "AE" if problems else "AA"
         if header.mode is Mode.ENHANCED and peer.hl7v2.reply_mode is not ReplyMode.SINGLE:
             if not acks.wanted(header.accept_ack, success=not problems):
@@ -394,14 +401,7 @@ def _lenient(raw: bytes, dialect: HL7Dialect) -> Header | None:
     except MessageError:
         codec = ""
     header = lenient_header(raw, codec)
-    return _expecting(header, dialect) if header else None
-
-
-def _expecting(header: Header, dialect: HL7Dialect) -> Header:
-    """The header whose reply repeats MSH-13 in MSA-4, where the sender numbers its messages."""
-    if not dialect.sequence_numbers or not header.sequence.isdigit():
-        return header
-    return msgspec.structs.replace(header, expected=header.sequence)
+    return header.numbered(spoken=dialect.sequence_numbers) if header else None
 
 
 def _status_of(error: Exception, code: str) -> Status:

@@ -71,7 +71,8 @@ class BatchFile(msgspec.Struct, kw_only=True):
 
 def is_batch(raw: bytes) -> bool:
     """True for a file, a batch, or several messages in a row."""
-    return raw[:3] in {b"FHS", b"BHS"} or any(mark in raw for mark in _MORE)
+    marks = _MORE if b"\n" in raw else _MORE[::2]
+    return raw[:3] in {b"FHS", b"BHS"} or any(mark in raw for mark in marks)
 
 
 def read_batch(raw: bytes) -> BatchFile:

@@ -103,6 +103,14 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
         """True when MSH-12 is this version or a later one; unreadable versions count as 2.5."""
         return version_key(self.version) >= version_key(version)
 
+    def numbered(self, expected: str = "", *, spoken: bool) -> Header:
+        """The header whose reply has MSA-4, where the sequence number protocol is spoken.
+
+        That is `expected`, or else MSH-13 again.
+        """
+        told = expected or (self.sequence if self.sequence.isdigit() else "")
+        return msgspec.structs.replace(self, expected=told) if spoken else self
+
     def _first(self, raw: str) -> str:
         marks = self.delimiters
         first = raw.partition(marks.repetition)[0] if marks.repetition else raw

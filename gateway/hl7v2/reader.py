@@ -114,6 +114,11 @@ class Document:
         """What readers of the message found once and may need again, by keys of their own."""
 
     @cached_property
+    def size(self) -> int:
+        """Characters of all segments."""
+        return sum(len(segment.text) for segment in self.segments)
+
+    @cached_property
     def by_name(self) -> dict[str, list[Segment]]:
         """Segments of each name, in order."""
         found: dict[str, list[Segment]] = {}

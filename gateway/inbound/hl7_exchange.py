@@ -6,12 +6,14 @@ acknowledgement where MSH-16 wants no other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from gateway.errors import MessageError
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
+from gateway.hl7v2.beside import beside
 from gateway.hl7v2.header import lenient_header
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
 from gateway.intents import Message, Status
@@ -47,7 +49,7 @@ class SingleAnswer:
     ) -> Carried:
         """As `answer`, and whether there was something to be answered."""
         meta = {"remote": remote, "peer": peer.name, "proof": proof}
-        if is_batch(raw):
+        if await beside(len(raw), is_batch, raw):
             return await self._batch(raw, peer, meta)
         return await self._message(raw, peer, meta)
 
@@ -65,7 +67,7 @@ class SingleAnswer:
 
     async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Carried:
         try:
-            file = read_batch(raw)
+            file = await beside(len(raw), read_batch, raw)
         except MessageError as error:
             return Carried(self._adapter.refuse_batch(raw, error), read=False)
         answers: list[list[bytes]] = []
@@ -74,5 +76,6 @@ class SingleAnswer:
             for number, message in enumerate(batch.messages, start=1):
                 more = {**meta, **batch_meta(file, batch, number)}
                 bodies.append((await self._message(message, peer, more)).body)
+                await asyncio.sleep(0)  # a long batch lets others in between its messages
             answers.append([body for body in bodies if body])
         return Carried(self._adapter.write_batch(file, answers), read=True)

@@ -9,15 +9,12 @@ thread, beside the event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from enum import StrEnum
 
 from gateway.errors import UnreadableError
+from gateway.hl7v2.beside import beside
 from gateway.hl7v2.xml_reader import looks_like_xml, xml_to_er7
 from gateway.hl7v2.xml_writer import er7_to_xml
-
-LARGE = 65_536
-"""Bytes from which a message is worked on in a thread."""
 
 
 class Form(StrEnum):
@@ -38,7 +35,7 @@ async def to_er7(raw: bytes, charset: str = "") -> bytes:
     Raises:
         UnreadableError: it is no message in XML.
     """
-    return await _beside(lambda: xml_to_er7(raw, charset), len(raw))
+    return await beside(len(raw), xml_to_er7, raw, charset)
 
 
 async def written(body: bytes, form: Form) -> bytes:
@@ -46,10 +43,7 @@ async def written(body: bytes, form: Form) -> bytes:
     if form is Form.ER7 or not body:
         return body
     try:
-        return await _beside(lambda: er7_to_xml(body), len(body))
+        # in a thread in any case: the first message of a version loads its tables
+        return await asyncio.to_thread(er7_to_xml, body)
     except UnreadableError:
         return body
-
-
-async def _beside(work: Callable[[], bytes], size: int) -> bytes:
-    return work() if size < LARGE else await asyncio.to_thread(work)

@@ -21,6 +21,7 @@ from aiohttp import web
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, UnreadableError
 from gateway.hl7v2.adapter import CONTENT_TYPE, HL7Adapter
 from gateway.hl7v2.batch import is_batch
+from gateway.hl7v2.beside import beside
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.hl7_exchange import SingleAnswer
 from gateway.inbound.hl7_forms import Form, to_er7, written
@@ -83,7 +84,7 @@ class _Exchange:
     async def post(self, request: web.Request) -> web.Response:
         form, charset = _form(request.headers.get("Content-Type", CONTENT_TYPE))
         raw = await request.read()
-        batch = form is Form.ER7 and is_batch(_unframed(raw))
+        batch = form is Form.ER7 and await beside(len(raw), is_batch, _unframed(raw))
         wanted = _wanted(request.headers.get("Accept", ""), form, batch=batch)
         peer, remote = request[PEER], request.remote or ""
         proof = request[CLIENT].proof.value

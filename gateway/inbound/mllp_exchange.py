@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -17,6 +18,7 @@ from gateway.errors import (
 from gateway.hl7v2.acks import is_accept_acknowledgement
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
+from gateway.hl7v2.beside import beside
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_forms import Form, form_of, to_er7, written
@@ -158,7 +160,7 @@ class Exchanger:
                 meta = {"remote": line.remote, "peer": ""}
                 await _write_answer(line.write, self._adapter.refuse(b"", meta, error))
                 return
-        if is_batch(raw):
+        if await beside(len(raw), is_batch, raw):
             await self._batch(raw, line)
         else:
             await self._message(raw, line, {})
@@ -171,7 +173,7 @@ class Exchanger:
         """
         self._observe(MLLPEvent.BATCH)
         try:
-            file = read_batch(raw)
+            file = await beside(len(raw), read_batch, raw)
         except MessageError as error:
             await line.committed()
             await line.write(self._adapter.refuse_batch(raw, error))
@@ -185,6 +187,7 @@ class Exchanger:
                 inner = line._replace(write=_collector(found), commit=None)
                 await self._message(message, inner, meta)
                 bodies += found[-1:]
+                await asyncio.sleep(0)  # a long batch lets others in between its messages
             answers.append(bodies)
         await line.committed()
         await line.write(self._adapter.write_batch(file, answers))
