@@ -23,7 +23,7 @@ from gateway.errors import (
     NotSentError,
     Problem,
 )
-from gateway.hl7v2 import acks, answers, events, financial, invoices, refine, replies
+from gateway.hl7v2 import acks, answers, events, invoices, refine, replies
 from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
@@ -41,7 +41,6 @@ from mappings.messages import MapSet
 
 MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
 CONTENT_TYPE = "application/hl7-v2"
-_PRE_ADMISSION = "P"
 
 
 class HL7Adapter:
@@ -118,20 +117,20 @@ class HL7Adapter:
         Raises:
             MessageError: the message lacks what every intent of its kind needs.
         """
-        document: Document = message.document
-        return await beside(document.size, self._understand, message, peer)
-
-    def _understand(self, message: Message, peer: PeerSettings) -> tuple[Intent, list[Problem]]:
         if message.context["ignored"]:
             return Intent(verb=Verb.IGNORE, place="MSH[1]-9"), []
+        size = message.document.size
+        findings = await beside(size, _checked, message, peer.hl7v2.validation)
+        kept = await self._kept_of(message, peer)
+        intent, problems = await beside(size, self._understood, message, peer, kept)
+        return intent, [] if intent.verb is Verb.IGNORE else [*findings, *problems]
+
+    def _understood(
+        self, message: Message, peer: PeerSettings, kept: invoices.Kept | None
+    ) -> tuple[Intent, list[Problem]]:
         document: Document = message.document
-        structure = events.check_segments(document, message.kind)
-        if structure:
-            raise InvalidError(structure)
-        findings = _validated(document, message, peer.hl7v2.validation)
         facility = find_facility(document, peer, self._settings)
         maps = self._maps[peer.name]
-        kept = await self._kept_of(message, peer)
         most = self._settings.limits.max_charge_lines
         chosen = choose(message.kind, document, peer.hl7v2, maps.events(), most)
         document, lines = chosen.document, chosen.lines
@@ -150,12 +149,12 @@ class HL7Adapter:
             intent, institution.fixmedins_code, institution.fixmedins_name, facility.place
         )
         if lines is not None:
-            _choose_financial(intent, lines, peer)
-        if _without_insurance(document, intent, peer.hl7v2):
+            refine.choose_financial(intent, lines, peer)
+        if refine.is_without_insurance(document, intent, peer.hl7v2):
             intent.verb = Verb.IGNORE
         if intent.verb is Verb.IGNORE:
             return intent, []
-        return intent, [*findings, *problems, *_refined(intent, document, problems)]
+        return intent, [*problems, *refine.refined(intent, document, problems)]
 
     async def _kept_of(self, message: Message, peer: PeerSettings) -> invoices.Kept | None:
         """What is kept of the invoice that a message is about, once that was looked at.
@@ -342,12 +341,17 @@ def _token_types(dialect: HL7Dialect) -> set[str]:
     return {stated for stated, meant in dialect.identifier_aliases.items() if meant == TOKEN_TYPE}
 
 
-def _validated(document: Document, message: Message, level: Validation) -> list[Problem]:
+def _checked(message: Message, level: Validation) -> list[Problem]:
     """What breaks the tables of the version, as strictly as the peer is taken.
 
     Raises:
-        InvalidError: the message breaks them and the peer is taken strictly.
+        InvalidError: a segment is missing, or the message breaks the tables and the peer is taken
+            strictly.
     """
+    document: Document = message.document
+    structure = events.check_segments(document, message.kind)
+    if structure:
+        raise InvalidError(structure)
     if level is Validation.OFF:
         return []
     header = msgspec.convert(message.context["header"], Header)
@@ -357,36 +361,6 @@ def _validated(document: Document, message: Message, level: Validation) -> list[
     if any(finding.stops for finding in findings):
         raise InvalidError(findings)
     return findings
-
-
-def _choose_financial(intent: Intent, lines: financial.Lines, peer: PeerSettings) -> None:
-    if not (lines.charges or lines.credits or lines.payments):
-        intent.verb = Verb.IGNORE
-    elif lines.payments or (lines.charges and peer.settle_with_charges):
-        intent.verb = Verb.SETTLE
-    elif lines.charges:
-        intent.presettle_after = peer.presettle_with_charges
-
-
-def _without_insurance(document: Document, intent: Intent, dialect: HL7Dialect) -> bool:
-    visit = document.first("PV1")
-    if visit is None:
-        return False
-    self_pay = visit.get(20) in dialect.self_pay_classes
-    opens = intent.visit_class is None and intent.visit.get("patient_class") == _PRE_ADMISSION
-    return self_pay or opens
-
-
-def _refined(intent: Intent, document: Document, problems: list[Problem]) -> list[Problem]:
-    refine.refine_certificate(intent)
-    has_actions = any(it.get(21) for it in document.all("DG1"))
-    refine.refine_diagnoses(intent, has_actions=has_actions)
-    if intent.verb is Verb.IDENTIFY:
-        place = "QPD[1]-3" if document.first("QPD") else "PID[1]-3"
-        return refine.check_identification(intent, place)
-    if intent.verb is Verb.REFUND:
-        return refine.check_refund(intent)
-    return refine.check_visit(intent, problems)
 
 
 def _application_wanted(header: Header, dialect: HL7Dialect, code: str) -> bool:

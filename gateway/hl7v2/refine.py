@@ -8,7 +8,12 @@ need something that the standard leaves optional.
 from __future__ import annotations
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.hl7v2.financial import Lines
+from gateway.hl7v2.reader import Document
 from gateway.intents import Intent, Record, Source, Verb, VisitClass
+from gateway.settings import HL7Dialect, PeerSettings
+
+_PRE_ADMISSION = "P"
 
 _NEEDS_CLASS = frozenset({
     Verb.REGISTER, Verb.ADMIT, Verb.UNREGISTER, Verb.UNADMIT, Verb.DISCHARGE,
@@ -103,3 +108,36 @@ def _missing(place: str, field: str, zh: str, en: str) -> Problem:
         place=place,
         field=field,
     )
+
+
+def choose_financial(intent: Intent, lines: Lines, peer: PeerSettings) -> None:
+    """The verb of a financial message by its lines and by what the peer wants done with them."""
+    if not (lines.charges or lines.credits or lines.payments):
+        intent.verb = Verb.IGNORE
+    elif lines.payments or (lines.charges and peer.settle_with_charges):
+        intent.verb = Verb.SETTLE
+    elif lines.charges:
+        intent.presettle_after = peer.presettle_with_charges
+
+
+def is_without_insurance(document: Document, intent: Intent, dialect: HL7Dialect) -> bool:
+    """True for a visit that its patient pays for, and for one that is only announced."""
+    visit = document.first("PV1")
+    if visit is None:
+        return False
+    self_pay = visit.get(20) in dialect.self_pay_classes
+    opens = intent.visit_class is None and intent.visit.get("patient_class") == _PRE_ADMISSION
+    return self_pay or opens
+
+
+def refined(intent: Intent, document: Document, problems: list[Problem]) -> list[Problem]:
+    """What is still wrong once the values that follow from others are set."""
+    refine_certificate(intent)
+    has_actions = any(it.get(21) for it in document.all("DG1"))
+    refine_diagnoses(intent, has_actions=has_actions)
+    if intent.verb is Verb.IDENTIFY:
+        place = "QPD[1]-3" if document.first("QPD") else "PID[1]-3"
+        return check_identification(intent, place)
+    if intent.verb is Verb.REFUND:
+        return check_refund(intent)
+    return check_visit(intent, problems)
