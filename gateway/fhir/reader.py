@@ -16,6 +16,7 @@ from gateway.errors import InvalidError, Problem, UnreadableError, UnsupportedEr
 from gateway.fhir import problems
 from gateway.fhir.decode import canonical, decode
 from gateway.fhir.forms import Forms, said
+from gateway.fhir.modifiers import may_be_modified
 from gateway.fhir.references import Library, Node, as_list, root_node
 from gateway.fhir.release import Release
 from gateway.fhir.tokens import may_hold_certificate, without_token
@@ -60,6 +61,8 @@ class Document(msgspec.Struct):
 
     certified: bool = True
     """A certificate may stand in it."""
+    modified: bool = True
+    """A modifier extension or implicit rule may stand in it."""
 
     def root(self) -> Node:
         """The node of the resource."""
@@ -106,6 +109,7 @@ class Reader:
         document = self._document(inner.tree, interaction, fingerprint)
         document.moves = inner.moves
         document.certified = certified
+        document.modified = may_be_modified(raw)
         if document.type_name != wanted:
             raise UnreadableError([_wrong_root(document.place, wanted)])
         if interaction == "update" and document.resource.get("id") != meta.get("id"):

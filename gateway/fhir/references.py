@@ -39,6 +39,12 @@ class Library:
         """The entry with this fullUrl or `Type/id`, and its place."""
         return self._entries.get(reference) or self._entries.get(local_name(reference))
 
+    def entries(self) -> list[tuple[dict[str, Any], str]]:
+        """The entries that a reference can lead to, each once, with their places."""
+        return list(
+            {id(resource): (resource, at) for resource, at in self._entries.values()}.values()
+        )
+
     def given(self, reference: str) -> dict[str, Any] | None:
         """The given resource of this `Type/id`."""
         return self._given.get(local_name(reference))

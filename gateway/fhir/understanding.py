@@ -13,6 +13,7 @@ from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
 from gateway.fhir.filings import APPLIED_FOR, complete_withdrawal, filing_kind, unserved
+from gateway.fhir.modifiers import check_companions, check_modifiers
 from gateway.fhir.names import Names
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
@@ -83,6 +84,10 @@ class Understanding:
             case _:
                 intent, found = self._task(maps, work)
         intent.place = document.place
+        brought = (document.resource, document.place, document.library)
+        if document.modified:
+            found = [*check_modifiers(*brought), *found]
+        found = [*found, *check_companions(*brought)]
         if document.moves:
             found = [problem.at(document.said(problem.place)) for problem in found]
             _tell_places(intent, document)

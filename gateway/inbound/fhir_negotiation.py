@@ -55,8 +55,9 @@ def wanted_format(request: web.Request, version: str) -> Format:
     """
     asked = request.query.get("_format")
     if asked is not None:
-        found = FORMATS.get(asked.partition(";")[0].strip().lower())
-        if found is None:
+        kind, parameters = _parsed(asked)
+        found = FORMATS.get(kind)
+        if found is None or parameters.get("fhirversion", version) != version:
             raise Refusal(406, _problem("只支持JSON和XML格式", "Only JSON and XML are offered"))
         return found
     best: tuple[float, Format] | None = None

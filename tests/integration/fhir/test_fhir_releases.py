@@ -33,6 +33,8 @@ async def test_the_mime_version_may_not_contradict_the_base(
         accept = f"application/fhir+json; fhirVersion={stated}"
         reply = await ask("GET", f"/fhir/{segment}/Claim", Accept=accept)
         assert reply.status == (200 if stated == mime else 406)
+        asked = f"/fhir/{segment}/Claim?_format=application/fhir%2Bjson;fhirVersion={stated}"
+        assert (await ask("GET", asked)).status == reply.status
 
 
 @pytest.mark.parametrize(

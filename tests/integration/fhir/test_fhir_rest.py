@@ -273,3 +273,16 @@ async def test_a_voucher_is_in_no_row_of_the_journal(
     assert port.centre.carried[0].person.values["mdtrt_cert_no"] == "TOKEN-CANARY"
     assert "TOKEN-CANARY" not in dump
     assert b"TOKEN-CANARY".hex().upper() not in dump.upper()
+
+
+async def test_extensions_of_primitive_values_are_kept(ask: Any, make_claim: Any) -> None:
+    """What a sender says about a date or a text comes back with it, in JSON and in XML."""
+    said = {"extension": [{"url": "urn:his:precision", "valueCode": "day"}]}
+    claim = make_claim(_created=said, _status={"id": "s1"})
+    made = await ask("POST", "/Claim", claim)
+    path = f"/Claim/{made.body['id']}"
+    read = await ask("GET", path)
+    in_xml = await ask("GET", path, Accept="application/fhir+xml")
+
+    assert (read.body["_created"], read.body["_status"]) == (said, {"id": "s1"})
+    assert b'<created value="2026-03-02"><extension url="urn:his:precision">' in in_xml.raw

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import importlib
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from gateway.fhir.decode import decode, decode_own, encode
 from gateway.fhir.forms import Forms
@@ -33,6 +35,8 @@ READABLE = {
     "Task",
 }
 
+WRONG: list[Any] = [None, "", " ", [], {}, 0, -1, True, "x y", ["a"], {"a": 1}, 1.5, "2026-13-01"]
+
 pytestmark = [
     pytest.mark.samples,
     pytest.mark.skipif(not FILES, reason="the samples are not beside the checkout"),
@@ -51,6 +55,53 @@ def test_every_sample_is_of_right_shape(release: Release, path: Path) -> None:
     tree = decode(path.read_bytes(), max_depth=32)
 
     assert shapes_of(release.models).check(tree, tree["resourceType"]) == []
+
+
+@pytest.mark.parametrize(("release", "path"), FILES)
+def test_a_sample_that_the_models_refuse_is_refused(release: Release, path: Path) -> None:
+    """Ten mutations of each sample: the compiled tables are never laxer than the models."""
+    dice = random.Random(f"{release.name}{path.stem}")  # noqa: S311 - chooses mutations
+    shapes = shapes_of(release.models)
+    for _ in range(10):
+        tree = mutated(json.loads(path.read_text("utf-8")), dice)
+        name = str(tree["resourceType"])
+        found = shapes.check(decode_own(json.dumps(tree)), name)
+        accepted = accepted_by_the_model(release, name, tree)
+        assert accepted or found, json.dumps(tree, ensure_ascii=False)
+
+
+def accepted_by_the_model(release: Release, name: str, tree: Any) -> bool:
+    """What fhir.resources says."""
+    try:
+        model_of(release, name).model_validate(json.loads(json.dumps(tree)))
+    except (ValidationError, ValueError, AttributeError, TypeError):
+        return False
+    return True
+
+
+def mutated(tree: Any, dice: random.Random) -> Any:
+    """One element somewhere removed, renamed, put into a list, or replaced by something else."""
+    spots: list[tuple[Any, Any]] = []
+    stack = [tree]
+    while stack:
+        value = stack.pop()
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            if key != "resourceType":
+                spots.append((value, key))
+            if isinstance(inner, dict | list):
+                stack.append(inner)
+    holder, key = dice.choice(spots)
+    match dice.randrange(4):
+        case 0:
+            del holder[key]
+        case 1 if isinstance(holder, dict):
+            holder[f"{key}x"] = holder.pop(key)
+        case 2:
+            holder[key] = [holder[key]]
+        case _:
+            holder[key] = dice.choice(WRONG)
+    return tree
 
 
 @pytest.mark.parametrize(("release", "path"), FILES)
