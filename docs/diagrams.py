@@ -13,6 +13,11 @@ from pathlib import Path
 from gateway.intents import Verb, VisitClass
 from gateway.journal.states import SEND_TRANSITIONS, STAGE_TRANSITIONS, SendState, Stage
 from gateway.settlement.plans import PLANS
+from gateway.settlement.standing import (
+    SETTLEMENT_TRANSITIONS,
+    SettlementEvent,
+    SettlementState,
+)
 from gateway.settlement.visits import TRANSITIONS, VisitEvent, VisitState
 
 DOCS = Path(__file__).resolve().parent
@@ -69,6 +74,12 @@ STAGES: dict[tuple[Stage, Stage], str] = {
 }
 """Why the answer of a message changes."""
 
+UNDOING: dict[SettlementEvent, str] = {
+    SettlementEvent.CANCELLED: "2103, 2208, 2305",
+    SettlementEvent.REVERSED: "2601",
+}
+"""The transactions that end a settlement."""
+
 STATES_HEAD = """\
 # States
 
@@ -117,6 +128,12 @@ def states_page() -> str:
             for event, after in row.items()
         ]
         sections.append(_section(f"{visit_class.value} visit", arrows, VisitState.NONE.value))
+    settlements = [
+        (before.value, after.value, f"{event.value} ({UNDOING[event]})")
+        for before, ended in SETTLEMENT_TRANSITIONS.items()
+        for event, after in ended.items()
+    ]
+    sections.append(_section("settlement", settlements, SettlementState.STANDING.value))
     sends = [
         (before.value, after.value, REASONS.get((before, after), ""))
         for before, row in SEND_TRANSITIONS.items()

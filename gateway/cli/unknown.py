@@ -63,7 +63,7 @@ def show(
         show_json(case)
         return
     one = case["unknown"]
-    show_table(("", ""), [[name, _text(value)] for name, value in one.items() if value])
+    show_table(("field", "value"), [[name, _text(value)] for name, value in one.items() if value])
     columns = ("time", "station", "detail")
     rows = [[row["time"], row["station"], _pairs(row["detail"])] for row in case["history"]]
     show_table(columns, rows)

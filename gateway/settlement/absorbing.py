@@ -26,6 +26,7 @@ from gateway.settlement import reading
 from gateway.settlement.agreeing import MismatchError, differing, mismatches
 from gateway.settlement.charges import batches_of
 from gateway.settlement.coverage import choose_insurance
+from gateway.settlement.standing import SettlementEvent, check
 from gateway.settlement.visits import Batch, Visit, VisitEvent
 from gateway.settlement.work import Absorption, UnreadableReplyError, Work, one_row, rows
 
@@ -230,6 +231,7 @@ def _unsettled(work: Work, call: Absorption) -> None:
     visit = work.opened()
     settlement = _settlement(work, call, "setl_id")
     settlement.cancels = work.intent.settlement.get("setl_id")
+    check(visit, settlement.cancels, SettlementEvent.CANCELLED)
     undo_settlement(visit, settlement.cancels)
     visit.settlements.append(settlement)
     work.result.settlements.append(settlement)
@@ -263,6 +265,7 @@ def _taken_back(work: Work, call: Absorption) -> None:
     visit = work.opened()
     settlement = _settlement(work, call, "setl_id")
     settlement.cancels = work.intent.settlement.get("setl_id")
+    check(visit, settlement.cancels, SettlementEvent.CANCELLED)
     visit.batches = []
     visit.apply(VisitEvent.CANCELLED)
     visit.settlements.append(settlement)

@@ -14,6 +14,7 @@ from typing import Any
 from gateway.intents import Call, Intent, Record, Result, Settlement, Status, Verb
 from gateway.journal import Journal, VisitRow
 from gateway.settlement.absorbing import ABSORBERS, absorb, undo_settlement
+from gateway.settlement.standing import SettlementEvent, check
 from gateway.settlement.visits import (
     Visit,
     VisitEvent,
@@ -126,6 +127,7 @@ def _take_back(visit: Visit, original: str, msgid: str) -> None:
     made = next((s for s in visit.live_settlements() if s.msgid == original), None)
     if made is not None:
         setl_id = made.info.get("setl_id")
+        check(visit, setl_id, SettlementEvent.REVERSED)
         undo_settlement(visit, setl_id)
         visit.settlements.append(
             Settlement(infno=REVERSAL, msgid=msgid, info=Record(), cancels=setl_id)

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from gateway.intents import VisitClass
 from gateway.journal.states import SEND_TRANSITIONS, STAGE_TRANSITIONS
+from gateway.settlement.standing import SETTLEMENT_TRANSITIONS, SettlementEvent
 from gateway.settlement.visits import TRANSITIONS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -86,7 +87,8 @@ def test_the_diagrams_have_an_arrow_for_every_transition(pages: dict[str, str]) 
     visits = sum(len(row) for table in TRANSITIONS.values() for row in table.values())
     sends = sum(len(row) for row in SEND_TRANSITIONS.values())
     stages = sum(len(row) for row in STAGE_TRANSITIONS.values())
-    assert len(arrows) == visits + sends + stages
+    settlements = sum(len(row) for row in SETTLEMENT_TRANSITIONS.values())
+    assert len(arrows) == visits + settlements + sends + stages
 
 
 def test_every_event_and_reason_has_its_words(diagrams: ModuleType) -> None:
@@ -98,6 +100,7 @@ def test_every_event_and_reason_has_its_words(diagrams: ModuleType) -> None:
     assert steps == set(diagrams.REASONS)
     stages = {(before, after) for before, row in STAGE_TRANSITIONS.items() for after in row}
     assert stages == set(diagrams.STAGES)
+    assert set(SettlementEvent) == set(diagrams.UNDOING)
 
 
 def test_both_readmes_show_the_same(pages: dict[str, str]) -> None:
