@@ -36,7 +36,9 @@ async def test_a_second_cancellation_that_the_platform_accepts_is_not_believed(
     """A settlement that is cancelled cannot be cancelled again: the hospital whose own 2208 was
     accepted a second time is told to look, and the visit stays as it was.
     """
-    settled = await world.post_fhir("Claim", world.client.claim(m.ZHANG, "F1", (world.ct,), "240.00"))
+    settled = await world.post_fhir(
+        "Claim", world.client.claim(m.ZHANG, "F1", (world.ct,), "240.00")
+    )
     setl_id = (await world.admin.rows("settlements"))[0]["setl_id"]
     claim_id = settled.body["request"]["reference"].rpartition("/")[2]
     assert (await world.post_fhir("Task", world.client.cancellation(claim_id))).status == 201
