@@ -83,6 +83,8 @@ class Search(msgspec.Struct, kw_only=True):
     """The parameters that were used, as the client wrote them."""
     count: int
     offset: int
+    includes: list[tuple[str, str]] = []
+    """Elements whose targets come too, each with the type that is wanted, empty for any."""
 
 
 def types_of(release: Release) -> list[str]:
@@ -110,11 +112,33 @@ def parse_search(
                 problems.append(_wrong(name, "每个参数只能出现一次", "can be stated once only"))
             search.tokens[name] = _tokens(name, served[name], value)
             search.stated.append((name, value))
+        elif name == "_include":
+            element = _included(type_name, value)
+            if element is not None:
+                search.includes.append(element)
+                search.stated.append((name, value))
+            elif strict:
+                problems.append(_wrong(name, "不支持该引用", "the reference is not served"))
         elif name.partition(":")[0] in served:
             problems.append(_wrong(name, "不支持该修饰符", "the modifier is not served"))
         elif strict and name not in CONTROLS:
             problems.append(_wrong(name, "不支持该搜索参数", "the parameter is not served"))
     return search, problems
+
+
+def includes_of(type_name: str) -> list[str]:
+    """The values of `_include` that are served, without a type of target."""
+    parameters = PARAMETERS[type_name]
+    return [f"{type_name}:{name}" for name, kind in sorted(parameters.items()) if kind == REFERENCE]
+
+
+def _included(type_name: str, value: str) -> tuple[str, str] | None:
+    """Element and wanted type of an `_include`: `ClaimResponse:request:Claim`."""
+    source, _, rest = value.partition(":")
+    name, _, kind = rest.partition(":")
+    if source != type_name or PARAMETERS[type_name].get(name) != REFERENCE:
+        return None
+    return ("subject" if (type_name, name) == ("Encounter", "patient") else name), kind
 
 
 def searchset(

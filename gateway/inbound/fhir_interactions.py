@@ -24,6 +24,7 @@ from gateway.fhir.stored import FORM, PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
 from gateway.inbound.fhir_access import require_subscribed, shown
 from gateway.inbound.fhir_history import history_bundle, versions_of
+from gateway.inbound.fhir_includes import included
 from gateway.inbound.fhir_jobs import Jobs, batch_of, waiting, working
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
@@ -293,7 +294,11 @@ class Interactions:
         total, found = await self.store(ask).search(
             type_name, search.tokens, max(1, search.count), search.offset
         )
-        bundle = shown(ask.scopes, searchset(ask.base, search, total, found[: search.count]))
+        found = found[: search.count]
+        bundle = searchset(ask.base, search, total, found)
+        if search.includes and found:
+            bundle["entry"] += await included(ask.base, self.store(ask), found, search.includes)
+        bundle = shown(ask.scopes, bundle)
         if subset is not NO_SUBSET:
             for entry in bundle.get("entry", []):
                 entry["resource"] = self._cut(entry["resource"], subset)

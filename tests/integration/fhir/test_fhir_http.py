@@ -124,6 +124,10 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
         for interaction in resource.get("interaction", []):
             method, tail = needed[interaction["code"]]
             assert (method, f"/{resource['type']}{tail}") in routes
+        for include in resource.get("searchInclude", []):
+            path = f"/{resource['type']}?_include={include}"
+            found = await ask("GET", path, Prefer="handling=strict")
+            assert found.status == 200
         for parameter in resource.get("searchParam", []):
             found = await ask(
                 "GET",
