@@ -64,9 +64,9 @@ def _names_somebody(entry: Record) -> bool:
     return any(entry.has(code) for code in ("prac_psn_code", "certno", "prac_psn_name"))
 
 
-async def to_outpatient(intent: Intent, conduct: Conduct) -> Result:
-    """Cancel the admission, then register the visit anew under the same number."""
-    first = msgspec.structs.replace(
+def outpatient_parts(intent: Intent) -> tuple[Intent, Intent]:
+    """The admission that is cancelled, and the registration, with records of their own."""
+    cancelled = msgspec.structs.replace(
         intent,
         verb=Verb.UNADMIT,
         visit_class=VisitClass.INPATIENT,
@@ -74,13 +74,19 @@ async def to_outpatient(intent: Intent, conduct: Conduct) -> Result:
         visit=_copy(intent.visit),
         diagnoses=[],
     )
+    registered = msgspec.structs.replace(
+        intent, verb=Verb.REGISTER, visit_class=VisitClass.OUTPATIENT, visit=_outpatient(intent)
+    )
+    return cancelled, registered
+
+
+async def to_outpatient(intent: Intent, conduct: Conduct) -> Result:
+    """Cancel the admission, then register the visit anew under the same number."""
+    first, second = outpatient_parts(intent)
     cancelled = await conduct(first)
     if cancelled.status is not Status.DONE:
         cancelled.intent = intent
         return cancelled
-    second = msgspec.structs.replace(
-        intent, verb=Verb.REGISTER, visit_class=VisitClass.OUTPATIENT, visit=_outpatient(intent)
-    )
     registered = await conduct(second)
     registered.calls = [*cancelled.calls, *registered.calls]
     return registered

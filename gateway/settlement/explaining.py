@@ -13,9 +13,10 @@ import msgspec
 from gateway.clock import Clock
 from gateway.errors import Problem
 from gateway.fsi.definitions import Definitions
-from gateway.intents import Intent, Source, Verb, VisitClass
+from gateway.intents import Intent, Source, Verb
 from gateway.settings import PeerSettings
 from gateway.settlement.carried import check_carried
+from gateway.settlement.compound import outpatient_parts
 from gateway.settlement.filling import follows
 from gateway.settlement.plans import MASTER_FILES, WITHOUT_VISIT
 from gateway.settlement.preparing import given_by
@@ -127,9 +128,7 @@ class Explainer:
         if intent.verb is Verb.MERGE:
             return explanation
         if intent.verb is Verb.TO_OUTPATIENT:
-            parts = ((Verb.UNADMIT, VisitClass.INPATIENT), (Verb.REGISTER, VisitClass.OUTPATIENT))
-            for verb, visit_class in parts:
-                part = msgspec.structs.replace(intent, verb=verb, visit_class=visit_class)
+            for part in outpatient_parts(intent):
                 explanation = _joined(explanation, self.explain(part, peer))
             return explanation
         preparer = self._sites.preparer(intent, peer)

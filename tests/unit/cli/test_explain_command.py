@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,3 +172,67 @@ def test_the_sending_application_is_read_with_the_messages_own_delimiters() -> N
     assert application_of(b"MSH#:~\\&#HIS:x#EAST#") == ("HIS", "EAST")
     assert application_of(b"MSH|^~\\&") == ("", "")
     assert application_of(b"{}") == ("", "")
+
+
+FURTHER = {
+    "EHC^E01": (
+        [
+            "IVC|INV1|||OR|FFS|SS|20260301091000|240.00&CNY||长沙示范医院|长沙医保",
+            "PSS|S1||1|240.00&CNY|门诊",
+            "PSG|B1||1|N|240.00&CNY|检查",
+            "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M",
+            "PV1|1|O|NK||||1001^陈医生||||||||||||V1",
+            "IN1|1|310|430100||||||||||||310",
+            "DG1|1||J06.900^急性上呼吸道感染|||A",
+            "PSL|11||1|||P|CT001^CT||CT|20260301091000||1|240.00&CNY|||240.00&CNY|||||N",
+        ],
+        ["1101", "2201", "2203", "2204", "2206", "2207"],
+        {"feedetail[0].cnt": "common/invoice.map", "feedetail[0].chrg_bchno": "common/invoice.map"},
+    ),
+    "REF^I12": (
+        [
+            "RF1|A||3^out|同意转院^同意转院||R77|20261101|20991231|20261102|X^本地不能治疗",
+            "PRD|RP|陈^医生",
+            "PRD|RT|深圳示范医院|^^^440300||||H44030000001^HI",
+            "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M",
+            "DG1|1||K35.900^急性阑尾炎|||A",
+        ],
+        ["1101", "2501"],
+        {"refmedin.reflin_medins_no": "common/transfer.map", "refmedin.diag_code": "common/diagn"},
+    ),
+    "MFN^M04": (
+        ["MFI|CDM||UPD|||AL", "MFE|MAD|1|20260301|YP001|CE", "CDM|YP001||阿莫西林片"],
+        ["3301"],
+        {"data.fixmedins_hilist_id": "MFN_M04.map", "data.med_list_codg": "MFN_M04.map"},
+    ),
+    "ADT^A07": (
+        [
+            "EVN||20260301090000",
+            "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M",
+            "PV1|1|I|NK||||1001^陈医生||||||||||||V1",
+        ],
+        ["2404", "1101", "2201"],
+        {"data.atddr_no": "common/visit.map"},
+    ),
+    "QBP^Q11": (
+        ["QPD|FSI_VISITS^x|T1|430199198001010010^^^MPS^NNCHN|20260101", "RCP|I"],
+        ["1101", "5201"],
+        {"data.begntime": "common/query.map"},
+    ),
+}
+"""Event, its segments, the calls, and the map behind some of their fields."""
+
+
+@pytest.mark.parametrize("event", FURTHER)
+def test_the_further_events_name_their_map_lines(run: Run, config: Path, event: str) -> None:
+    """Invoices, referrals, master files, queries: the same answer as for a charge."""
+    segments, calls, rules = FURTHER[event]
+    head = f"MSH|^~\\&|HIS|H43010000001|FSI|GW|20260301090000||{event}|X1|P|2.6||||||UNICODE UTF-8"
+    file = written(config.parent, "".join(f"{each}\r" for each in (head, *segments)).encode())
+    code, out, _ = run("explain", file, "--maps", "--config", config)
+    assert code == 0, out
+    lines = out.splitlines()
+    assert [line[:4] for line in lines if re.match(r"\d{4} ", line)] == calls
+    told = {line.split("\t")[0]: line.split("\t")[-1] for line in lines}
+    for path, rule in rules.items():
+        assert told[path].startswith(f"hl7v2/{rule}"), (path, told[path])
