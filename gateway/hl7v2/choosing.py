@@ -49,7 +49,8 @@ def choose(
         lines = financial.sort_lines(document, dialect.ignored_transaction_types, most)
         if lines.problems:
             raise InvalidError(lines.problems)
-        ending = f" {financial.CREDIT}" if lines.credits else ""
+        credit = financial.RETURN if lines.returns else financial.CREDIT
+        ending = f" {credit}" if lines.credits else ""
         return Choice(f"{kind}{ending}", lines.document, lines)
     if kind in {"QBP^Q22", "QBP^Q23"}:
         return Choice(kind, with_query_person(document))

@@ -1,20 +1,23 @@
 """The lines of DFT^P03 by their transaction type (FT1-6, table 0017).
 
-CG is a charge, CD withdraws an unsettled charge batch, PY asks for the settlement of a batch. Other
-types (CO, AJ) have no transaction: they are refused unless the peer's settings leave them out, as
-they may any type.
+CG is a charge. CD withdraws an unsettled charge batch, or gives back a part of an inpatient's
+charge that FT1-31 names. PY asks for the settlement of a batch. Other types (CO, AJ) have no
+transaction: they are refused unless the peer's settings leave them out, as they may any type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.hl7v2.places import Place
 from gateway.hl7v2.reader import Document, Segment
+from gateway.intents import Record
 
 CHARGE, CREDIT, PAYMENT = "CG", "CD", "PY"
+RETURN = "CR"
+"""End of the map for credits of which each names its charge (FT1-31) and says how much."""
 _MEMBERS = frozenset({"NTE", "PR1", "ORC", "OBR", "OBX", "RXE", "RXO", "RXD", "RXR", "TQ1"})
 
 
@@ -26,6 +29,8 @@ class Lines(NamedTuple):
     credits: int
     payments: int
     problems: list[Problem]
+    returns: bool = False
+    """Each credit names its charge (FT1-31) and says how much of it goes back."""
 
 
 def sort_lines(document: Document, ignored: Collection[str], most: int) -> Lines:
@@ -50,7 +55,27 @@ def sort_lines(document: Document, ignored: Collection[str], most: int) -> Lines
             )
         if found[CREDIT] and (found[CHARGE] or found[PAYMENT]):
             problems.append(_mixed(line))
-    return Lines(kept, found[CHARGE], found[CREDIT], found[PAYMENT], problems)
+    returns = all(line.get(31) and line.get(11) for line in kept.all("FT1"))
+    return Lines(kept, found[CHARGE], found[CREDIT], found[PAYMENT], problems, returns)
+
+
+NAMING = frozenset({"feedetl_sn", "chrg_bchno", "init_feedetl_sn"})
+"""Fields of a credit that say what goes back."""
+
+
+def name_only(charges: Sequence[Record]) -> None:
+    """Leave of credit lines what names a charge: a charge that goes back whole needs no more."""
+    for charge in charges:
+        charge.values = {code: text for code, text in charge.values.items() if code in NAMING}
+
+
+def turn_round(charges: Sequence[Record]) -> None:
+    """Give returned lines the signs of the interface: quantity and amount below zero."""
+    for charge in charges:
+        for code in ("cnt", "det_item_fee_sumamt"):
+            text = charge.get(code)
+            if text and not text.startswith("-"):
+                charge.set(code, f"-{text}", charge.sources.get(code))
 
 
 def _without(document: Document, ignored: Collection[str]) -> Document:

@@ -8,6 +8,7 @@ need something that the standard leaves optional.
 from __future__ import annotations
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.hl7v2 import financial
 from gateway.hl7v2.financial import Lines
 from gateway.hl7v2.reader import Document
 from gateway.intents import Intent, Record, Source, Verb, VisitClass
@@ -116,6 +117,9 @@ def choose_financial(intent: Intent, lines: Lines, peer: PeerSettings) -> None:
         intent.verb = Verb.IGNORE
     elif lines.payments or (lines.charges and peer.settle_with_charges):
         intent.verb = Verb.SETTLE
+    elif lines.credits:
+        by_part = intent.verb is Verb.CHARGE
+        (financial.turn_round if by_part else financial.name_only)(intent.charges)
     elif lines.charges:
         intent.presettle_after = peer.presettle_with_charges
 

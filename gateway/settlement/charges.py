@@ -112,11 +112,32 @@ def number_lines(charges: Sequence[Record], visit: Visit) -> tuple[list[Record],
                 )
             continue
         number = key if is_number(key) and key not in used else _next_number(visit, used)
+        if charge.get("cnt").startswith("-"):
+            problems += _return(charge, visit)
         used.add(number)
         charge.values["feedetl_key"] = key
         charge.values["feedetl_sn"] = number
         new.append(charge)
     return new, problems
+
+
+def _return(charge: Record, visit: Visit) -> list[Problem]:
+    """Name the charge that a line gives back by its number at the platform."""
+    original = visit.line(charge.get("init_feedetl_sn"))
+    if original is not None:
+        source = charge.sources.get("init_feedetl_sn")
+        charge.set("init_feedetl_sn", original[1].feedetl_sn, source)
+        return []
+    return [
+        Problem(
+            kind=ProblemKind.NOT_FOUND,
+            code=ProblemCode.CHARGE_UNKNOWN,
+            field="init_feedetl_sn",
+            place=charge.place("init_feedetl_sn") or charge.place("feedetl_sn"),
+            zh="要退的费用没有上传过",
+            en="the charge to give back was never uploaded",
+        )
+    ]
 
 
 def is_number(text: str) -> bool:

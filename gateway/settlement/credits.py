@@ -26,7 +26,7 @@ def credited_batches(intent: Intent, visit: Visit) -> tuple[set[str], list[Probl
         elif batch.setl_id:
             problems.append(_settled(charge))
         else:
-            named.setdefault(batch.chrg_bchno, set()).add(charge.get("feedetl_sn"))
+            named.setdefault(batch.chrg_bchno, set()).add(_key_of(charge, visit))
     for batch in visit.open_batches():
         lines = named.get(batch.chrg_bchno, {""})
         if "" not in lines and {line.key for line in batch.lines} - lines:
@@ -34,8 +34,14 @@ def credited_batches(intent: Intent, visit: Visit) -> tuple[set[str], list[Probl
     return set(named), problems
 
 
+def _key_of(charge: Record, visit: Visit) -> str:
+    """The number of the line that goes back: the one it refers to, else its own."""
+    original = charge.get("init_feedetl_sn")
+    return original if visit.line(original) is not None else charge.get("feedetl_sn")
+
+
 def _batch_of(charge: Record, visit: Visit) -> Batch | None:
-    number, key = charge.get("chrg_bchno"), charge.get("feedetl_sn")
+    number, key = charge.get("chrg_bchno"), _key_of(charge, visit)
     found = visit.line(key)
     if key and found is None:
         return None

@@ -118,6 +118,35 @@ async def test_a_credit_never_takes_back_more_than_it_names(world: Any) -> None:
     assert await world.requests("2302") == ["2302"]
 
 
+async def test_a_part_of_an_inpatients_charge_goes_back(world: Any) -> None:
+    """F-012: of ten bottles three go back: 2301 with -3 and -37.80, naming the line; 88.20 stay.
+
+    What refers to a line that was never uploaded is AE 204, and nothing is sent.
+    """
+    bottles = m.Item("YP001", "阿莫西林片", "10", "12.60", "126.00")
+    await world.tell(world.register(m.ZHANG, "I1", "K35.900", "A01"))
+    await world.tell(world.his.charges(m.ZHANG, "I1", "I", (bottles,)))
+    back = bottles._replace(quantity="3", amount="37.80")
+
+    def credit(number: int, original: str) -> bytes:
+        message = world.his.charges(m.ZHANG, "I1", "I", (back,), first=number)
+        return bytes(world.change(message.replace(b"||CG|", b"||CD|"), "FT1", 31, original))
+
+    assert (await world.tell(credit(2, "1"))).code == "AA"
+    rows = world.platform._store.all(
+        "SELECT cnt, det_item_fee_sumamt, init_feedetl_sn FROM charges ORDER BY feedetl_sn"
+    )
+    assert [tuple(row) for row in rows] == [("10", "126.00", ""), ("-3", "-37.80", "1")]
+    unknown = await world.tell(credit(3, "9"))
+    assert (unknown.code, unknown.field("ERR", 3)[:3]) == ("AE", "204")
+    assert unknown.field("ERR", 2) == "FT1^1^31^1^1"
+    assert await world.requests("2301") == ["2301", "2301"]
+    discharge = world.his.visit("A03", m.ZHANG, "I1", "I", world.his.diagnosis("K35.900", "x", "F"))
+    assert (await world.tell(discharge)).code == "AA"
+    settled = await world.tell(world.his.payment(m.ZHANG, "I1", "I", "88.20"))
+    assert (settled.code, settled.field("ZSL", 7)) == ("AA", "88.20")
+
+
 async def test_a_credit_needs_its_batch(world: Any) -> None:
     """A credit that names no charge batch is AE 101 at FT1-3, and 2205 is not sent."""
     await world.charged("O1")
