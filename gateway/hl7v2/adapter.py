@@ -28,6 +28,7 @@ from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
 from gateway.hl7v2.choosing import choose
+from gateway.hl7v2.constants import check_constants, stated
 from gateway.hl7v2.definitions import load_definitions
 from gateway.hl7v2.facility import find_facility
 from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
@@ -186,8 +187,8 @@ class HL7Adapter:
             further = [body]
             code, body = replies.acknowledge_invoice(header, style, now)
         return Answer(
-            body=body if _application_wanted(header, dialect, code) else b"",
-            further=further,
+            body=stated(body, dialect) if _application_wanted(header, dialect, code) else b"",
+            further=[stated(each, dialect) for each in further],
             resources=replies.resources(kind, context, header, result),
             content_type=CONTENT_TYPE,
             outcome=result.status,
@@ -220,7 +221,8 @@ class HL7Adapter:
             due = self._due(header or Header(), dialect, code, accepted=accepted)
             if due:
                 body = self._refusal(header or Header(), dialect, due, error, context)
-        return Answer(body=body, content_type=CONTENT_TYPE, outcome=_status_of(error, code))
+        outcome = _status_of(error, code)
+        return Answer(body=stated(body, dialect), content_type=CONTENT_TYPE, outcome=outcome)
 
     def acknowledge(
         self, header: Header, peer: PeerSettings, problems: Sequence[Problem], *, expected: str = ""
@@ -331,6 +333,7 @@ def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
             codec_of_setting(name)
         except ValueError as error:
             raise ConfigurationError(f"peer {peer.name}: {error}") from None
+    check_constants(peer.name, dialect.reply_constants)
     if dialect.ehc_reply is EHCReply.ACK_THEN_E10 and not dialect.reply_to:
         raise ConfigurationError(f"peer {peer.name}: ehc_reply ack-then-e10 needs reply_to")
     language = HL7Language(dialect.identifier_aliases, dialect.amount_component)

@@ -126,3 +126,44 @@ async def test_a_sender_that_leaves_finds_its_answer(world: Any) -> None:
     answer = await world.tell(payment)
     assert (answer.code, answer.field("ZSL", 8)) == ("AA", "116.20")
     assert await world.requests("2207") == ["2207"]
+
+
+async def test_an_adjudication_comes_as_a_message_of_its_own(open_world: Any) -> None:
+    """A-034: ACK^E01 on the connection, and EHC^E10 over one that the gateway opens."""
+    got: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        frames = FrameReader(1_000_000)
+        while data := await reader.read(65_536):
+            for event in frames.receive(data):
+                assert isinstance(event, Frame)
+                got.put_nowait(event.content)
+                text = f"MSH|^~\\&|HIS||||1||ACK|9|P|2.6\rMSA|AA|{control_id(event.content)}\r"
+                writer.write(frame(text.encode()))
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        peer = (
+            '[[peers]]\nname = "pay"\ninstitutions = ["H43010000001"]\napplications = ["PAY"]\n'
+            f'[peers.hl7v2]\nehc_reply = "ack-then-e10"\nreply_to = "127.0.0.1:{port}"\n'
+        )
+        world = await open_world(limits=peer)
+        pid, pv1 = world.person(m.ZHANG, "O5", "O")
+        amount = "240.00&CNY"
+        raw = world.his.message(
+            "EHC^E01",
+            f"IVC|INV5|||OR|FFS|SS|20260301091000|{amount}||医院|医保",
+            *("PYE|1|ORG", f"PSS|S1||1|{amount}|a", f"PSG|B1||1|N|{amount}|a", pid, pv1),
+            *(world.his.insurance(m.ZHANG), world.his.diagnosis("J06.900", "x", "A")),
+            f"PSL|1||1|||P|CT001^CT||CT|20260301091000||1|{amount}|||{amount}|||||N",
+        )
+        raw = world.change(world.change(raw, "MSH", 12, "2.6"), "MSH", 3, "PAY")
+        told = await world.tell(raw)
+        assert (told.code, told.field("MSH", 8)) == ("AA", "ACK^E01^ACK")
+        later = (await asyncio.wait_for(got.get(), 20)).decode("gb18030")
+        fields = {line[:3]: line.split("|") for line in later.split("\r")}
+        assert (fields["MSH"][8], fields["IPR"][4]) == ("EHC^E10^EHC_E10", "ADJ")
+        assert fields["IPR"][6] == "116.20&CNY"
+        assert fields["MSA"][2] == control_id(raw)
+        await world.stop()

@@ -16,6 +16,7 @@ from gateway.hl7v2.reader import read_document
 from gateway.hl7v2.validation import validate
 from gateway.intents import Intent, Message
 from gateway.settings import Settings
+from tests.unit.hl7v2.invoicing import Desk
 
 NOW = datetime(2026, 3, 1, 9, 5, 7, tzinfo=CHINA)
 
@@ -133,3 +134,13 @@ def understand(make_settings: Callable[..., Settings]) -> Callable[..., Any]:
         return message, intent, problems
 
     return run
+
+
+@pytest.fixture
+def desk(make_settings: Callable[..., Settings]) -> Callable[..., Desk]:
+    """Makes a desk for a dialect: an adapter, and a shelf for what its answers keep."""
+
+    def make(**dialect: Any) -> Desk:
+        return Desk(make_settings(dialect), FixedClock())
+
+    return make

@@ -61,6 +61,9 @@ async def _understood(example: str, name: str) -> tuple[Intent, str]:
         ("registration-by-srm", "cancel", Verb.UNREGISTER, "SRR^S04^SRR_S01"),
         ("cards-in-z-segments", "register", Verb.REGISTER, "ACK^A04^ACK"),
         ("cards-in-z-segments", "self-pay", Verb.IGNORE, "ACK^A04^ACK"),
+        ("invoices-and-filings", "chronic", Verb.FILE_CHRONIC, "RPA^I08^RPA_I08"),
+        ("invoices-and-filings", "invoice", Verb.SETTLE, "ACK^E01^ACK"),
+        ("invoices-and-filings", "visits", Verb.FIND_VISITS, "RSP^K11^RSP_K11"),
     ],
 )
 async def test_a_message_of_a_dialect_has_its_verb_and_reply(
@@ -89,6 +92,16 @@ async def test_the_insurance_number_of_the_registration_system_is_taken() -> Non
     intent, _ = await _understood("registration-by-srm", "register")
     assert intent.person.get("psn_no") == "43010000000000000001"
     assert intent.person.sources["psn_no"].rule == "maps/common/person.map:2"
+
+
+async def test_the_payment_system_is_understood_in_its_own_words() -> None:
+    """Matrix 1.11: words of AUT-1 and QPD-1, one rule of a map, and MSA-4 as its program wants it."""
+    intent, body = await _understood("invoices-and-filings", "chronic")
+    assert intent.filing.get("hosp_ide_date") == "2026-10-30"
+    assert intent.filing.sources["hosp_ide_date"].rule == "maps/RQA_I08_CHRONIC.map:3"
+    assert "\rMSA|AA|F1||100\r" in body
+    invoice, _ = await _understood("invoices-and-filings", "invoice")
+    assert invoice.settlement.get("medfee_sumamt") == "252.60"
 
 
 async def test_a_card_with_its_number_is_shown_as_a_card() -> None:

@@ -2,119 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gateway.errors import ConfigurationError, InvalidError, ProblemCode, ProblemKind
-from gateway.hl7v2.adapter import HL7Adapter
-from gateway.intents import CallReport, Record, Resource, Result, Settlement, Status, Verb
-
-PID = "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M"
-PV1 = "PV1|1|O|NK||||1001^陈||||||||||||V1"
-IN1 = "IN1|1|310^职工|430100^^^^XX"
-PYE = "PYE|1|ORG||长沙示范医院^^^^^^^^^H43010000001"
-
-
-def ivc(control: str = "OR", amount: str = "252.60", payer: str = "", number: str = "INV1") -> str:
-    """IVC of the hospital's invoice."""
-    return (
-        f"IVC|{number}|{payer}||{control}|FFS|SS|20260301091000|{amount}&CNY||"
-        "长沙示范医院^^^^^^^^^H43010000001|长沙医保^^^^^^^^^430100||||||||||||||FSI"
-    )
-
-
-PSS = "PSS|S1||1|252.60&CNY|门诊"
-PSG = "PSG|B1||1|N|252.60&CNY|检查"
-LINE_1 = "PSL|11||1|||P|CT001^CT平扫||CT平扫|20260301091000||1|240.00&CNY|||240.00&CNY|||||N"
-LINE_2 = "PSL|12||2|||P|YP001^阿莫西林片||阿莫西林片|20260301091000||1|12.60&CNY|||12.60&CNY|||||N"
-INVOICE = [ivc(), PYE, PSS, PSG, PID, PV1, IN1, LINE_1, LINE_2]
-SETTLED = {
-    "setl_id": "S77",
-    "mdtrt_id": "M5",
-    "medfee_sumamt": "252.60",
-    "fund_pay_sumamt": "126.00",
-    "hifp_pay": "126.00",
-    "psn_part_amt": "126.60",
-    "acct_pay": "100.00",
-    "psn_cash_pay": "26.60",
-    "inscp_scp_amt": "230.00",
-    "pool_prop_selfpay": "0.7",
-    "balc": "900.00",
-}
-Make = Callable[..., bytes]
-
-
-class Shelf:
-    """Keeps what answers ask to be kept."""
-
-    def __init__(self) -> None:
-        self.kept: dict[tuple[str, str], Resource] = {}
-
-    async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - the reader's words
-        """What was kept last."""
-        return self.kept.get((type, id))
-
-    def put(self, resources: list[Resource]) -> None:
-        """Keep."""
-        self.kept |= {(each.type, each.id): each for each in resources}
-
-
-class Desk:
-    """An adapter with a shelf behind it, and a platform of the test's choice."""
-
-    def __init__(self, settings: Any, clock: Any) -> None:
-        self.shelf = Shelf()
-        self.adapter = HL7Adapter(settings, clock, kept=self.shelf)
-        self._peer = settings.peers[0]
-
-    async def understand(self, raw: bytes) -> tuple[Any, Any, list[Any]]:
-        """Message, intent and problems."""
-        message = await self.adapter.read(raw, self._peer, {})
-        intent, problems = await self.adapter.understand(message, self._peer)
-        return message, intent, problems
-
-    def answer(self, message: Any, result: Result) -> Any:
-        """The answer, whose resources are kept."""
-        answer = self.adapter.answer(message.kind, message.context, result)
-        self.shelf.put(answer.resources)
-        return answer
-
-
-@pytest.fixture
-def desk(make_settings: Any, make_adapter: Any) -> Callable[..., Desk]:
-    """Makes a desk for a dialect."""
-
-    def make(**dialect: Any) -> Desk:
-        return Desk(make_settings(dialect), make_adapter()._clock)
-
-    return make
-
-
-def settled(intent: Any, status: Status = Status.DONE) -> Result:
-    """A result with the settlement, its lines and its call."""
-    intent.visit.values["mdtrt_id"] = "M5"
-    intent.person.values |= {"psn_no": "4301", "insuplc_admdvs": "430100"}
-    result = Result(status=status, intent=intent)
-    result.calls = [CallReport(infno="2207", msgid="H1", outcome="accepted", inf_refmsgid="R1")]
-    if status is Status.DONE:
-        made = Settlement(infno="2207", msgid="H1", info=Record(dict(SETTLED)))
-        if intent.verb is Verb.PRESETTLE:
-            made.info.values.pop("setl_id")
-            result.presettlement = made
-        else:
-            result.settlements = [made]
-        result.charge_results = [
-            Record({"feedetl_sn": "11", "inscp_scp_amt": "216.00", "preselfpay_amt": "24.00"}),
-            Record({"feedetl_sn": "12", "inscp_scp_amt": "14.00", "selfpay_prop": "0"}),
-        ]
-    return result
-
-
-def lines_of(body: bytes, name: str) -> list[list[str]]:
-    """The fields of every segment of a name."""
-    return [line.split("|") for line in body.decode().split("\r") if line.startswith(name)]
+from gateway.intents import Result, Status, Verb
+from tests.unit.hl7v2.invoicing import (
+    IN1,
+    INVOICE,
+    LINE_1,
+    LINE_2,
+    PID,
+    PSG,
+    PSS,
+    PV1,
+    PYE,
+    Make,
+    ivc,
+    kept_invoice,
+    lines_of,
+    settled,
+)
 
 
 async def test_an_invoice_is_a_settlement_of_its_lines(make_raw: Make, desk: Any) -> None:
@@ -253,13 +162,6 @@ async def test_a_group_is_one_patients_or_one_line(make_raw: Make, desk: Any) ->
     assert [it.place for it in caught.value.problems] == ["PID[2]"]
 
 
-async def kept_invoice(at: Desk, make_raw: Make, control: str = "OR") -> None:
-    """An invoice that was answered."""
-    raw = make_raw("EHC^E01", ivc(control), *INVOICE[1:], m12="2.6")
-    message, intent, _ = await at.understand(raw)
-    at.answer(message, settled(intent))
-
-
 async def test_an_invoice_is_cancelled_by_its_number(make_raw: Make, desk: Any) -> None:
     """F-028: E02 with CN finds visit and settlement of its E01, and is answered by ACK^E02."""
     at = desk()
@@ -370,92 +272,3 @@ def test_a_message_of_its_own_needs_an_address(make_adapter: Any) -> None:
     """The setting alone delivers nothing."""
     with pytest.raises(ConfigurationError, match="needs reply_to"):
         make_adapter({"ehc_reply": "ack-then-e10"})
-
-
-CTD = "CTD|RT|深圳示范医院|^^^440300||||H44030000001^HI"
-DG1 = "DG1|1||K35.900^急性阑尾炎|||A"
-ASKED = "PSL|1||1|||P|TRANSFER^转院|3|转院|20261101|20991231||||||||||N" + "|" * 27 + "本地不能治疗"
-
-
-async def test_an_authorization_is_filed_and_answered_by_e24(
-    make_raw: Make, desk: Any, conforms: Any
-) -> None:
-    """A-032: an AUT says that it is approved; without one ADJ says why not."""
-    at = desk()
-    segments = [ivc(), CTD, PID, IN1, DG1, ASKED, "NTE|1||同意转院"]
-    message, intent, problems = await at.understand(make_raw("EHC^E20", *segments, m12="2.6"))
-    assert (intent.verb, problems) == (Verb.FILE_TRANSFER, [])
-    assert intent.filing.get("reflin_medins_no") == "H44030000001"
-    assert intent.filing.get("refl_rea") == "本地不能治疗"
-    refused = at.answer(message, Result(status=Status.REJECTED, intent=intent)).body
-    conforms(refused)
-    assert (lines_of(refused, "AUT"), len(lines_of(refused, "ADJ"))) == ([], 1)
-    intent.filing.values["trt_dcla_detl_sn"] = "T9"
-    intent.person.values |= {"psn_no": "4301", "insuplc_admdvs": "430100"}
-    approved = at.answer(message, Result(status=Status.DONE, intent=intent)).body
-    conforms(approved)
-    assert lines_of(approved, "MSH")[0][8] == "EHC^E24^EHC_E24"
-    assert lines_of(approved, "AUT")[0][6] == "T9^FSI"
-
-
-@pytest.mark.parametrize("line", [ASKED, "PSL|1||1|||P|^转院|||||||||||||N"])
-async def test_an_authorization_is_withdrawn_by_its_number(
-    make_raw: Make, desk: Any, line: str
-) -> None:
-    """E21 names no patient: person and filing are those of its E20, as is what it withdraws."""
-    at = desk()
-    await test_an_authorization_is_filed_and_answered_by_e24(make_raw, lambda: at, lambda _: None)
-    raw = make_raw("EHC^E21", ivc(), line, "NTE|1||不转了", m12="2.6", m10="C2")
-    message, intent, problems = await at.understand(raw)
-    assert (intent.verb, problems) == (Verb.WITHDRAW_TRANSFER, [])
-    assert intent.filing.values == {"trt_dcla_detl_sn": "T9", "memo": "不转了"}
-    assert (intent.person.get("psn_no"), intent.person.get("insuplc_admdvs")) == ("4301", "430100")
-    body = at.answer(message, Result(status=Status.DONE, intent=intent)).body
-    assert lines_of(body, "MSH")[0][8] == "ACK^E21^ACK"
-    message, intent, _ = await at.understand(
-        make_raw("QBP^E22", "QPD|E22^x|T1|INV1", "RCP|I", m12="2.6")
-    )
-    told = at.answer(message, Result(status=Status.DONE, intent=intent)).body
-    assert lines_of(told, "PSL")[0][5:7] == ["T9", "R"]
-
-
-@pytest.mark.parametrize("version", ["2.6", "2.8.2"])
-async def test_how_an_invoice_stands_is_told_on_request(
-    make_raw: Make, desk: Any, conforms: Any, version: str
-) -> None:
-    """RSP^E03 has one IPR; what 5203 says now goes before what was answered then."""
-    at = desk()
-    await kept_invoice(at, make_raw)
-    raw = make_raw("QBP^E03", "QPD|E03^x|T1|INV1", "RCP|I", m12=version)
-    message, intent, problems = await at.understand(raw)
-    assert (intent.verb, problems) == (Verb.READ_SETTLEMENT, [])
-    assert intent.query.get("setl_id") == "S77"
-    result = Result(status=Status.DONE, intent=intent)
-    states = []
-    for flag in ("", "0", "1"):
-        if flag:
-            info = Record({**SETTLED, "refd_setl_flag": flag})
-            result.settlements = [Settlement(infno="5203", msgid="H1", info=info)]
-        body = at.answer(message, result).body
-        conforms(body)
-        assert lines_of(body, "MSH")[0][8] == "RSP^E03^RSP_E03"
-        assert lines_of(body, "QAK")[0][2] == "OK"
-        states.append((lines_of(body, "IPR")[0][4], lines_of(body, "IPR")[0][6]))
-    assert states == [("ADJ", "126.00&CNY"), ("ADJ", "126.00&CNY"), ("CANCEL", "126.00&CNY")]
-    failed = at.answer(message, Result(status=Status.NOT_SENT, intent=intent)).body
-    conforms(failed)
-    assert (lines_of(failed, "MSA")[0][1], lines_of(failed, "QAK")[0][2]) == ("AR", "AR")
-
-
-async def test_an_invoice_nobody_knows_is_not_found(
-    make_raw: Make, desk: Any, conforms: Any
-) -> None:
-    """R-023: QAK-2 NF with MSA AA; nothing is asked of the platform."""
-    for event, name in (("QBP^E03", "IPR"), ("QBP^E22", "IVC")):
-        at = desk()
-        raw = make_raw(event, "QPD|x^x|T1|INV1", "RCP|I", m12="2.6")
-        message, intent, _ = await at.understand(raw)
-        assert intent.verb is Verb.IGNORE
-        body = at.answer(message, Result(status=Status.DONE, intent=intent)).body
-        conforms(body)
-        assert (lines_of(body, "QAK")[0][2], lines_of(body, name)) == ("NF", [])
