@@ -19,6 +19,7 @@ GUIDE_TYPES: Final = (
 PROFILES: Final = {
     "fsi-claim": "Claim",
     "fsi-claim-predetermination": "Claim",
+    "fsi-claim-preauthorization": "Claim",
     "fsi-claim-response": "ClaimResponse",
     "fsi-coverage": "Coverage",
     "fsi-eligibility-request": "CoverageEligibilityRequest",

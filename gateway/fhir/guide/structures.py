@@ -55,6 +55,17 @@ def profiles_of(frame: Frame, max_items: int) -> tuple[Profile, ...]:
             _claim_rules(frame, "predetermination", max_items),
         ),
         Profile(
+            "fsi-claim-preauthorization",
+            "医保备案申请",
+            "A Claim that files a transfer or a chronic disease",
+            (
+                Rule("Claim.status", {"fixedCode": "active"}),
+                Rule("Claim.subType", {"min": 1, **_bound(frame, "filing")}),
+                Rule("Claim.use", {"fixedCode": "preauthorization"}),
+                Rule("Claim.provider", {"min": 1}),
+            ),
+        ),
+        Profile(
             "fsi-claim-response",
             "医保结算结果",
             "The answer to a Claim",
