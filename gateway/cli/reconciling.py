@@ -28,7 +28,7 @@ from gateway.fhir.payment_reconciliation import payment_reconciliation
 from gateway.fhir.release import R4
 from gateway.settlement.reconciling.rendering import Form, content, render
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side
-from gateway.settlement.reconciling.stored import report_of, reports_of
+from gateway.settlement.reconciling.stored import days_of, report_of
 from gateway.settlement.reconciling.words import FINDINGS, REPAIRS, REPORTS
 
 reconcile = typer.Typer(
@@ -62,7 +62,7 @@ def _day(text: str) -> date:
 
 def _end(states: list[str]) -> NoReturn:
     """End with the worst of the states: not answered, then different."""
-    codes = [_EXITS[state] for state in states]
+    codes = [_EXITS.get(state, Exit.NOT_REACHED) for state in states]  # or it is running
     worst = Exit.NOT_REACHED if Exit.NOT_REACHED in codes else max(codes, default=Exit.OK)
     raise typer.Exit(int(worst))
 
@@ -110,11 +110,8 @@ def list_reports(
     """List the days that were reconciled; ends like `run`."""
     asked = institution_of(settings_of(config), institution).fixmedins_code
     first = _day(begin) if begin else date.min
-    reports = with_journal(config, None, lambda store: reports_of(store, asked, first))
-    rows = [
-        (one.begin.isoformat(), one.state.value, one.totals.count, len(one.differences))
-        for one in reports
-    ]
+    days = with_journal(config, None, lambda store: days_of(store, asked, first))
+    rows = [(one.day.isoformat(), one.state, one.count, one.differences) for one in days]
     if json:
         names = ("day", "state", "count", "differences")
         show_json([dict(zip(names, row, strict=True)) for row in rows])

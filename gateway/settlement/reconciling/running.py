@@ -55,13 +55,22 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
     setl_optins: tuple[str, ...] = ()
 
     def with_groups(self, groups: Iterable[GroupReport]) -> Kinds:
-        """These and the kinds that an earlier report had."""
+        """These and the kinds that a report has."""
         every = list(groups)
-        asked = [one.insutype for group in every for one in group.asked]
+        return self.with_these(
+            [one.insutype for group in every for one in group.asked],
+            [group.clr_type for group in every],
+            [group.setl_optins for group in every],
+        )
+
+    def with_these(
+        self, insutypes: Iterable[str], clr_types: Iterable[str], setl_optins: Iterable[str]
+    ) -> Kinds:
+        """These and others."""
         return Kinds(
-            insutypes=_each((*self.insutypes, *asked)),
-            clr_types=_each((*self.clr_types, *(group.clr_type for group in every))),
-            setl_optins=_each((*self.setl_optins, *(group.setl_optins for group in every))),
+            insutypes=_each((*self.insutypes, *insutypes)),
+            clr_types=_each((*self.clr_types, *clr_types)),
+            setl_optins=_each((*self.setl_optins, *setl_optins)),
         )
 
 

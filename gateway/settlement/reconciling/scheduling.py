@@ -25,10 +25,18 @@ from gateway.clock import CHINA, Clock, stamp
 from gateway.errors import GatewayError, StateError
 from gateway.journal import AuditEvent, BookRow, Journal
 from gateway.settings import ReconciliationSettings
-from gateway.settlement.reconciling.report import Report, ReportState
+from gateway.settlement.reconciling.report import (
+    Report,
+    ReportState,
+    decode_report,
+    encode_report,
+)
 from gateway.settlement.reconciling.running import Kinds, Reconciler
 
 KIND = "reconciliation"
+"""Kind of the small books, one a day: how it stands. They are read at every look."""
+REPORTS = "reconciliation-report"
+"""Kind of the reports themselves, which have every settlement of a day."""
 RUNNING = "running"
 LEASE_SECONDS = 900.0
 """How long a node that went silent in the middle of a group is waited for."""
@@ -39,12 +47,20 @@ KNOWN_DAYS = 31
 
 
 class Kept(msgspec.Struct, kw_only=True):
-    """The book of a day: the report as far as it is, and who works on it."""
+    """The book of a day: how it stands, and who works on it.
 
-    report: Report
+    `findings` counts what does not agree, `count` our own settlements. The three tuples are what
+    its groups were made of.
+    """
+
     node: str = ""
     lease_until: str = ""
     attempted_at: str = ""
+    count: int = 0
+    findings: dict[str, int] = {}
+    insutypes: tuple[str, ...] = ()
+    clr_types: tuple[str, ...] = ()
+    setl_optins: tuple[str, ...] = ()
 
 
 class ReconciliationWatcher(Protocol):
@@ -165,11 +181,12 @@ class Schedule:
         reconciler = self._reconcilers.get(fixmedins_code)
         if reconciler is None:
             raise StateError(f"no institution {fixmedins_code} in the settings")
-        row, earlier = await self._take(fixmedins_code, day)
+        row, paper, earlier = await self._take(fixmedins_code, day)
         kinds = await self.kinds(fixmedins_code)
 
         async def save(report: Report) -> None:
-            nonlocal row
+            nonlocal row, paper
+            paper = await self._write(paper, report)
             row = await self._store(row, report, RUNNING)
 
         report = await reconciler.run(day, day, kinds, earlier=earlier, save=save)
@@ -186,8 +203,8 @@ class Schedule:
 
     async def report(self, fixmedins_code: str, day: date) -> Report | None:
         """The report of a day as it stands."""
-        row = await self._journal.book(KIND, book_key(fixmedins_code, day))
-        return None if row is None else decode_book(row).report
+        row = await self._journal.book(REPORTS, book_key(fixmedins_code, day))
+        return None if row is None else decode_report(row.data)
 
     async def kinds(self, fixmedins_code: str) -> Kinds:
         """The groups of the settings and of the reports of the last days."""
@@ -198,7 +215,8 @@ class Schedule:
             setl_optins=tuple(settings.setl_optins),
         )
         for row in (await self._window(fixmedins_code))[-KNOWN_DAYS:]:
-            known = known.with_groups(decode_book(row).report.groups)
+            kept = decode_book(row)
+            known = known.with_these(kept.insutypes, kept.clr_types, kept.setl_optins)
         return known
 
     async def _window(self, fixmedins_code: str) -> list[BookRow]:
@@ -209,37 +227,60 @@ class Schedule:
             KIND, prefix=prefix, after=book_key(fixmedins_code, first), limit=days + 2
         )
 
-    async def _take(self, fixmedins_code: str, day: date) -> tuple[BookRow, Report | None]:
+    async def _take(self, fixmedins_code: str, day: date) -> tuple[BookRow, BookRow, Report | None]:
         """Store the day as running under this node; what broke off before, to go on with."""
         key = book_key(fixmedins_code, day)
         row = await self._journal.book(KIND, key)
+        paper = await self._journal.book(REPORTS, key)
+        held = decode_report(paper.data) if paper is not None else None
         earlier: Report | None = None
         if row is not None:
             kept = decode_book(row)
             running = row.state == RUNNING and kept.lease_until > stamp(self._clock.now())
             if running and kept.node != self._node:
                 raise BusyError(f"{day.isoformat()} is being reconciled by another gateway")
-            unfinished = row.state in (RUNNING, ReportState.INCOMPLETE)
-            earlier = kept.report if unfinished else None
+            earlier = held if row.state in (RUNNING, ReportState.INCOMPLETE) else None
         report = earlier or Report(fixmedins_code=fixmedins_code, begin=day, end=day)
         fresh = row or BookRow(KIND, key, RUNNING)
-        return await self._store(fresh, report, RUNNING), earlier
+        return (
+            await self._store(fresh, report, RUNNING),
+            paper or BookRow(REPORTS, key, RUNNING),
+            earlier,
+        )
+
+    async def _write(self, paper: BookRow, report: Report) -> BookRow:
+        """Keep the report; the day's book follows, and says that it is there."""
+        state = report.state.value
+        return await self._put(
+            BookRow(paper.kind, paper.key, state, paper.version, encode_report(report))
+        )
 
     async def _store(
         self, row: BookRow, report: Report, state: str, event: AuditEvent | None = None
     ) -> BookRow:
         now = self._clock.now().astimezone(CHINA)
+        findings: dict[str, int] = {}
+        for found in report.differences:
+            findings[found.finding.value] = findings.get(found.finding.value, 0) + 1
+        kinds = Kinds().with_groups(report.groups)
         kept = Kept(
-            report=report,
             node=self._node,
             lease_until=stamp(now + timedelta(seconds=LEASE_SECONDS)),
             attempted_at=stamp(now),
+            count=report.totals.count,
+            findings=findings,
+            insutypes=kinds.insutypes,
+            clr_types=kinds.clr_types,
+            setl_optins=kinds.setl_optins,
         )
         book = BookRow(row.kind, row.key, state, row.version, msgspec.json.encode(kept))
+        return await self._put(book, *([event] if event else []))
+
+    async def _put(self, book: BookRow, *events: AuditEvent) -> BookRow:
         try:
-            return await self._journal.put_book(book, events=[event] if event else [])
+            return await self._journal.put_book(book, events=events)
         except StateError:
-            raise BusyError(f"{row.key} was taken over by another gateway") from None
+            raise BusyError(f"{book.key} was taken over by another gateway") from None
 
     async def _tell(self, fixmedins_code: str) -> None:
         """Count what is open in the window."""
@@ -251,6 +292,6 @@ class Schedule:
             row = books.get(book_key(fixmedins_code, day))
             if row is None or row.state in (RUNNING, ReportState.INCOMPLETE):
                 behind += 1
-            for found in decode_book(row).report.differences if row is not None else ():
-                findings[found.finding.value] = findings.get(found.finding.value, 0) + 1
+            for name, count in decode_book(row).findings.items() if row is not None else ():
+                findings[name] = findings.get(name, 0) + count
         self._watcher.reconciliation_open(fixmedins_code, findings, behind)

@@ -212,7 +212,7 @@ async def test_a_day_that_broke_off_goes_on_behind_what_was_compared(
     journal = MemoryJournal(memory)
     row = await journal.book("reconciliation", book_key(CODE, date(2026, 3, 9)))
     assert row is not None
-    assert (row.state, len(decode_book(row).report.groups)) == (RUNNING, crash)
+    assert (row.state, len(decode_book(row).clr_types)) == (RUNNING, crash)
     centre.crash = -1
     report = await schedule.reconcile(CODE, date(2026, 3, 9))
     assert centre.asked == [(date(2026, 3, 9), 0), (date(2026, 3, 9), 1)]
