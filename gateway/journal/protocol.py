@@ -235,6 +235,8 @@ class Journal(Protocol):
     async def next_serial(self, fixmedins_code: str, second: str) -> int:
         """A number from 0 to 9999, given once for an institution and a second, restarts included.
 
+        Numbers are reserved in blocks; those of a block that are not used are left out.
+
         Raises:
             NotSentError: the ten thousand numbers of this second are used up.
         """

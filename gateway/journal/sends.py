@@ -150,16 +150,15 @@ def reply(db: sqlite3.Connection, msgid: str) -> Reply | None:
     return None if found is None else storage.decode_reply(found["reply"])
 
 
-def next_serial(db: sqlite3.Connection, fixmedins_code: str, second: str) -> int:
-    """The next serial of the second."""
+def reserve_serials(db: sqlite3.Connection, fixmedins_code: str, second: str, count: int) -> int:
+    """Reserve serials of the second; the first of them."""
+    values = {"fixmedins_code": fixmedins_code, "second": second, "count": count}
     try:
-        ((last,),) = db.execute(
-            SQL["next_serial"], {"fixmedins_code": fixmedins_code, "second": second}
-        ).fetchall()
+        ((last,),) = db.execute(SQL["reserve_serials"], values).fetchall()
     except sqlite3.IntegrityError as error:
         reason = "the message numbers of this second are used up"
         raise NotSentError(reason, retry_after=1) from error
-    return int(last)
+    return int(last) - count + 1
 
 
 def put_visit(db: sqlite3.Connection, visit: VisitRow, now: str) -> VisitRow:

@@ -36,6 +36,7 @@ from gateway.journal.records import (
     Stats,
     VisitRow,
 )
+from gateway.journal.serials import Serials
 from gateway.journal.stamps import china_time, named, new_id
 from gateway.journal.writer import Writer
 
@@ -58,6 +59,7 @@ class SQLiteJournal(Journal):
     ) -> None:
         self._writer, self._readers, self._lock = writer, readers, lock
         self._clock, self._new_id = clock, new_id
+        self._serials = Serials(self._reserve)
         self.instance = new_id()
         """Names this process as the owner of the exchanges it works on."""
 
@@ -292,7 +294,12 @@ class SQLiteJournal(Journal):
 
     async def next_serial(self, fixmedins_code: str, second: str) -> int:
         """See `Journal.next_serial`."""
-        return await self._write(lambda db, _: sends.next_serial(db, fixmedins_code, second))
+        return await self._serials.next(fixmedins_code, second)
+
+    async def _reserve(self, fixmedins_code: str, second: str, count: int) -> int:
+        return await self._write(
+            lambda db, _: sends.reserve_serials(db, fixmedins_code, second, count)
+        )
 
     async def session_get(self, key: str) -> str | None:
         """See `Journal.session_get`."""

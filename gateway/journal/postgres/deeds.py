@@ -198,15 +198,15 @@ def recover(batch: Batch, now: str, *, own: bool) -> list[SendRow]:
     ]
 
 
-def next_serial(batch: Batch, fixmedins_code: str, second: str) -> int:
-    """The next serial of the second, from 0."""
+def reserve_serials(batch: Batch, fixmedins_code: str, second: str, count: int) -> int:
+    """Reserve serials of the second, from 0; the first of them."""
     key = (fixmedins_code, second)
-    serial = batch.serials.get(key, -1) + 1
-    if serial > MAX_SERIAL:
+    last = batch.serials.get(key, -1) + count
+    if last > MAX_SERIAL:
         reason = "the message numbers of this second are used up"
         raise NotSentError(reason, retry_after=1)
-    batch.serials[key] = batch.put_serials[key] = serial
-    return serial
+    batch.serials[key] = batch.put_serials[key] = last
+    return last - count + 1
 
 
 def put_visit(batch: Batch, visit: VisitRow, now: str) -> VisitRow:

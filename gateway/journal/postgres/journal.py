@@ -36,6 +36,7 @@ from gateway.journal.records import (
     SendRow,
     VisitRow,
 )
+from gateway.journal.serials import Serials
 from gateway.journal.stamps import china_time, named, new_id
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class PostgresJournal(Views):
         super().__init__(readers)
         self._connect = connect
         self._clock, self._new_id = clock, new_id
+        self._serials = Serials(self._reserve)
         self._writer: Writer | None = None
         self._keeper: Keeper | None = None
         self._lease = LEASE_SECONDS
@@ -285,9 +287,12 @@ class PostgresJournal(Views):
 
     async def next_serial(self, fixmedins_code: str, second: str) -> int:
         """See `Journal.next_serial`."""
+        return await self._serials.next(fixmedins_code, second)
+
+    async def _reserve(self, fixmedins_code: str, second: str, count: int) -> int:
         needs = Needs(serials=((fixmedins_code, second),))
         return await self._write(
-            needs, lambda batch, _: deeds.next_serial(batch, fixmedins_code, second)
+            needs, lambda batch, _: deeds.reserve_serials(batch, fixmedins_code, second, count)
         )
 
     async def session_get(self, key: str) -> str | None:

@@ -73,8 +73,8 @@ ORDER BY seq LIMIT :limit;
 -- Sends by state.
 SELECT state, count(*) FROM sends GROUP BY state;
 
--- name: next_serial
--- The next serial of an institution and a second, from 0.
-INSERT INTO serials (fixmedins_code, second, last) VALUES (:fixmedins_code, :second, 0)
-ON CONFLICT (fixmedins_code, second) DO UPDATE SET last = last + 1
+-- name: reserve_serials
+-- Reserves the next :count serials of an institution and a second, from 0; gives the last of them.
+INSERT INTO serials (fixmedins_code, second, last) VALUES (:fixmedins_code, :second, :count - 1)
+ON CONFLICT (fixmedins_code, second) DO UPDATE SET last = last + :count
 RETURNING last;
