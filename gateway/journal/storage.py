@@ -9,8 +9,9 @@ through a float.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -19,8 +20,6 @@ from gateway.intents import Answer, Record, Reply, Resource, Result
 _LASTING_TYPES = frozenset({"02", "03"})
 """mdtrt_cert_type of identity card and social-security card; any other may be an e-voucher."""
 _TYPE_CODE, _NUMBER_CODE = "mdtrt_cert_type", "mdtrt_cert_no"
-
-T = TypeVar("T")
 
 _json = msgspec.json.Encoder(decimal_format="number").encode
 _result = msgspec.json.Decoder(Result, float_hook=Decimal)
@@ -42,7 +41,7 @@ def decode_answer(data: bytes) -> Answer:
 
 def encode_result(result: Result | None) -> bytes | None:
     """The result without sources and token."""
-    return None if result is None else _json(without_secrets(result))
+    return None if result is None else _stored(result)
 
 
 def decode_result(data: bytes | None) -> Result | None:
@@ -52,7 +51,7 @@ def decode_result(data: bytes | None) -> Result | None:
 
 def encode_reply(reply: Reply) -> bytes:
     """A reply of the platform, without token."""
-    return _json(without_secrets(reply))
+    return _stored(reply)
 
 
 def decode_reply(data: bytes) -> Reply:
@@ -80,40 +79,75 @@ def decode_search(data: bytes) -> dict[str, list[str]]:
     return _search.decode(data)
 
 
-def without_secrets(value: T) -> T:
-    """A copy for storage: records without sources, the token blanked; `value` stays as it is."""
-    copied: T = _copy(value, blank=_states_token(value))
-    return copied
+def _stored(value: Result | Reply) -> bytes:
+    """The value as JSON, its records without sources, the token blanked; it stays as it is.
+
+    This is done for every transaction, so that nothing is copied that need not be: mostly no
+    token is stated, and then only the records that have sources are made anew.
+    """
+    return _json(_blanked(value) if _states_token(value) else _bare(value))
 
 
 def _states_token(value: Any) -> bool:
+    """True when a number is stated under a credential type that is not known to last."""
+    if isinstance(value, Record):
+        return _is_token(value.values)  # its values are texts
     if isinstance(value, dict):
-        # A carried input may spell the code as a number, or leave it out.
-        stated = str(value.get(_TYPE_CODE) or "").zfill(2)
-        if value.get(_NUMBER_CODE) and stated not in _LASTING_TYPES:
-            return True
-        return any(_states_token(inner) for inner in value.values())
-    if isinstance(value, list | tuple):
-        return any(_states_token(inner) for inner in value)
-    if isinstance(value, Record):
-        return _states_token(value.values)
+        return _is_token(value) or any(_states_token(one) for one in _holders(value.values()))
     if isinstance(value, msgspec.Struct):
-        return any(_states_token(getattr(value, name)) for name in value.__struct_fields__)
-    return False
+        members = [getattr(value, name) for name in value.__struct_fields__]
+        return any(_states_token(one) for one in _holders(members))
+    return any(_states_token(one) for one in _holders(value))
 
 
-def _copy(value: Any, *, blank: bool) -> Any:
+def _is_token(values: Mapping[str, Any]) -> bool:
+    if not values.get(_NUMBER_CODE):
+        return False
+    # A carried input may spell the code as a number, or leave it out.
+    return str(values.get(_TYPE_CODE) or "").zfill(2) not in _LASTING_TYPES
+
+
+def _holders(values: Iterable[Any]) -> list[Any]:
+    """Those that hold further values."""
+    return [one for one in values if isinstance(one, _HOLDERS)]
+
+
+_HOLDERS = (dict, list, tuple, msgspec.Struct)
+
+
+def _bare(value: Any) -> Any:
+    """The value with records that have no sources; what has none is the same object."""
     if isinstance(value, Record):
-        return Record(_copy(value.values, blank=blank))
+        return Record(value.values) if value.sources else value
+    if isinstance(value, msgspec.Struct):
+        members = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        changes = {
+            name: bare
+            for name, inner in members
+            if isinstance(inner, _HOLDERS) and (bare := _bare(inner)) is not inner
+        }
+        return msgspec.structs.replace(value, **changes) if changes else value
+    if isinstance(value, dict):
+        changes = {
+            key: bare
+            for key, inner in value.items()
+            if isinstance(inner, _HOLDERS) and (bare := _bare(inner)) is not inner
+        }
+        return {**value, **changes} if changes else value
+    if isinstance(value, list | tuple) and _holders(value):
+        return [_bare(inner) for inner in value]
+    return value
+
+
+def _blanked(value: Any) -> Any:
+    """A copy in which every number of a credential is empty, and no record has sources."""
+    if isinstance(value, Record):
+        return Record(_blanked(value.values))
     if isinstance(value, msgspec.Struct):
         fields = {name: getattr(value, name) for name in value.__struct_fields__}
-        copies = {name: _copy(inner, blank=blank) for name, inner in fields.items()}
-        return type(value)(**copies)
+        return type(value)(**{name: _blanked(inner) for name, inner in fields.items()})
     if isinstance(value, dict):
-        return {
-            key: "" if blank and key == _NUMBER_CODE else _copy(inner, blank=blank)
-            for key, inner in value.items()
-        }
+        return {k: "" if k == _NUMBER_CODE else _blanked(inner) for k, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_copy(inner, blank=blank) for inner in value]
+        return [_blanked(inner) for inner in value]
     return value

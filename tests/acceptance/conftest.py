@@ -34,7 +34,7 @@ from gateway.telemetry import configure_logging
 
 HOSPITAL = "H43010000001"
 TOKEN = "t-5d0a7c1be2f94837"
-DEADLINE = 10.0
+DEADLINE = 30.0
 """Seconds within which a condition has to come true; reached only by a defect."""
 
 SETTINGS = """\
