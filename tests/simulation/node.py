@@ -30,6 +30,7 @@ from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.ending import resolution
 from gateway.settlement.filling import Filler
 from gateway.settlement.preparing import Site
+from gateway.settlement.reconciling import ReadBack
 from gateway.settlement.sites import Sites
 from gateway.telemetry import StationLine
 from mappings.codes import Translation
@@ -126,6 +127,7 @@ class Node:
         failed: Callable[[Exception], None],
         deliver: Callable[[str, PeerSettings, Answer], Awaitable[None]],
         chance: random.Random,
+        books: ReadBack | None,
     ) -> None:
         shared = _shared()
         self.alive = True
@@ -175,6 +177,7 @@ class Node:
             replace=self.pipeline.replace,
             clock=clock,
             watcher=silent,
+            books=books,
         )
 
     def started(self, task: asyncio.Task[Any]) -> None:

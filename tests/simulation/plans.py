@@ -40,6 +40,8 @@ class Plan:
     """Share of answers that do not reach the hospital."""
     copies: float = 0.0
     """Share of messages of which a copy arrives at the same time."""
+    books: bool = False
+    """The centre's books are read, and name the message of a settlement."""
     visits: int = 2
     hasty: bool = False
     """The hospital sends charge messages of one visit at the same time."""
@@ -74,8 +76,9 @@ def plan_of(seed: int) -> Plan:
     if chance.random() < 0.3:
         plan.copies = chance.choice((0.1, 0.5))
     plan.hasty = chance.random() < 0.3
-    if chance.random() < 0.2:
-        plan.decision_crash = chance.randint(1, 40)
+    plan.books = chance.random() < 0.3
+    if chance.random() < 0.4:
+        plan.decision_crash = chance.randint(1, 16)
     if chance.random() < 0.1:  # requests that arrive after everybody gave up: where 2601 is early
         plan.fates, plan.rate, plan.aimed = ("late", "silent"), 0.4, True
         plan.policy = chance.choice([UnknownPolicy.REVERSE, UnknownPolicy.REVERSE_AND_SETTLE])

@@ -20,6 +20,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.node import Node
 from tests.simulation.plans import CALM, Plan
 from tests.simulation.platform import Platform
+from tests.simulation.reading import CentreBooks
 from tests.simulation.wire import Wire
 
 PERSONS = {"43010000000000000001": 100_000, "43010000000000000002": 0}
@@ -173,6 +174,7 @@ class World:
             failed=self._failed,
             deliver=self._deliver,
             chance=chance,
+            books=CentreBooks(self.platform, chance) if self.plan.books else None,
         )
         holder.append(node)
         self.node = node
