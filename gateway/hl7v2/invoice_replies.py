@@ -294,7 +294,7 @@ def _key(charge: Record) -> str:
 def to_keep(kind: str, echoed: Mapping[str, list[str]], result: Result) -> Kept:
     """What is kept of an E01 or E20 with its answer."""
     intent, made = result.intent, settlement_of(result)
-    kept_lines = of(echoed.get("lines", []), "IVC", "PYE", "IN1", *INVOICE_LINES)
+    kept_lines = of(echoed.get("lines", []), "IVC", "PYE", *INVOICE_LINES)
     last = result.calls[-1] if result.calls else None
     filed = kind == "EHC^E20" and result.status is Status.DONE
     return Kept(

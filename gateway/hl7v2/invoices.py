@@ -47,7 +47,7 @@ class Kept(msgspec.Struct, kw_only=True):
 
     status: str = ""
     lines: list[str] = []
-    """Its IVC, PYE, IN1, PSS, PSG and PSL as they came."""
+    """Its IVC, PYE, PSS, PSG and PSL as they came."""
     amount: str = ""
     """Of the invoice (IVC-8)."""
     paid: str = ""
