@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from gateway.fhir.search import types_of
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_bundles import Bundles
-from gateway.inbound.fhir_guide import GuideReader, canonical_mounts, stated
+from gateway.inbound.fhir_guide import GuideReader, Work, canonical_mounts, listing, reading, stated
 from gateway.inbound.fhir_interactions import (
     SUBMITTED,
     Ask,
@@ -36,6 +36,7 @@ from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_refusing import refusing_mount
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import (
+    DENIED,
     PEER,
     Handler,
     Mount,
@@ -51,9 +52,6 @@ FORM = "application/x-www-form-urlencoded"
 
 NOBODY = PeerSettings(name="nobody", institutions=[])
 """Who asks for what anyone may see."""
-
-Work = Callable[[web.Request, Ask], Awaitable[Reply]]
-"""Answers one request, apart from format and release."""
 
 
 def fhir_mounts(
@@ -227,8 +225,8 @@ class _Server:
         ]
         for name in GUIDE_TYPES:
             routes += [
-                self._open("GET", f"/{name}", _listing(guide, name), "The guide."),
-                self._open("GET", f"/{name}/{{id}}", _reading(guide, name), "Of the guide."),
+                self._open("GET", f"/{name}", listing(guide, name), "The guide."),
+                self._open("GET", f"/{name}/{{id}}", reading(guide, name), "Of the guide."),
             ]
         return routes
 
@@ -265,6 +263,7 @@ class _Server:
             except Refusal as refusal:
                 response = self._speech.refuse(refusal.status, [refusal.problem], form)
                 response.headers.update(refusal.headers)
+                request[DENIED] = refusal.reason
                 return response
 
         return handler
@@ -384,18 +383,3 @@ class _Server:
     async def _give_up(self, request: web.Request, ask: Ask) -> Reply:
         info = request.match_info
         return await self._do.give_up(ask, info["type"], info["id"])
-
-
-def _listing(guide: GuideReader, name: str) -> Work:
-    async def work(_request: web.Request, ask: Ask) -> Reply:
-        strict = ask.preferences.get("handling") == "strict"
-        return guide.search(name, ask.pairs, ask.base, strict=strict)
-
-    return work
-
-
-def _reading(guide: GuideReader, name: str) -> Work:
-    async def work(request: web.Request, _ask: Ask) -> Reply:
-        return guide.read(name, request.match_info["id"])
-
-    return work

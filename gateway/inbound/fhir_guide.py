@@ -7,7 +7,7 @@ patient or of the settings stands in it, so that anyone may read it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,9 +21,13 @@ from gateway.fhir.guide.frame import DATE
 from gateway.fhir.names import Names
 from gateway.fhir.references import as_list
 from gateway.fhir.search import CONTROLS
+from gateway.inbound.fhir_interactions import Ask
 from gateway.inbound.fhir_negotiation import Format, wanted_format
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import Handler, Mount, Permission, Refusal, Route
+
+Work = Callable[[web.Request, Ask], Awaitable[Reply]]
+"""Answers one request at a FHIR base, apart from format and release."""
 
 CRITERIA = ("_id", "url", "name", "version", "status")
 """Search parameters of the guide; each is matched exactly."""
@@ -180,6 +184,25 @@ def _chosen(
             refused = refused or refusal
     assert refused is not None
     raise refused
+
+
+def listing(guide: GuideReader, name: str) -> Work:
+    """The work of a search of the guide."""
+
+    async def work(_request: web.Request, ask: Ask) -> Reply:
+        strict = ask.preferences.get("handling") == "strict"
+        return guide.search(name, ask.pairs, ask.base, strict=strict)
+
+    return work
+
+
+def reading(guide: GuideReader, name: str) -> Work:
+    """The work of a read of the guide."""
+
+    async def work(request: web.Request, _ask: Ask) -> Reply:
+        return guide.read(name, request.match_info["id"])
+
+    return work
 
 
 def stated(pairs: Sequence[tuple[str, str]], raw: bytes, max_depth: int) -> dict[str, str]:

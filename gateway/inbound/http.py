@@ -30,7 +30,7 @@ from gateway.inbound.http_connection import (
     Connection,
     ConnectionLimits,
 )
-from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.http_routes import DENIED, PEER, Mount, Permission, Refusal, Route
 from gateway.inbound.openapi import openapi_document
 from gateway.inbound.peers import PeerDirectory, is_known_token, is_local, token_digests
 from gateway.inbound.tls import http_tls, presented
@@ -239,6 +239,8 @@ class HTTPServer:
         self._in_flight += 1
         try:
             response = await self._answer(request, handler)
+            if request.get(DENIED):
+                self._metrics.denied.labels(request[DENIED]).inc()
         finally:
             self._in_flight -= 1
             if not self._in_flight:

@@ -28,6 +28,10 @@ PEER = web.RequestKey("peer", PeerSettings)
 """`request[PEER]` is who asks, on routes with `Permission.PEER`."""
 
 
+DENIED = web.RequestKey("denied", str)
+"""`request[DENIED]` is why a handler refused who asks; empty for another refusal."""
+
+
 class Permission(StrEnum):
     """Who may use a route; there is no default."""
 

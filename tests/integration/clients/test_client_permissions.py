@@ -45,6 +45,8 @@ async def test_what_the_scopes_do_not_cover_is_refused(start: Any, make_claim: A
         )
         assert refused.issue["code"] == "forbidden"
         assert refused.issue["details"]["coding"][0]["code"] == "SCOPE-DENIED"
+    counted = world.gateway.metrics.registry.get_sample_value
+    assert counted("gateway_http_denied_total", {"reason": "scope"}) == len(REFUSED)
 
 
 async def test_what_the_scopes_cover_goes_its_way(start: Any, make_claim: Any) -> None:
