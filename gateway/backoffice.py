@@ -21,6 +21,7 @@ from gateway.settlement.clearing.running import Clearing
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.lines import JournalLine
 from gateway.settlement.listing.running import SettlementLists
+from gateway.settlement.preparing import Site
 from gateway.settlement.reconciling import Reconciler
 from gateway.settlement.reconciling.own import Own
 from gateway.settlement.reconciling.reading import CentreReader
@@ -93,16 +94,7 @@ class BackOffice:
                 node=node,
                 account_counts=settings.clearing.account_in_payment,
             )
-            self.lists[code] = SettlementLists(
-                line=line,
-                place=site,
-                codes=partial(self._codes, site.institution.catalogue),
-                journal=journal,
-                clock=clock,
-                infno=settings.settlement_list.infno,
-                defaults=settings.settlement_list.additions,
-                med_types=_med_types_of_stays(site.profile),
-            )
+            self.lists[code] = self._lists_of(site, line, journal, clock)
         self.schedule = Schedule(
             settings=settings.reconciliation,
             reconcilers=reconcilers,
@@ -113,6 +105,21 @@ class BackOffice:
         )
         self.reader = CentreReader(
             reconcilers=reconcilers, kinds=self.schedule, journal=journal, clock=clock
+        )
+
+    def _lists_of(
+        self, site: Site, line: JournalLine, journal: Journal, clock: Clock
+    ) -> SettlementLists:
+        settings = self._settings.settlement_list
+        return SettlementLists(
+            line=line,
+            place=site,
+            codes=partial(self._codes, site.institution.catalogue),
+            journal=journal,
+            clock=clock,
+            infno=settings.infno,
+            defaults=settings.additions,
+            med_types=_med_types_of_stays(site.profile),
         )
 
     def _codes(self, catalogue: str) -> CodeBook:

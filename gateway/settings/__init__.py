@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from gateway.settings.loading import ENVIRONMENT_PREFIX, load_settings
 from gateway.settings.model import Settings
+from gateway.settings.office import (
+    ClearingSettings,
+    ReconciliationSettings,
+    SettlementListSettings,
+)
 from gateway.settings.sections import (
     AuditSettings,
     ChannelSettings,
-    ClearingSettings,
     EHCReply,
     FHIRSettings,
     HL7Dialect,
@@ -23,10 +27,8 @@ from gateway.settings.sections import (
     LogSettings,
     MLLPSettings,
     PeerSettings,
-    ReconciliationSettings,
     ReplyMode,
     ResolverSettings,
-    SettlementListSettings,
     SubscriptionSettings,
     UnknownPolicy,
     Validation,

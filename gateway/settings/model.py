@@ -8,10 +8,14 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from gateway.settings.base import Section
+from gateway.settings.office import (
+    ClearingSettings,
+    ReconciliationSettings,
+    SettlementListSettings,
+)
 from gateway.settings.sections import (
     AuditSettings,
     ChannelSettings,
-    ClearingSettings,
     CodeSettings,
     FHIRSettings,
     HTTPSettings,
@@ -22,10 +26,8 @@ from gateway.settings.sections import (
     MLLPSettings,
     OperatorSettings,
     PeerSettings,
-    ReconciliationSettings,
     RegionSettings,
     ResolverSettings,
-    SettlementListSettings,
     SubscriptionSettings,
 )
 from gateway.settings.transport import FolderSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -364,45 +364,6 @@ class ResolverSettings(Section):
     """Ask the platform for what proves an unknown outcome (5201, 5303, the centre's books)."""
     max_read_backs: int = 5
     """Times a proof is looked for; each waits four times longer than the one before."""
-
-
-class ReconciliationSettings(Section):
-    """`[reconciliation]`: our settlements against the centre's books (3201, 3202)."""
-
-    enabled: bool = False
-    """True reconciles every day by itself; `gateway reconcile run` works without."""
-    at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "02:30"
-    """Time of day (China Standard Time) from which the day before is reconciled."""
-    catch_up_days: Annotated[int, Field(ge=1, le=366)] = 31
-    """Days back that are caught up, and looked at again while they have differences."""
-    retry_minutes: float = 30.0
-    """Minutes before a day that got no answer is asked for again."""
-    insutypes: list[str] = ["310", "390"]
-    """Insurance types asked for beside those of our own settlements."""
-    clr_types: list[str] = []
-    """Clearing classes asked for beside those of our own settlements and earlier reports."""
-    setl_optins: list[str] = []
-    """Clearing centres asked for beside those of our own settlements and earlier reports."""
-    folder: Path = Path("reconciliation")
-    """Folder of the detail and result files; they hold person numbers."""
-
-
-class ClearingSettings(Section):
-    """`[clearing]`: monthly clearing of patients insured elsewhere (3260, 3261, 3262)."""
-
-    account_in_payment: bool = True
-    """True compares `optins_pay_sumamt` with funds and personal account, false with funds alone."""
-    cross_province: bool = False
-    """True expects patients of other provinces in 3260 too, not only those of other cities."""
-
-
-class SettlementListSettings(Section):
-    """`[settlement_list]`: settlement lists (4101 to 4105)."""
-
-    infno: Literal["4101", "4101A"] = "4101"
-    """The transaction that takes the list: 4101, or the earlier 4101A where the region has it."""
-    additions: dict[str, str] = {}
-    """Fields of `setlinfo` that are the same in every list: `{medins_fill_dept = "病案科"}`."""
 
 
 class OperatorSettings(Section):
