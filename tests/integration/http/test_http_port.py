@@ -29,13 +29,14 @@ MakePort = Callable[..., Awaitable[Any]]
 
 
 def test_every_route_declares_who_may_use_it(port: Any) -> None:
-    """Without a token only liveness and readiness answer; what is new has to be listed here."""
+    """Without a token only health and the routes themselves are told; a new one is listed here."""
     permissions = {(r.method, r.path): r.permission for r in port.server.all_routes()}
     open_routes = {key for key, permission in permissions.items() if permission != "peer"}
     assert open_routes == {
         ("GET", "/health/live"),
         ("GET", "/health/ready"),
         ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
     }
     assert permissions["GET", "/metrics"] is Permission.LOCAL
 
