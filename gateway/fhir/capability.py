@@ -59,6 +59,12 @@ def capability_statement(
                 "Content-Location. Cancel by a Task with code `cancel` and the Claim as focus.",
                 "security": _security(token_url),
                 "interaction": [{"code": "batch"}, {"code": "transaction"}],
+                "operation": [
+                    {
+                        "name": "process-message",
+                        "definition": f"{DEFINITIONS}/MessageHeader-process-message",
+                    }
+                ],
                 "resource": [
                     *(_resource(names, type_name) for type_name in types_of(release)),
                     *(_published(type_name) for type_name in GUIDE_TYPES),

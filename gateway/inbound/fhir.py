@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
@@ -27,6 +27,7 @@ from gateway.inbound.fhir_interactions import (
     form_pairs,
     problem,
 )
+from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import (
     content_format,
     preferences,
@@ -119,6 +120,7 @@ class _Server:
         adapter = interactions.adapter
         self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
         self._bundles = Bundles(interactions, speech)
+        self._messages = Messages(interactions, speech)
         self._release = speech.forms.release
         self._software_version = software_version
         self._token_url = token_url
@@ -141,20 +143,27 @@ class _Server:
                 self._give_up,
                 "Ask no more for this answer.",
             ),
-            *(
-                self._route("POST", path, self._bundle, "Carry out a batch or transaction.")
-                for path in ("", "/")
-            ),
-            self._route("POST", "/Claim/$inquire", self._inquire, "What was answered to a Claim."),
             self._route("POST", "/{type}/$validate", self._validate, "Check, and send nothing."),
         ]
+        for path, take, summary in (
+            ("", self._bundles.take, "Carry out a batch or transaction."),
+            ("/", self._bundles.take, "The same."),
+            ("/$process-message", self._messages.take, "Carry out a message."),
+            ("/Claim/$inquire", self._operations.inquire, "What was answered to a Claim."),
+        ):
+            routes.append(self._route("POST", path, self._taken(take), summary))
         routes += [
-            self._route("POST", f"/{name}/$submit", self._submit(name), "Carry out a request.")
+            self._route(
+                "POST",
+                f"/{name}/$submit",
+                self._given(self._do.submit, name),
+                "Carry out a request.",
+            )
             for name in SUBMITTED
         ]
         for path, work in (
-            ("/ConceptMap/$translate", self._translate),
-            ("/CodeSystem/$lookup", self._lookup),
+            ("/ConceptMap/$translate", self._looked(self._operations.translate)),
+            ("/CodeSystem/$lookup", self._looked(self._operations.lookup)),
         ):
             routes += [
                 self._route(method, path, work, "Look a code up.") for method in ("GET", "POST")
@@ -173,11 +182,15 @@ class _Server:
                     "Read this version.",
                 ),
                 self._route(
-                    "GET", f"/{name}/{{id}}/_history", self._history(name), "The versions."
+                    "GET",
+                    f"/{name}/{{id}}/_history",
+                    self._of_id(self._do.history, name),
+                    "The versions.",
                 ),
             ]
         routes += [
-            self._route("POST", f"/{name}", self._create(name), "Create.") for name in CREATED_TYPES
+            self._route("POST", f"/{name}", self._given(self._do.create, name), "Create.")
+            for name in CREATED_TYPES
         ]
         routes += [
             self._route("PUT", f"/{name}/{{id}}", self._update(name), "Update.")
@@ -196,7 +209,7 @@ class _Server:
                 )
             )
         routes += [
-            self._route("DELETE", f"/{name}/{{id}}", self._delete(name), "Delete.")
+            self._route("DELETE", f"/{name}/{{id}}", self._of_id(self._do.delete, name), "Delete.")
             for name in DELETED_TYPES
         ]
         if self._release is R5:
@@ -294,18 +307,27 @@ class _Server:
 
     # What changes something
 
-    async def _bundle(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._bundles.take(ask, await self._body(request))
-
-    def _submit(self, type_name: str) -> Work:
+    def _taken(self, take: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
         async def work(request: web.Request, ask: Ask) -> Reply:
-            return await self._do.submit(ask, type_name, await self._body(request))
+            return await take(ask, await self._body(request))
 
         return work
 
-    def _create(self, type_name: str) -> Work:
+    def _given(self, do: Callable[[Ask, str, bytes], Awaitable[Reply]], type_name: str) -> Work:
         async def work(request: web.Request, ask: Ask) -> Reply:
-            return await self._do.create(ask, type_name, await self._body(request))
+            return await do(ask, type_name, await self._body(request))
+
+        return work
+
+    def _of_id(self, do: Callable[[Ask, str, str], Awaitable[Reply]], type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await do(ask, type_name, request.match_info["id"])
+
+        return work
+
+    def _looked(self, look: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await look(ask, await self._body(request) if request.method == "POST" else b"")
 
         return work
 
@@ -313,12 +335,6 @@ class _Server:
         async def work(request: web.Request, ask: Ask) -> Reply:
             identity = request.match_info["id"]
             return await self._do.update(ask, type_name, identity, await self._body(request))
-
-        return work
-
-    def _delete(self, type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await self._do.delete(ask, type_name, request.match_info["id"])
 
         return work
 
@@ -330,17 +346,6 @@ class _Server:
     async def _validate(self, request: web.Request, ask: Ask) -> Reply:
         body = await self._body(request)
         return await self._operations.validate(ask, request.match_info["type"], body)
-
-    async def _inquire(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._operations.inquire(ask, await self._body(request))
-
-    async def _translate(self, request: web.Request, ask: Ask) -> Reply:
-        body = await self._body(request) if request.method == "POST" else b""
-        return await self._operations.translate(ask, body)
-
-    async def _lookup(self, request: web.Request, ask: Ask) -> Reply:
-        body = await self._body(request) if request.method == "POST" else b""
-        return await self._operations.lookup(ask, body)
 
     async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
         del request
@@ -357,12 +362,6 @@ class _Server:
         async def work(request: web.Request, ask: Ask) -> Reply:
             info = request.match_info
             return await self._do.read(ask, type_name, info["id"], info.get("version", ""))
-
-        return work
-
-    def _history(self, type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await self._do.history(ask, type_name, request.match_info["id"])
 
         return work
 

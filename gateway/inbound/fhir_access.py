@@ -58,6 +58,8 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
     match parts:
         case []:
             return None if method == "POST" else EVERYTHING
+        case ["$process-message"]:
+            return None  # what its focus needs is asked for there
         case [first, *_] if first in OPEN:
             return None
         case [first, *rest] if (

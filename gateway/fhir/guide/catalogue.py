@@ -81,6 +81,7 @@ CODES: Final = (
     Codes("fsi-fund-pay-type", "基金支付类型", "Funds", "fund_pay_type"),
     Codes("fsi-amount", "结算金额", "Amounts of a settlement, by field code"),
     Codes("fsi-gateway-error", "网关问题代码", "Problem codes"),
+    Codes("message-event", "消息事件", "Events of messages"),
     Codes("filing", "备案类别", "Kinds of filings"),
     Codes("cum-type", "累计类别代码", "What is counted over a year", content="not-present"),
     Codes("visit-class", "就诊场景", "Setting of a visit"),

@@ -10,6 +10,7 @@ from gateway.fhir.amounts import ITEM_AMOUNTS, LABELS
 from gateway.fhir.filings import FILINGS
 from gateway.fhir.guide.catalogue import CODES, Codes
 from gateway.fhir.guide.frame import Frame
+from gateway.fhir.message_events import MESSAGE_EVENTS
 from gateway.intents import VisitClass
 
 Dictionaries = Mapping[str, Mapping[str, str]]
@@ -58,6 +59,7 @@ def concepts_of(codes: Codes, dictionaries: Dictionaries) -> Mapping[str, str]:
         },
         "visit-class": VISIT_CLASSES,
         "filing": FILINGS,
+        "message-event": MESSAGE_EVENTS,
         "rx-circ-flag": YES_NO,
     }
     return own.get(codes.name, {})
