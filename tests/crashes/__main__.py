@@ -41,7 +41,7 @@ async def _run(options: argparse.Namespace) -> int:
                 outcome = await play(folder, load, nursery)
             failed += bool(outcome.findings)
             sys.stdout.write(f"{store}: {outcome.line()}\n")
-            sys.stdout.writelines(f"  {finding}\n" for finding in outcome.findings[:20])
+            sys.stdout.writelines(f"  {finding}\n" for finding in dict.fromkeys(outcome.findings))
     return 1 if failed else 0
 
 

@@ -105,6 +105,7 @@ def _listen() -> None:
         Reader(release, FHIRSettings())  # loads the models of the release
 
     children: set[int] = set()
+    codes: dict[int, int] = {}  # of those that ended: two may ask for one
     try:
         while line := sys.stdin.buffer.readline():
             question = msgspec.json.decode(line, type=Birth | int)
@@ -113,10 +114,14 @@ def _listen() -> None:
                 if answer == 0:
                     _serve(question)
                 children.add(answer)
+                codes.pop(answer, None)
             else:
-                ended, status = os.waitpid(question, os.WNOHANG)
-                children -= {ended}
-                answer = os.waitstatus_to_exitcode(status) if ended else RUNS
+                if question in children:
+                    ended, status = os.waitpid(question, os.WNOHANG)
+                    if ended:
+                        children.discard(question)
+                        codes[question] = os.waitstatus_to_exitcode(status)
+                answer = codes.get(question, RUNS)
             sys.stdout.write(f"{answer}\n")
             sys.stdout.flush()
     finally:

@@ -231,6 +231,9 @@ class World:
         countdown = self.chance.randrange(1, 25)
 
         def strike() -> None:
+            if not node.door.open.is_set():  # it is being started anew: a little later
+                asyncio.get_running_loop().call_later(0.1, strike)
+                return
             self.centre.trap = lambda _moment, _infno: None
             node.kill()
             killed.set()
