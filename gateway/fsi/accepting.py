@@ -98,6 +98,7 @@ class RowType:
 
 
 def _fits(rows: list[Any], code: str, form: _Match, required: Any) -> bool:
+    texts: set[str] = set()  # each once: quantities repeat
     for row in rows:
         value = row.get(code)
         if value is None:
@@ -106,14 +107,12 @@ def _fits(rows: list[Any], code: str, form: _Match, required: Any) -> bool:
             continue
         kind = type(value)
         if kind is str:
-            text = value
+            texts.add(value)
         elif kind is Decimal or (kind is int and -_WHOLE < value < _WHOLE):
-            text = str(value)
+            texts.add(str(value))
         else:
             return False
-        if len(text) > MAX_NUMBER_TEXT or not form(text):
-            return False
-    return True
+    return all(len(text) <= MAX_NUMBER_TEXT and form(text) for text in texts)
 
 
 def _type(use: FieldUse) -> Any:

@@ -254,7 +254,7 @@ class Preparer:
                 zh="该收费批次已上传，新的明细请使用新的批次号",
                 en="the charge batch was uploaded: new lines need a new batch number",
             )
-            for charge in new
+            for charge in (new if taken else ())
             if any(is_part_of(number, charge.get("chrg_bchno")) for number in taken)
         ]
         count = len(visit.batches)
@@ -280,7 +280,7 @@ class Preparer:
         self, infno: str, intent: Intent, visit: Visit, new: Sequence[Record]
     ) -> dict[int, int]:
         """Characters of each line in the input, by the `id` of the line; none where all fit."""
-        most = sum(LINE_CHARACTERS + sum(map(len, c.values.values())) for c in new)
+        most = sum([LINE_CHARACTERS + len("".join(c.values.values())) for c in new])
         if most < self.site.profile.max_input_characters:
             return {}
         filled = self.fill(Step(infno=infno, lines=list(new)), intent, visit)

@@ -117,6 +117,7 @@ class MapSet:
 
     def __init__(self, programs: Mapping[str, _Program]) -> None:
         self._programs = programs
+        self._events = frozenset(programs)
 
     @classmethod
     def load(
@@ -140,7 +141,7 @@ class MapSet:
 
     def events(self) -> frozenset[str]:
         """The events and interactions that have a map: `ADT^A04`, `create Claim`."""
-        return frozenset(self._programs)
+        return self._events
 
     def understand(
         self, kind: str, root: Any, constants: Mapping[str, str]

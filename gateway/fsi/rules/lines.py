@@ -29,7 +29,7 @@ def line_number_of_digits(scope: Scope, rows: Rows) -> Iterator[Problem]:
     """feedetl_sn: digits, not 0, at most 15 of them (section 9; in force since 2021-09-01)."""
     for path, row in rows:
         value = row.get("feedetl_sn")
-        if type(value) is str and _LINE_NUMBER.fullmatch(value):
+        if isinstance(value, str | Decimal) and _LINE_NUMBER.fullmatch(str(value)):
             continue
         if is_empty(value) or (value == ALL_LINES and scope.infno == "2302"):
             continue
