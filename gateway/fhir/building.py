@@ -14,8 +14,8 @@ from gateway.crypto.sm import sm3
 from gateway.errors import Problem
 from gateway.fhir.decode import canonical, encode
 from gateway.fhir.names import CURRENCY, ERROR_PLACE, Names
-from gateway.fhir.paths import scalar
 from gateway.fhir.stored import OF, PEER, VERSIONS
+from gateway.fhir.texts import scalar
 from gateway.intents import Resource
 
 

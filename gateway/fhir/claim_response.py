@@ -34,8 +34,8 @@ from gateway.fhir.building import (
 from gateway.fhir.decode import decode_list
 from gateway.fhir.filings import FILING_VERBS, filed_elements
 from gateway.fhir.names import Names
-from gateway.fhir.paths import scalar
 from gateway.fhir.references import as_list
+from gateway.fhir.texts import scalar
 from gateway.intents import Record, Result, Settlement, Status, Verb, VisitClass
 
 PAYMENT_TYPE = "http://terminology.hl7.org/CodeSystem/ex-paymenttype"

@@ -13,8 +13,9 @@ from typing import Any
 from gateway.errors import MessageError, Problem, ProblemCode
 from gateway.fhir import problems
 from gateway.fhir.names import CURRENCY
-from gateway.fhir.paths import encounter_references, scalar
+from gateway.fhir.paths import encounter_references
 from gateway.fhir.references import Node, as_list
+from gateway.fhir.texts import scalar
 from gateway.intents import Intent, Record, Source
 from mappings.messages.functions import make_function
 

@@ -30,11 +30,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from gateway.fhir.names import ENCOUNTER, Names, is_extension
 from gateway.fhir.references import Node, as_list
+from gateway.fhir.texts import human_name, scalar
 
 Step = Callable[[list[Node]], list[Node]]
 Test = Callable[[Any], bool]
@@ -270,33 +270,6 @@ def _first_name(path: str) -> str:
         return "extension"
     match = re.match(rf"{_NAME}(?!\[x\]|[A-Za-z0-9])", path)
     return match[0] if match else ""
-
-
-def scalar(value: Any) -> str:
-    """A value of a primitive type as text, empty for anything else; decimals keep every digit."""
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return ""
-
-
-def human_name(value: Any) -> str:
-    """A HumanName as one text: `text`, else family and given names; a text as it is.
-
-    Chinese names are joined without a blank (mapping matrix 1.1).
-    """
-    if not isinstance(value, dict):
-        return scalar(value)
-    if scalar(value.get("text")):
-        return scalar(value.get("text"))
-    parts = [scalar(value.get("family")), *map(scalar, as_list(value.get("given")))]
-    chinese = any(ord(character) > 0x2E7F for part in parts for character in part)
-    return ("" if chinese else " ").join(part for part in parts if part)
 
 
 def _values(value: Any, names: tuple[str, ...]) -> list[Any]:
