@@ -245,16 +245,18 @@ def _diagnosis_out(row: Resource) -> Resource:
 
 
 def _reconciliation_out(outer: Resource, kept: Resource) -> None:
-    """Other names, and what kind of payment the whole is."""
+    """Other names, and what kind of payment the whole is; one of R5 has them already."""
     del kept
-    outer["type"] = {"coding": [{"system": PAYMENT_TYPE, "code": "payment"}]}
+    outer.setdefault("type", {"coding": [{"system": PAYMENT_TYPE, "code": "payment"}]})
     for new, old in (("date", "paymentDate"), ("amount", "paymentAmount")):
-        outer[new] = outer.pop(old)
+        if old in outer:
+            outer[new] = outer.pop(old)
     rows = [dict(row) for row in as_list(outer.pop("detail", None))]
     for row in rows:
         if "request" in row:
             row["target"] = row.pop("request")
-    _set(outer, "allocation", rows)
+    if rows:
+        outer["allocation"] = rows
 
 
 def _payment_notice_out(outer: Resource, kept: Resource) -> None:
