@@ -145,6 +145,7 @@ def _described(work: Work, _call: Absorption) -> None:
     visit.apply(VisitEvent.DESCRIBED)
     _remember(work, visit)
     visit.diagnoses = [d for d in work.intent.diagnoses if d.get("vali_flag") != "0"]
+    visit.listed.diagnoses = []
 
 
 def _charged(work: Work, call: Absorption) -> None:
@@ -281,6 +282,15 @@ def undo_settlement(visit: Visit, setl_id: str) -> None:
     visit.apply(VisitEvent.UNSETTLED_IN_STAY if in_stay else VisitEvent.UNSETTLED)
 
 
+def _discharged(work: Work, _call: Absorption) -> None:
+    visit = work.opened()
+    visit.apply(VisitEvent.DISCHARGED)
+    _remember(work, visit)
+    if work.intent.diagnoses:
+        visit.diagnoses = work.intent.diagnoses
+        visit.listed.diagnoses = []
+
+
 def _event(event: VisitEvent) -> Absorber:
     def apply(work: Work, _call: Absorption) -> None:
         visit = work.opened()
@@ -312,7 +322,7 @@ ABSORBERS: dict[str, Absorber] = {
     "2304": _settled,
     "2305": _unsettled,
     "2401": _admitted,
-    "2402": _event(VisitEvent.DISCHARGED),
+    "2402": _discharged,
     "2403": _described,
     "2404": _event(VisitEvent.CANCELLED),
     "2405": _event(VisitEvent.UNDISCHARGED),

@@ -35,6 +35,7 @@ from gateway.settlement.agreeing import MismatchError, mismatches
 from gateway.settlement.compound import each_entry, to_outpatient
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
+from gateway.settlement.listing.keeping import keep
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.sites import Sites, new_visit, visit_number
@@ -186,6 +187,9 @@ class Conductor:
                 break
             if not await self._take(step, filled, work, exchange_id):
                 break
+        done = result.status is Status.DONE
+        if done and visit is not None and visit.state is not VisitState.NONE:
+            await keep(self._journal, visit, intent)
         if visit is not None and preparer.site.profile.after_refusal == "undo":
             await self._compensate(visit, work, preparer, exchange_id)
         return result

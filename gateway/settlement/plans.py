@@ -88,6 +88,8 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.ADMIT, _IN, _S.ADMITTED): (),
     (Verb.UPDATE, _IN, _S.ADMITTED): ("2403?",),
     (Verb.UPDATE, _IN, _S.DISCHARGED): ("2403?",),
+    # ... and after the settlement, for the settlement list only
+    (Verb.UPDATE, _IN, _S.SETTLED): (),
     (Verb.UNADMIT, _IN, _S.ADMITTED): ("2404",),
     (Verb.UNADMIT, _IN, _S.CANCELLED): (),
     (Verb.DISCHARGE, _IN, _S.ADMITTED): ("2402",),

@@ -35,6 +35,7 @@ from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
 from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler, follows
+from gateway.settlement.listing.keeping import brings_any, for_the_list_only, is_late
 from gateway.settlement.places import check_beside, header_of, header_place, place_of
 from gateway.settlement.plans import MARKS, PLANS, plan
 from gateway.settlement.totals import (
@@ -132,11 +133,16 @@ class Preparer:
             marks = plan(intent.verb, intent.visit_class, state, intent.also)
             if marks is None and intent.if_known and state in _NOT_THERE:
                 marks = ()
+            late = is_late(intent, state)
+            if late and not brings_any(intent):
+                marks = None
             if marks is None:
                 prepared.problems.append(_impossible(intent, state))
                 line.note(outcome="impossible")
                 return prepared
             line.note(calls=[mark.rstrip(MARKS) for mark in marks])
+        if late:
+            prepared.problems.append(for_the_list_only(intent))
         with self._stations("code", lines=len(intent.charges)):
             for charge in intent.charges:
                 prepared.problems += complete_amounts(charge, self._tolerance)

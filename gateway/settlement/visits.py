@@ -14,6 +14,7 @@ Rules of the tables below (sources: reference/rules.md sections 2, 9, 10; matrix
 6. A purchase in a pharmacy is settled and charged by one transaction (2102), and taken back whole
    (2103); then it is over.
 7. An event that is not in the row of the present state does not exist: `StateError`.
+8. What is said for the settlement list alone (`Listed`) is no event of the visit.
 
 An event is what the platform accepted. `settled-in-stay` stands for a settlement with
 mid_setl_flag 1; `unsettled` stands for a settlement that was undone (2208,
@@ -180,6 +181,15 @@ class Batch(msgspec.Struct, kw_only=True):
         return bool(self.inscp_scp_amt)
 
 
+class Listed(msgspec.Struct, kw_only=True):
+    """What the hospital said for the settlement list only; the platform's visit has none of it."""
+
+    procedures: list[Record] = []
+    """Those of the last message that stated any."""
+    diagnoses: list[Record] = []
+    """The whole list, as stated after the stay was settled."""
+
+
 class Visit(msgspec.Struct, kw_only=True):
     """A visit as the platform last confirmed it.
 
@@ -196,6 +206,7 @@ class Visit(msgspec.Struct, kw_only=True):
     diagnoses: list[Record] = []
     batches: list[Batch] = []
     settlements: list[Settlement] = []
+    listed: Listed = msgspec.field(default_factory=Listed)
     last_number: int = 0
     """The last charge number that the gateway gave."""
     version: int = 0
@@ -260,6 +271,10 @@ def encode_visit(visit: Visit) -> bytes:
             person=person,
             visit=visit.visit.without_sources(),
             diagnoses=[d.without_sources() for d in visit.diagnoses],
+            listed=Listed(
+                procedures=[p.without_sources() for p in visit.listed.procedures],
+                diagnoses=[d.without_sources() for d in visit.listed.diagnoses],
+            ),
         )
     )
 

@@ -17,6 +17,7 @@ from gateway.demo import messages as m
 from gateway.errors import ProblemCode
 from gateway.settlement.listing.parts import Counted, ListError
 from gateway.settlement.listing.record import KIND, ListState, book_key, decode_list
+from gateway.settlement.visits import decode_visit
 
 HOSPITAL = "H43010000001"
 OPERATOR = "o-90b1f6a42c"
@@ -63,14 +64,14 @@ def centre(world: Any) -> Any:
     return world.platform.centres["430100"]._tables.store
 
 
-async def stay(world: Any, number: str = "I1") -> str:
+async def stay(world: Any, number: str = "I1", admitted: str = "K35.900") -> str:
     """A settled stay of 240.00 with a procedure; its setl_id."""
     person = m.ZHANG
     leave = world.his.visit(
         "A03", person, number, "I", world.his.diagnosis("K35.900", "急性阑尾炎", "F"), PROCEDURE
     )
     for message in (
-        world.register(person, number, "K35.900", "A01"),
+        world.register(person, number, admitted, "A01"),
         world.his.charges(person, number, "I", (world.ct,)),
         leave,
         world.his.payment(person, number, "I", "240.00"),
@@ -124,6 +125,115 @@ async def test_a_list_is_collected_from_the_messages_of_the_stay(world: Any) -> 
         "bill_no",
         "adm_cond_type",
     }
+
+
+def late(world: Any, event: str, *segments: str) -> bytes:
+    """A message about the stay after it was settled."""
+    message: bytes = world.event("A08", m.ZHANG, "I1", "I", *segments)
+    if event != "A08":
+        message = message.replace(b"ADT^A08^ADT_A01", f"BAR^{event}^BAR_{event}".encode())
+    return message
+
+
+def told(answer: Any) -> tuple[str, str]:
+    """Severity and code of the first problem of an answer."""
+    return answer.field("ERR", 4), answer.field("ERR", 5).partition("^")[0]
+
+
+def another(world: Any) -> tuple[str, str]:
+    """A diagnosis and a procedure that the stay did not have."""
+    diagnosis = world.his.diagnosis("J06.900", "急性上呼吸道感染", "F")
+    return diagnosis, PROCEDURE.replace("47.0100^腹腔镜下阑尾切除术", "51.2300^腹腔镜下胆囊切除术")
+
+
+def names(prepared: Any, node: str, code: str) -> list[str]:
+    """One field of the rows of a list."""
+    return [row[code] for row in prepared.held.input[node]]
+
+
+@pytest.mark.parametrize("event", ["A08", "P05", "P12"])
+async def test_diagnoses_and_procedures_after_the_settlement_reach_the_list(
+    world: Any, event: str
+) -> None:
+    """The sender is told that they are for the list only; the platform is told nothing."""
+    await stay(world)
+    before = await world.requests()
+    settled = await world.settled("I1")
+    answer = await world.tell(late(world, event, *another(world)))
+    assert (answer.code, *told(answer)) == ("AA", "W", "VISIT-STATE")
+    assert answer.field("ERR", 2).startswith("DG1")
+    assert await world.requests() == before
+    assert await world.settled("I1") == settled
+    (row,) = await world.gateway.journal.visits()
+    assert row.state == "settled"
+    (prepared,) = await prepare(world)
+    assert names(prepared, "oprninfo", "oprn_oprt_code") == ["51.2300"]
+    assert [name[:2] for name in names(prepared, "diseinfo", "diag_code")] == ["J0"]
+
+
+async def test_late_procedures_alone_leave_the_diagnoses(world: Any) -> None:
+    """PR1 without DG1: the diagnoses of the discharge stay in the list."""
+    await stay(world)
+    assert (await world.tell(late(world, "P05", another(world)[1]))).code == "AA"
+    (prepared,) = await prepare(world)
+    assert names(prepared, "oprninfo", "oprn_oprt_code") == ["51.2300"]
+    assert names(prepared, "diseinfo", "diag_code") == ["K35.800x001"]
+
+
+async def test_a_late_message_without_anything_for_the_list_is_refused(world: Any) -> None:
+    """Nothing would be kept of it, and the answer does not sound as if."""
+    await stay(world)
+    answer = await world.tell(late(world, "P05"))
+    assert (answer.code, *told(answer)) == ("AE", "E", "VISIT-STATE")
+
+
+async def test_a_late_diagnosis_that_no_table_has_is_refused(world: Any) -> None:
+    """It is coded like every diagnosis, and nothing of the message is kept."""
+    await stay(world)
+    wrong = world.his.diagnosis("QQ9.999", "无", "F")
+    answer = await world.tell(late(world, "P05", wrong, another(world)[1]))
+    assert (answer.code, *told(answer)) == ("AE", "E", "MAP-NO-CODE")
+    (prepared,) = await prepare(world)
+    assert names(prepared, "oprninfo", "oprn_oprt_code") == ["47.0100"]
+
+
+async def test_after_a_cancellation_late_diagnoses_go_to_the_platform(world: Any) -> None:
+    """What was for the list only was never taken for what the platform has: 2403 goes out."""
+    setl_id = await stay(world)
+    assert (await world.tell(late(world, "P05", *another(world)))).code == "AA"
+    assert "2403" not in await world.requests()
+    (row,) = await world.gateway.journal.visits()
+    visit = decode_visit(row.data, row.version)
+    ids = {"setl_id": setl_id, "psn_no": visit.person.get("psn_no")}
+    ids["mdtrt_id"] = visit.visit.get("mdtrt_id")
+    undone = await world.carry("2305", {"data": ids}, insuplc="430100")
+    assert undone.body["infcode"] in (0, "0")
+    back = late(world, "A08").replace(b"ADT^A08^ADT_A01", b"ADT^A13^ADT_A01")
+    for message in (back, late(world, "P05", another(world)[0])):
+        assert (await world.tell(message)).code == "AA"
+    assert (await world.requests())[-2:] == ["2405", "2403"]
+    (row,) = await world.gateway.journal.visits()
+    visit = decode_visit(row.data, row.version)
+    assert (visit.listed.diagnoses, len(visit.listed.procedures)) == ([], 1)
+
+
+async def test_the_diagnoses_of_the_discharge_are_those_of_the_list(world: Any) -> None:
+    """The admission said one thing, the discharge another."""
+    await stay(world, admitted="J06.900")
+    (prepared,) = await prepare(world)
+    assert names(prepared, "diseinfo", "diag_code") == ["K35.800x001"]
+
+
+async def test_procedures_of_a_message_without_a_call_reach_the_list(world: Any) -> None:
+    """The same diagnoses again make no 2403; the procedures that came with them are kept."""
+    await world.tell(world.register(m.ZHANG, "I1", "K35.900", "A01"))
+    same = world.his.diagnosis("K35.900", "急性阑尾炎", "A")
+    before = await world.requests()
+    assert (await world.tell(late(world, "P05", same, PROCEDURE))).code == "AA"
+    assert await world.requests() == before
+    (row,) = await world.gateway.journal.visits()
+    (kept,) = decode_visit(row.data, row.version).listed.procedures
+    assert kept.get("oprn_oprt_code") == "47.0100"
 
 
 async def test_a_list_with_problems_is_not_uploaded(world: Any, lists: Any) -> None:

@@ -42,6 +42,11 @@ class Sources(msgspec.Struct, kw_only=True):
     procedures: list[Record] = []
     items: list[Record] = []
 
+    @property
+    def diagnoses(self) -> list[Record]:
+        """Those that came after the settlement, else those that the platform has."""
+        return self.visit.listed.diagnoses or self.visit.diagnoses
+
 
 async def gather(journal: Journal, send: SendRow) -> Sources | None:
     """What the journal holds of the settlement that a message made; None without a visit."""
@@ -59,13 +64,13 @@ async def gather(journal: Journal, send: SendRow) -> Sources | None:
         settlement=made,
         visit=visit,
         send=send,
-        procedures=await _procedures(journal, sends),
+        procedures=visit.listed.procedures or await _procedures(journal, sends),
         items=await _items(journal, sends, visit, made),
     )
 
 
 async def _procedures(journal: Journal, sends: Sequence[SendRow]) -> list[Record]:
-    """The procedures of the last message of the visit that states any (PR1 of BAR and ADT)."""
+    """Those of the last message that made a call and states any, where the visit keeps none."""
     found: list[Record] = []
     for exchange_id in dict.fromkeys(send.exchange_id for send in sends if send.exchange_id):
         result = await journal.stored_result(exchange_id)
@@ -134,7 +139,7 @@ def compose(
     records = [own, _derived(sources), settlement.info, visit.visit, visit.person]
     records.append(Record(dict(defaults)))
     lists: dict[str, Sequence[Record]] = {
-        "diseinfo": [_diagnosis(one) for one in visit.diagnoses],
+        "diseinfo": [_diagnosis(one) for one in sources.diagnoses],
         PROCEDURES: sources.procedures,
         "payinfo": settlement.funds,
         "iteminfo": sources.items,
@@ -195,7 +200,7 @@ def _derived(sources: Sources) -> Record:
         "psn_ownpay": format(own_pay, "f"),
         "psn_selfpay": format(part - own_pay, "f"),
         "psn_cashpay": info.get("psn_cash_pay"),
-        "diag_code_cnt": str(len(sources.visit.diagnoses)),
+        "diag_code_cnt": str(len(sources.diagnoses)),
         "oprn_oprt_code_cnt": str(len(sources.procedures)),
     }
     return Record({code: value for code, value in values.items() if value})

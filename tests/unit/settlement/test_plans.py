@@ -48,6 +48,11 @@ def test_what_the_rule_book_forbids_has_no_plan(
     assert plan(verb, visit_class, state) is None
 
 
+def test_a_settled_stay_takes_data_for_its_list_and_makes_no_call() -> None:
+    """L-007: after 2304 nothing of the stay changes at the platform but by 2305."""
+    assert plan(Verb.UPDATE, VisitClass.INPATIENT, VisitState.SETTLED) == ()
+
+
 @pytest.mark.parametrize("profile", profile_names())
 def test_money_is_never_repeatable(profile: str) -> None:
     """Matrix part 5: settlements, cancellations and reversals are not repeated, in no region."""
