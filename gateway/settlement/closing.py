@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gateway.clock import Clock
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, ProblemKind
 from gateway.intents import Intent, Result, Status, Verb
 from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
@@ -125,8 +125,10 @@ class Closer:
         else:
             result.status = Status.REVERSED
         if result.status not in (Status.DONE, Status.UNKNOWN):
-            result.status = Status.REVERSED
-            result.problems.append(reporting.reversed_(send.infno, send.msgid, intent))
+            result.status, result.retry_after = Status.REVERSED, 0
+            told = reporting.reversed_(send.infno, send.msgid, intent, result.problems)
+            result.problems = [p for p in result.problems if p.kind is not ProblemKind.NOT_SENT]
+            result.problems.append(told)
         return result
 
     async def _confirmed(

@@ -6,6 +6,7 @@ The platform's own text is shown as it came, but for what identifies the patient
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Intent, Message, NotSent, Rejected, Unknown
@@ -126,15 +127,22 @@ def held(intent: Intent) -> Problem:
     )
 
 
-def reversed_(infno: str, msgid: str, intent: Intent) -> Problem:
-    """The unknown transaction was undone on the platform."""
+def reversed_(infno: str, msgid: str, intent: Intent, anew: Sequence[Problem] = ()) -> Problem:
+    """The unknown transaction was undone on the platform.
+
+    `anew` is what stopped the new attempt. One that the platform did not answer is told here and
+    not beside: this answer is final, so that "send the same message again" would be wrong advice.
+    """
+    failed = next((p.detail for p in anew if p.kind is ProblemKind.NOT_SENT), "")
+    zh = f"；随后重新办理时，交易{failed}未得到平台答复" if failed else ""
+    en = f"; the platform then did not answer {failed} of the new attempt" if failed else ""
     return Problem(
         kind=ProblemKind.BUSINESS,
         code=ProblemCode.FSI_REVERSED,
         place=intent.place,
-        zh=f"交易{infno}已在平台冲正，未发生费用，可用新的消息号重新办理",
-        en=f"transaction {infno} was reversed on the platform: nothing was charged; start again "
-        "with a new control id",
+        zh=f"交易{infno}已在平台冲正，未发生费用{zh}，可用新的消息号重新办理",
+        en=f"transaction {infno} was reversed on the platform: nothing was charged{en}; start "
+        "again with a new control id",
         detail=f"{infno} {msgid}",
     )
 

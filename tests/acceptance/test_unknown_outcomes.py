@@ -225,6 +225,33 @@ class TestReverseAndSettle:
         assert (answer.code, answer.field("ZSL", 8)) == ("AA", "1166.40")
         assert [row["fund_pay_sumamt"] for row in await world.settled("I1")] == ["1166.40"]
 
+    @pytest.mark.parametrize("fault", ["drop-before", "drop-after"])
+    async def test_a_new_attempt_without_answer_gives_one_advice(
+        self, world: Any, fault: str
+    ) -> None:
+        """The settlement is reversed, and 2206 of the new attempt gets no answer. That answer is
+        final: its only advice is a new control id, and the message of a new one settles.
+        """
+        await world.charged("O1")
+        await world.admin.fault("drop-after", "2207")
+        payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+        assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
+        await world.stop()
+        await world.admin.fault(fault, "2206")
+        await world.start(policy="reverse-and-settle")
+        answer = await answered(world, payment)
+        errors = [line.split("|") for line in answer.lines() if line.startswith("ERR|")]
+        assert (answer.code, [error[5].partition("^")[0] for error in errors]) == (
+            "AE", ["FSI-REVERSED"],
+        )  # fmt: skip
+        assert ("2206" in errors[0][8], "新的消息号" in errors[0][8]) == (True, True)
+        assert "相同消息号" not in "".join(answer.lines())
+        assert (await world.tell(payment)).lines()[1:] == answer.lines()[1:]
+        assert await world.settled("O1") == []
+        anew = await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+        assert (anew.code, anew.field("ZSL", 8)) == ("AA", "116.20")
+        assert len(await world.settled("O1")) == 1
+
 
 class TestReversalThatFails:
     @pytest.mark.parametrize("policy", ["reverse", "reverse-and-settle"])
