@@ -70,11 +70,16 @@ class Centre(Platform):
         found = self.rows(query, msgid)
         return str(found[0]["setl_id"]) if found else ""
 
-    def take_out(self, infno: str, number: str) -> None:
-        """A clerk of the bureau undoes by hand what 2601 cannot: a registration, or open lines."""
-        visits = "(SELECT mdtrt_id FROM visits WHERE ipt_otp_no = ?)"
-        statement = {
-            "2201": "UPDATE visits SET state = 'cancelled' WHERE mdtrt_id IN",
-            "2204": "DELETE FROM charges WHERE setl_id = '' AND mdtrt_id IN",
-        }[infno]
-        self.store.run(f"{statement} {visits}", number)
+    def visit(self, msgid: str) -> str:
+        """The open visit that a request registered, empty when there is none."""
+        query = "SELECT mdtrt_id FROM visits WHERE msgid = ? AND state = 'open'"
+        found = self.rows(query, msgid)
+        return str(found[0]["mdtrt_id"]) if found else ""
+
+    def take_out(self, number: str) -> None:
+        """A clerk of the bureau takes out by hand what 2601 cannot: the open lines of a visit."""
+        self.store.run(
+            "DELETE FROM charges WHERE setl_id = '' AND mdtrt_id IN "
+            "(SELECT mdtrt_id FROM visits WHERE ipt_otp_no = ?)",
+            number,
+        )

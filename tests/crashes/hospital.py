@@ -2,7 +2,8 @@
 
 A desk repeats a message, byte for byte, when the connection breaks or is refused, after AR (503),
 and while it is told that the outcome is not known or the visit waits. Only when it is told that
-the transaction was undone does it begin the same step anew, under another control id.
+the transaction was undone, or that it was confirmed and the rest of the message was not done, does
+it begin the same step anew, under another control id.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ TOTAL = "240.00"
 PEOPLE = (m.ZHANG, m.LI, m.RARE)
 UNDECIDED = {"FSI-UNKNOWN", "VISIT-HELD", "INTERNAL"}
 """Codes of ours that say: ask again."""
+FROM_HERE = {"FSI-REVERSED": "undone", "VISIT-STATE": "in part"}
+"""Codes of ours that say: go on with a new control id."""
 ANEW = 20
 """How often a step is begun anew at most."""
 
@@ -142,7 +145,7 @@ class _Desk:
     async def step(
         self, step: str, visit: str, make: Callable[[], tuple[str, Any]]
     ) -> tuple[str, ...]:
-        """Carry a step out, anew as long as it was undone; what its last message was told."""
+        """Carry a step out, anew as long as it was not done; what its last message was told."""
         for _ in range(ANEW):
             key, message = make()
             said = Said(key, visit, step, message)
@@ -150,7 +153,7 @@ class _Desk:
             await self.ask(said)
             if said.done:
                 return said.answers[-1]
-        raise Surprise(f"{visit}: {step} was undone {ANEW} times")
+        raise Surprise(f"{visit}: {step} was not done {ANEW} times")
 
     async def ask(self, said: Said) -> None:
         """Send a message until it has a final answer."""
@@ -204,8 +207,8 @@ class _HL7Desk(_Desk):
         if answer.code == "AA":
             lines = [line for line in answer.lines() if not line.startswith("MSH")]
             return "done", answer.field("ZSL", 3), answer.field("ZSL", 8), *lines
-        if "FSI-REVERSED" in refusals:
-            return ("undone",)
+        for code in refusals & FROM_HERE.keys():
+            return (FROM_HERE[code],)
         if answer.code == "AR" or refusals & UNDECIDED:
             return None
         raise Surprise(f"{said.visit}: {said.step} was told {answer.lines()[1:]}")
@@ -253,10 +256,11 @@ class _FHIRDesk(_Desk):
             text = msgspec.json.encode(resource, order="deterministic").decode()
             return "done", _settled(resource), str(_benefit(resource)), text
         told = msgspec.json.encode(resource).decode()
-        if "FSI-REVERSED" in told:
-            return ("undone",)
-        if status in (202, 409, 500, 503):
+        if status in (202, 409, 500, 503) and "FSI-REVERSED" not in told:
             return None
+        for code, answer in FROM_HERE.items():
+            if code in told:
+                return (answer,)
         raise Surprise(f"{said.visit}: the Claim was told {status} {told}")
 
     async def close(self) -> None:

@@ -112,6 +112,7 @@ def _listen() -> None:
             if isinstance(question, Birth):
                 answer = os.fork()
                 if answer == 0:
+                    children.clear()  # its end must not be that of its siblings
                     _serve(question)
                 children.add(answer)
                 codes.pop(answer, None)

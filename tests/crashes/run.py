@@ -240,9 +240,10 @@ class World:
 
         def trap(where: str, _infno: str) -> None:
             nonlocal countdown
-            countdown -= where == moment
-            if countdown == 0:
-                strike()
+            if where == moment:
+                countdown -= 1
+                if countdown == 0:
+                    strike()
 
         if moment == "time":
             asyncio.get_running_loop().call_later(self.chance.uniform(0.0, 0.1), strike)
@@ -326,11 +327,13 @@ class World:
             return None if others else {"decision": "nothing"}
         if live := self.centre.settlement(msgid):
             return {"decision": "confirm", "setl_id": live}
-        if infno in ("2201", "2204") and self.centre.did(msgid):
+        if infno == "2201" and (mdtrt_id := self.centre.visit(msgid)):
+            return {"decision": "confirm", "mdtrt_id": mdtrt_id}
+        if infno == "2204" and self.centre.did(msgid):
             said = self.hospital.said_of(one["control_id"])
             if said is None:
                 return None
-            self.centre.take_out(infno, said.visit)
+            self.centre.take_out(said.visit)
         return {"decision": "nothing"}
 
 
