@@ -22,6 +22,7 @@ from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir_payments import Payments
+from gateway.inbound.hl7_later import LaterMessages
 from gateway.inbound.hl7_ports import HL7Ports
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import all_mounts
@@ -163,6 +164,7 @@ class Gateway:
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
         self._office: BackOffice | None = None
+        self._later = LaterMessages(settings)
         self._hl7: HL7Ports | None = None
         self._http: HTTPServer | None = None
         self._background: list[asyncio.Task[None]] = []
@@ -272,6 +274,7 @@ class Gateway:
             router=self._router,
             clock=clock,
             watch=watch,
+            closed=self._later.closed,
         )
         self._background += self._office.start()
         ending = resolution(
@@ -280,7 +283,7 @@ class Gateway:
             journal=journal,
             dispatcher=dispatcher,
             conductor=conductor,
-            replace=self._pipeline.replace,
+            replace=partial(self._pipeline.replace, tell=self._later.resolved),
             clock=clock,
             watcher=watch,
             books=self._office.reader if settings.reconciliation.enabled else None,
@@ -301,6 +304,7 @@ class Gateway:
             watch=self._watch,
         )
         await self._hl7.start()
+        self._later.open(self._hl7)
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
             mounts = all_mounts(

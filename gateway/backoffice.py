@@ -25,7 +25,7 @@ from gateway.settlement.preparing import Site
 from gateway.settlement.reconciling import Reconciler
 from gateway.settlement.reconciling.own import Own
 from gateway.settlement.reconciling.reading import CentreReader
-from gateway.settlement.reconciling.scheduling import Schedule
+from gateway.settlement.reconciling.scheduling import Closed, Schedule
 from gateway.settlement.sites import Sites
 from gateway.watching import Watch
 from mappings.codes import CodeBook
@@ -47,6 +47,7 @@ class BackOffice:
         router: Router,
         clock: Clock,
         watch: Watch,
+        closed: Closed,
         patience: Patience = PATIENCE,
     ) -> None:
         self._settings = settings
@@ -102,6 +103,7 @@ class BackOffice:
             clock=clock,
             watcher=watch,
             node=node,
+            closed=closed,
         )
         self.reader = CentreReader(
             reconcilers=reconcilers, kinds=self.schedule, journal=journal, clock=clock

@@ -25,11 +25,10 @@ from gateway.errors import (
     MessageError,
     NotSentError,
     Problem,
-    ProblemCode,
     UnknownOutcomeError,
 )
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
-from gateway.journal import AuditEvent, Journal, SendState
+from gateway.journal import AuditEvent, ExchangeRow, Journal, SendState
 from gateway.settings import PeerSettings
 from gateway.settlement import reporting
 from gateway.settlement.carrying import Carrier
@@ -114,6 +113,9 @@ class Watcher(Protocol):
 
 Deliver = Callable[[str, PeerSettings, Answer], Awaitable[None]]
 """Takes an answer to a sender that is not connected any more: protocol, peer, answer."""
+
+Tell = Callable[[ExchangeRow, Answer], Awaitable[None]]
+"""Takes the answer that comes in place of an unknown outcome, before it is stored."""
 
 TAKE_UP_PAGE = 1_000
 
@@ -273,7 +275,7 @@ class Pipeline:
         exchange_id = received.exchange_id
         event = answered(exchange_id, result, peer=received.peer.name, proof=received.proof)
         try:
-            if result.status is Status.NOT_SENT or _only_waits(result) or _broke(result):
+            if reporting.may_come_again(result):
                 await self._journal.release_exchange(exchange_id, events=[event])
             else:
                 await self._journal.finish_exchange(exchange_id, answer, result, events=[event])
@@ -344,8 +346,10 @@ class Pipeline:
             return Status.UNKNOWN
         return Status.NOT_SENT if isinstance(error, JournalError) else Status.INVALID
 
-    async def replace(self, exchange_id: str, result: Result, note: str) -> None:
-        """Answer an exchange anew after its unknown outcome was resolved."""
+    async def replace(
+        self, exchange_id: str, result: Result, note: str, *, tell: Tell | None = None
+    ) -> None:
+        """Answer an exchange anew after its unknown outcome was resolved; `tell` is told first."""
         row = await self._journal.exchange(exchange_id)
         if row is None or row.final:
             return
@@ -354,6 +358,8 @@ class Pipeline:
         answer = adapter.answer(row.kind, context, result)
         answer.final = result.status is not Status.UNKNOWN
         answer.outcome = result.status
+        if tell is not None:
+            await tell(row, answer)
         event = AuditEvent(exchange_id, "resolve", {"status": result.status.value, "note": note})
         await self._journal.replace_answer(exchange_id, answer, result, events=[event])
 
@@ -380,16 +386,3 @@ def _number_unnumbered(intent: Intent, message: Message) -> None:
     for index, charge in enumerate(intent.charges):
         if not charge.has("feedetl_sn"):
             charge.values["feedetl_key"] = f"{message.sender}|{message.control_id}|{index}"
-
-
-def _only_waits(result: Result) -> bool:
-    """Nothing was done because another step of the visit is not known yet: it may come again."""
-    stopping = {problem.code for problem in result.problems if problem.stops}
-    return not result.calls and stopping == {ProblemCode.VISIT_HELD}
-
-
-def _broke(result: Result) -> bool:
-    """We failed after a send: the same message again finds in the journal what the sends did."""
-    return result.status is Status.UNKNOWN and any(
-        problem.code is ProblemCode.INTERNAL for problem in result.problems
-    )

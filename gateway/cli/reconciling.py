@@ -23,9 +23,12 @@ from gateway.cli.exits import Exit
 from gateway.cli.operating import TokenOption, URLOption, ask, base_url, token_of
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
+from gateway.errors import StateError
 from gateway.fhir.names import Names
 from gateway.fhir.payment_reconciliation import payment_reconciliation
 from gateway.fhir.release import R4
+from gateway.hl7v2.acks import Identity
+from gateway.hl7v2.remittances import Payee, receiver, remittance
 from gateway.settlement.reconciling.rendering import Form, content, render
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side
 from gateway.settlement.reconciling.stored import days_of, report_of
@@ -175,28 +178,43 @@ def export(
     *,
     form: Annotated[
         Form,
-        typer.Option("--format", help="How it is written; fhir: a PaymentReconciliation of R4."),
+        typer.Option(
+            "--format",
+            help="How it is written; fhir: PaymentReconciliation of R4, e15: EHC^E15 of HL7 v2.6.",
+        ),
     ] = Form.HTML,
     institution: InstitutionOption = "",
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Write a day's report to a file, settlement by settlement.
 
-    It holds person numbers, but for the PaymentReconciliation, which names no person.
+    It holds person numbers, but for PaymentReconciliation and EHC^E15, which name no person.
+    EHC^E15 is written of a day that balances only.
     """
     report = _report(config, institution, day)
     try:
+        written = _written(report, form, config)
         file.touch(mode=0o600)
-        file.write_bytes(_written(report, form, config))
+        file.write_bytes(written)
     except OSError as error:
         stop(Exit.CONFIGURATION, f"{file}: {error.strerror}")
     say(f"{file}: {len(report.rows)} settlements, {len(report.differences)} differences")
 
 
 def _written(report: Report, form: Form, config: Path) -> bytes:
-    if form is not Form.FHIR:
+    if form not in (Form.FHIR, Form.E15):
         return render(report, form)
-    names = Names(settings_of(config).fhir.canonical_base)
+    settings = settings_of(config)
+    if form is Form.E15:
+        payee = Payee(
+            report.fixmedins_code, institution_of(settings, report.fixmedins_code).fixmedins_name
+        )
+        try:
+            identity = Identity(settings.application, settings.facility)
+            return remittance(report, payee, identity, receiver())
+        except StateError as error:
+            stop(Exit.PROBLEMS, str(error))
+    names = Names(settings.fhir.canonical_base)
     resource = payment_reconciliation(report, names, R4)
     encoded = msgspec.json.Encoder(decimal_format="number").encode(resource)
     return msgspec.json.format(encoded, indent=2)

@@ -336,6 +336,8 @@ def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
     check_constants(peer.name, dialect.reply_constants)
     if dialect.ehc_reply is EHCReply.ACK_THEN_E10 and not dialect.reply_to:
         raise ConfigurationError(f"peer {peer.name}: ehc_reply ack-then-e10 needs reply_to")
+    if dialect.remittances and not dialect.reply_to:
+        raise ConfigurationError(f"peer {peer.name}: remittances need reply_to")
     language = HL7Language(dialect.identifier_aliases, dialect.amount_component)
     return MapSet.load(folder, language, overlay=peer.map_overlay, value_maps=dialect.value_maps)
 

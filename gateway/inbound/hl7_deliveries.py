@@ -148,21 +148,26 @@ class Deliveries:
             await pool.close()
         self._workers, self._later = [], set()
 
-    async def put(self, peer: str, body: bytes) -> None:
+    async def put(self, peer: str, body: bytes, *, once: str = "") -> None:
         """Deliver a message to a peer that is served; it is durable when this returns.
 
-        A message that waits already is not put twice. Where the store fails the message is
-        delivered all the same, but would not outlive this process.
+        A message that waits already is not put twice; one with a name in `once` is put once for
+        all times, whatever became of it. Where the store fails the message is delivered all the
+        same, but would not outlive this process.
 
         Raises:
+            JournalError: the store does not say whether the message was put before.
             ValueError: the bytes are no message.
         """
         header = lenient_header(body)
         if header is None:
             raise ValueError("the message does not begin with MSH")
-        delivery = _Delivery(peer, f"{peer}|{header.control_id}", body, self._clock.now())
-        if delivery.key in self._open:
+        key = f"{peer}|{once or header.control_id}"
+        if key in self._open:
             return
+        if once and self._store is not None and await self._store.book(BOOK, key) is not None:
+            return
+        delivery = _Delivery(peer, key, body, self._clock.now())
         await self._keep(delivery, "open")
         self._enqueue(delivery)
 

@@ -118,6 +118,15 @@ class HL7Ports:
         if self._mllp is not None:
             await self._mllp.deliver(peer, answer)
 
+    async def deliver_once(self, peer: PeerSettings, name: str, body: bytes) -> None:
+        """Send a message of ours, once under this name, where the peer has an address for that.
+
+        Raises:
+            JournalError: the store does not say whether it was sent before.
+        """
+        if self._mllp is not None:
+            await self._mllp.deliver_once(peer, name, body)
+
     async def stop(self, grace: float) -> None:
         """Take nothing more; a file in work stays there and is taken up at the next start."""
         for task in self._tasks:

@@ -74,6 +74,15 @@ class MLLPServer:
         if answer.body and self._deliveries.serves(peer.name):
             await self._deliveries.put(peer.name, answer.body)
 
+    async def deliver_once(self, peer: PeerSettings, name: str, body: bytes) -> None:
+        """Send a message of ours, once under this name, where the peer has an address for that.
+
+        Raises:
+            JournalError: the store does not say whether it was sent before.
+        """
+        if self._deliveries.serves(peer.name):
+            await self._deliveries.put(peer.name, body, once=name)
+
     async def start(self) -> None:
         """Listen, and deliver.
 

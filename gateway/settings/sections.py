@@ -275,6 +275,8 @@ class HL7Dialect(Section):
     """Check structure, cardinality, types, lengths and tables of the message's version."""
     ehc_reply: EHCReply = EHCReply.E10
     """How an invoice (EHC^E01) is answered: `e10` at once, `ack-then-e10` to `reply_to`."""
+    remittances: bool = False
+    """True sends EHC^E15 of each day whose reconciliation balances to `reply_to`."""
     reply_constants: dict[str, str] = {}
     """Fields of MSH and MSA that a peer's program wants filled: `{"MSA-4" = "100"}`."""
     reply_segments: list[str] = []

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
-from gateway.intents import Intent, Message, NotSent, Rejected, Unknown
+from gateway.intents import Intent, Message, NotSent, Rejected, Result, Status, Unknown
 
 MASK = "***"
 IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
@@ -217,3 +217,16 @@ def internal(error: Exception) -> Problem:
         en="the gateway failed; ask its operator",
         detail=type(error).__name__,
     )
+
+
+def may_come_again(result: Result) -> bool:
+    """True when the same message is to be worked on again, and not answered from the journal.
+
+    Nothing of it was sent; or it only waits for another step of its visit; or we failed after a
+    send, and what the sends did is found in the journal.
+    """
+    stopping = {problem.code for problem in result.problems if problem.stops}
+    if result.status is Status.UNKNOWN and ProblemCode.INTERNAL in stopping:
+        return True
+    waits = not result.calls and stopping == {ProblemCode.VISIT_HELD}
+    return waits or result.status is Status.NOT_SENT

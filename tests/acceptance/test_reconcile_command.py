@@ -73,7 +73,7 @@ async def test_the_forms_of_a_report_hold_the_same_settlement(
     """HTML in both languages, CSV for a spreadsheet, JSON with exact amounts; for the owner only."""
     await world.gateway.office.schedule.reconcile("H43010000001", datetime.now(CHINA).date())
     texts = {}
-    for form in ("html", "csv", "json", "fhir"):
+    for form in ("html", "csv", "json", "fhir", "e15"):
         file = tmp_path / f"report.{form}"
         ended = await gateway_command(world, "reconcile", "export", day, file, "--format", form)
         assert ended.code == 0
@@ -91,6 +91,23 @@ async def test_the_forms_of_a_report_hold_the_same_settlement(
     assert detail["identifier"]["value"] == line["msgid"]
     paid = Decimal(str(payment["paymentAmount"]["value"]))
     assert paid == Decimal(line["our_fund_pay_sumamt"])
+    fields = {text[:3]: text.split("|") for text in texts["e15"].splitlines()}
+    assert fields["IPR"][2] == line["msgid"]
+    assert fields["PMT"][6] == f"{line['our_fund_pay_sumamt']}&CNY"
+
+
+async def test_a_day_with_differences_has_no_remittance(
+    world: Any, day: str, gateway_command: Any, tmp_path: Path
+) -> None:
+    """EHC^E15 says what is paid: exit 1 and no file while that is disputed."""
+    centre = world.platform.centres["430100"]._tables.store
+    centre.run("UPDATE settlements SET fund_pay_sumamt = '1.00'")
+    await world.gateway.office.schedule.reconcile("H43010000001", datetime.now(CHINA).date())
+    file = tmp_path / "report.hl7"
+    ended = await gateway_command(world, "reconcile", "export", day, file, "--format", "e15")
+    assert ended.code == 1
+    assert "does not balance" in ended.err
+    assert not file.exists()
 
 
 @pytest.mark.parametrize(

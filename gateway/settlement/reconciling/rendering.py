@@ -44,6 +44,8 @@ class Form(StrEnum):
     JSON = "json"
     FHIR = "fhir"
     """A PaymentReconciliation, which the FHIR room makes."""
+    E15 = "e15"
+    """EHC^E15, which the HL7 v2 room makes."""
 
 
 def render(report: Report, form: Form) -> bytes:

@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
@@ -81,6 +81,14 @@ class ReconciliationWatcher(Protocol):
         ...
 
 
+Closed = Callable[[Report], Awaitable[None]]
+"""Is told of a day that balances, before that is stored: after a crash it is told again."""
+
+
+async def _tell_nobody(_: Report) -> None:
+    """Nobody wants to be told of days that balance."""
+
+
 class BusyError(GatewayError):
     """Another gateway is reconciling this day."""
 
@@ -107,8 +115,10 @@ class Schedule:
         clock: Clock,
         watcher: ReconciliationWatcher,
         node: str,
+        closed: Closed = _tell_nobody,
     ) -> None:
         """`node` names this process; no other may have the same name."""
+        self._closed = closed
         self._settings = settings
         self._reconcilers = reconcilers
         self._journal = journal
@@ -196,6 +206,8 @@ class Schedule:
             "state": report.state.value,
             "differences": str(len(report.differences)),
         }
+        if report.state is ReportState.BALANCED:
+            await self._closed(report)
         await self._store(row, report, report.state.value, AuditEvent("", "reconcile", detail))
         self._watcher.reconciled(report)
         await self._tell(fixmedins_code)

@@ -227,6 +227,24 @@ async def test_a_message_that_waits_is_not_put_twice(make: Make, unused_port: in
         await one.put("his", b"no message")
 
 
+async def test_a_named_message_is_put_once_for_all_times(make: Make, events: Events) -> None:
+    """Under its name, also when it was delivered, and also by a gateway that starts anew."""
+    receiver, journal = Receiver(), MemoryJournal()
+    port = await receiver.start()
+    one, other = make(port, journal), make(port, journal)
+    await one.start()
+    await one.put("his", _body("1"), once="remittance 7")
+    await events.until(DeliveryEvent.DELIVERED)
+    for again in (one, other):
+        await again.put("his", _body("2"), once="remittance 7")
+    await other.start()
+    await other.put("his", _body("3"), once="remittance 8")
+    assert [await receiver.next() for _ in range(2)] == ["1", "3"]
+    assert one.waiting == 0
+    assert [key for key, *_ in await _states(journal)] == ["his|remittance 7", "his|remittance 8"]
+    await receiver.stop()
+
+
 async def test_a_silent_receiver_gets_the_message_again(
     make: Make, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
