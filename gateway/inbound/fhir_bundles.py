@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind
+from gateway.errors import InvalidError, MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
 from gateway.fhir.decode import decode, decode_own, encode
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
@@ -83,6 +83,7 @@ class Bundles:
 
         Raises:
             MessageError: it is no batch or transaction.
+            InvalidError: it has too many entries.
         """
         rows = [row for row in as_list(tree.get("entry")) if isinstance(row, dict)]
         bare = [{n: v for n, v in row.items() if n != "resource"} for row in rows]
@@ -99,11 +100,8 @@ class Bundles:
                 )
             ]
         elif len(rows) > MAX_ENTRIES:
-            found = [
-                problems.too_much(
-                    f"超过{MAX_ENTRIES}个条目", f"more than {MAX_ENTRIES} entries", "Bundle.entry"
-                )
-            ]
+            text = f"超过{MAX_ENTRIES}个条目", f"more than {MAX_ENTRIES} entries"
+            raise InvalidError([problems.too_much(*text, "Bundle.entry")])
         for index, row in enumerate(rows):
             if not found and "request" not in row:
                 place = f"Bundle.entry[{index}].request"

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import MessageError, Problem
+from gateway.errors import InvalidError, MessageError, Problem
 from gateway.fhir import problems
 from gateway.fhir.building import instant
 from gateway.fhir.decode import decode, encode
@@ -23,6 +23,7 @@ from gateway.inbound.fhir_interactions import Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 
 MAX_ENTRIES = 100
+"""Entries of a message at most."""
 
 
 class Messages:
@@ -66,7 +67,7 @@ class Messages:
             found = [_wrong("Bundle.type", "此处应为message", "a Bundle of type message is needed")]
         elif not found and len(rows) > MAX_ENTRIES:
             text = f"超过{MAX_ENTRIES}个条目", f"more than {MAX_ENTRIES} entries"
-            found = [problems.too_much(*text, "Bundle.entry")]
+            raise InvalidError([problems.too_much(*text, "Bundle.entry")])
         elif not found and (
             not isinstance(header, dict) or header.get("resourceType") != "MessageHeader"
         ):

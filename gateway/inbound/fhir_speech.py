@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.errors import MessageError, Problem, ProblemCode, ProblemKind
+from gateway.errors import InvalidError, MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.forms import Forms
 from gateway.fhir.names import Names
-from gateway.fhir.outcome import operation_outcome
+from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.xml import decode_xml, encode_xml
 from gateway.inbound.fhir_negotiation import Format
 from gateway.inbound.http_routes import Refusal
@@ -99,7 +99,9 @@ class Speech:
         return encode(decode_xml(raw, self.forms.shapes, max_depth=self._max_depth))
 
     def refused(self, error: MessageError) -> Reply:
-        """The reply to a body that cannot be read, or asks for what there is not."""
+        """The reply to a body that cannot be read, asks for what there is not, or is not taken."""
+        if isinstance(error, InvalidError):
+            return self.outcome(status_of(error.problems), error.problems)
         gone = error.problems[0].kind is ProblemKind.NOT_FOUND
         return self.outcome(404 if gone else 400, error.problems)
 

@@ -159,7 +159,7 @@ async def test_a_transaction_of_r5_has_the_same_rule(ask: Any, port: Any, make_c
         ({"resourceType": "Bundle", "type": "batch", "entry": [{"fullUrl": "urn:x"}]}, 400),
         (bundle("transaction", ("DELETE", "Claim/1")), 422),
         (bundle("transaction", ("POST", "Basic", {"resourceType": "Basic"})), 422),
-        (bundle("batch", *[("GET", "Claim")] * 101), 400),
+        (bundle("batch", *[("GET", "Claim")] * 101), 422),
     ],
 )
 async def test_a_bundle_of_another_kind_is_refused(

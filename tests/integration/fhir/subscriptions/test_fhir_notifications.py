@@ -10,6 +10,7 @@ from fhir.resources import get_fhir_model_class as r5_model
 from fhir.resources.R4B import get_fhir_model_class
 
 from gateway.fhir.decode import decode_own
+from gateway.fhir.subscriptions import MAX_EVENTS
 from gateway.intents import Status
 
 SECRET = "Bearer s-2f81c4a07d"
@@ -114,6 +115,22 @@ async def test_r5_tells_as_much_as_was_asked_for(
     assert len(bundle["entry"]) == entries
     decisions = [row["resource"]["decision"]["coding"][0]["code"] for row in bundle["entry"][1:]]
     assert decisions == ["approved"] * (entries - 1)
+
+
+async def test_r5_tells_100_events_at_once_at_most(
+    *, ask: Any, look: Any, receiver: Any, topic: Any, make_claim: Any
+) -> None:
+    """More were asked for: the one that is left comes in a notification of its own."""
+    await ask("POST", "/fhir/r5/Subscription", topic(maxCount=MAX_EVENTS + 1))
+    await look()
+    for number in range(MAX_EVENTS + 1):
+        await ask("POST", "/Claim", make_claim(f"C-{number}"))
+    await look()
+    await look()
+    heads = [bundle["entry"][0]["resource"] for bundle in receiver.bundles]
+    told = [head["notificationEvent"] for head in heads if head["type"] == "event-notification"]
+
+    assert [len(events) for events in told] == [MAX_EVENTS, 1]
 
 
 async def test_r5_in_xml(*, ask: Any, look: Any, receiver: Any, topic: Any) -> None:
