@@ -83,14 +83,19 @@ async def served(world: Any, environment: dict[str, str]) -> AsyncIterator[tuple
         assert process.returncode is None, log.read_text("utf-8")
         return found and int(found[0].partition('"mllp_port":')[2].split(",")[0].strip(" }"))
 
-    sender = HL7Sender("127.0.0.1", await world.until(port), "gb18030")
-    try:
-        yield process, sender
-    finally:
-        await sender.close()
+    async def end() -> None:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(end)
+        # However long the machine takes to load the code: only its end makes waiting useless.
+        while not (found := await port()):  # noqa: ASYNC110 - another process's log
+            await asyncio.sleep(0.01)
+        sender = HL7Sender("127.0.0.1", found, "gb18030")
+        stack.push_async_callback(sender.close)
+        yield process, sender
 
 
 async def test_copies_of_a_settlement_at_both_gateways_give_one_and_the_same_answer(
@@ -133,8 +138,9 @@ async def test_the_settlement_of_a_killed_gateway_is_unknown_at_the_other(
     payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
     async with served(world, shared) as (process, doomed):
         waiting = asyncio.create_task(doomed.send(payment))
-        async with asyncio.timeout(20):
-            await world.gate.reached.wait()
+        reached = asyncio.create_task(world.gate.reached.wait())
+        await asyncio.wait([waiting, reached], return_when=asyncio.FIRST_COMPLETED)
+        assert not waiting.done()
         process.kill()
         with pytest.raises(UnknownOutcomeError):
             await waiting
@@ -206,5 +212,5 @@ async def test_a_gateway_that_lost_its_licence_ends_to_be_started_anew(
             gateway.journal.instance,  # type: ignore[attr-defined] # this journal is PostgreSQL's
         )
         await connection.close()
-        assert await asyncio.wait_for(process.wait(), 20) == 6
+        assert await process.wait() == 6
         assert "another gateway took over" in (world.folder / "serve.log").read_text("utf-8")
