@@ -10,7 +10,6 @@ search parameter.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -46,7 +45,9 @@ KEPT_TYPES = frozenset(
 REVISED_TYPES = frozenset({"Coverage", "Encounter", "Patient", "PaymentNotice", "Subscription"})
 """Types of which each version is kept; of the others, those that a later answer replaced."""
 
-_MAY_REFER = re.compile(rb"\\\\|(?:" + "|".join(sorted(KEPT_TYPES)).encode() + rb")/")
+_NAMED = tuple(f"{name}/".encode() for name in sorted(KEPT_TYPES))
+_ESCAPED = (b"\\/", b"\\u")
+"""How JSON may write the slash of a reference, or any of its letters, in another way."""
 
 MAX_LOOKUPS = 20
 """References of one message that are looked up in the store."""
@@ -54,7 +55,7 @@ MAX_LOOKUPS = 20
 
 def may_refer(raw: bytes) -> bool:
     """False when nothing in these bytes can be a reference to a kept resource."""
-    return _MAY_REFER.search(raw) is not None
+    return any(part in raw for part in (*_ESCAPED, *_NAMED))
 
 
 class Book(Protocol):

@@ -17,6 +17,7 @@ from gateway.hl7v2.profiles import Part, SegmentProfile, profile_of, to_xml, ver
 from mappings.messages.compiler import read_maps
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+REDRAW = "python -m gateway.hl7v2.profile_pages docs/reference"
 PAGES = dict(pages())
 EVENTS = events_of(read_maps(MAPS))
 
@@ -34,14 +35,15 @@ def field(event: str, name: str, number: int) -> Part:
 
 @pytest.mark.parametrize("name", sorted(PAGES))
 def test_a_profile_is_up_to_date(name: str) -> None:
-    """`python -m gateway.hl7v2.profile_pages docs/reference` was run after the last change."""
-    assert (REFERENCE / name).read_text("utf-8") == PAGES[name]
+    """The committed page says what the maps say now."""
+    same = (REFERENCE / name).read_text("utf-8") == PAGES[name]
+    assert same, f"{name} is out of date: run `{REDRAW}` and commit what it writes"
 
 
 def test_no_profile_stays_behind() -> None:
     """A page of an event that has no map any more is taken away."""
     committed = {f"{FOLDER}/{path.name}" for path in (REFERENCE / FOLDER).iterdir()}
-    assert committed == set(PAGES)
+    assert committed == set(PAGES), f"run `{REDRAW}`, and remove the pages of events that are gone"
 
 
 def test_every_event_that_has_a_map_and_a_structure_has_a_profile() -> None:
