@@ -95,6 +95,9 @@ def resolve(
             "settlement it accepts another total than was sent."
         ),
     ] = "",
+    filing: Annotated[
+        str, typer.Option(help="For confirm: the trt_dcla_detl_sn that the platform shows.")
+    ] = "",
     url: URLOption = "",
     token_file: TokenOption = None,
     config: ConfigOption = DEFAULT_CONFIG,
@@ -107,6 +110,7 @@ def resolve(
         "setl_id": setl_id,
         "mdtrt_id": mdtrt_id,
         "medfee_sumamt": total,
+        "trt_dcla_detl_sn": filing,
     }
     address = f"{base_url(url, config)}/operator/unknown/{msgid}"
     left = ask("POST", address, token_of(token_file), body)["unknown"]

@@ -95,8 +95,8 @@ def from_result(context: dict[str, Any], result: Result, now: str) -> Answer:
     body = _body(context, now, infcode, text)
     if reply is not None:
         body |= {"inf_refmsgid": reply.inf_refmsgid, "warn_msg": reply.warn_msg}
-        if infcode == ACCEPTED:
-            body["output"] = reply.output or result.output
+    if infcode == ACCEPTED:  # a confirmed transaction has an output and no reply of its own
+        body["output"] = (reply.output if reply is not None else {}) or result.output
     answer = _answer(body, status, problems)
     if status == 503:
         answer.headers = {"Retry-After": str(result.retry_after or RETRY_AFTER)}

@@ -46,6 +46,7 @@ class Order(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     setl_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
     mdtrt_id: Annotated[str, msgspec.Meta(max_length=30)] = ""
     medfee_sumamt: Annotated[str, msgspec.Meta(pattern=r"^(\d{1,14}(\.\d{1,2})?)?$")] = ""
+    trt_dcla_detl_sn: Annotated[str, msgspec.Meta(max_length=30)] = ""
 
 
 def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
@@ -76,6 +77,7 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
                     setl_id=order.setl_id,
                     mdtrt_id=order.mdtrt_id,
                     medfee_sumamt=order.medfee_sumamt,
+                    trt_dcla_detl_sn=order.trt_dcla_detl_sn,
                 ),
             )
         except DecisionError as error:

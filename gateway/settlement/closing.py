@@ -21,7 +21,8 @@ from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement import reporting
 from gateway.settlement.conducting import Conductor
-from gateway.settlement.plans import is_repeatable
+from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
+from gateway.settlement.reading import NUMBERED
 from gateway.settlement.resuming import settlements_made
 from gateway.settlement.sites import Sites
 from gateway.settlement.visits import Visit, decode_visit, visit_key
@@ -36,6 +37,13 @@ ENDED = frozenset({SendState.REVERSED, SendState.MANUAL, SendState.CONFIRMED})
 
 IN_PARTS = frozenset({Verb.REGISTER, Verb.CHARGE, Verb.REFUND, Verb.PRESETTLE, Verb.SETTLE})
 """Verbs of several steps or batches, of which a confirmed transaction may be one."""
+
+_GIVEN = {
+    "2201": ("data", "mdtrt_id"),
+    "2401": ("result", "mdtrt_id"),
+    **dict.fromkeys(NUMBERED, ("result", "trt_dcla_detl_sn")),
+}
+"""Transaction -> the node and the field that its reply gives, as an operator has entered it."""
 
 ALREADY = frozenset({"1101", "2001"})
 """Steps that a message does not owe once its visit is open."""
@@ -102,10 +110,10 @@ class Closer:
         return max(resolved, key=lambda send: send.updated_at) if resolved else None
 
     async def visit(self, send: SendRow, intent: Intent) -> Visit | None:
-        """The visit as we know it; None for a transaction that was only carried."""
+        """The visit as we know it; None for one that was only carried, and for a filing."""
         number = intent.visit.get("ipt_otp_no")
         row = None
-        if number and intent.verb is not Verb.CARRY:
+        if number and intent.verb not in WITHOUT_VISIT:
             row = await self._journal.visit(visit_key(send.fixmedins_code, number))
         return decode_visit(row.data, row.version) if row else None
 
@@ -137,6 +145,9 @@ class Closer:
         result.status, result.presettlement = Status.DONE, None
         if visit is None:
             result.output = await self._shown(send)
+            number = result.output.get("result", {}).get("trt_dcla_detl_sn")
+            if number and result.intent.verb is not Verb.CARRY:
+                result.intent.filing.values["trt_dcla_detl_sn"] = number
             return
         made = [s for s in visit.settlements if s.msgid == send.msgid]
         if made:
@@ -179,6 +190,6 @@ class Closer:
                 return dict(reply.output)
         trail = await self._journal.audit_trail(send.exchange_id)
         decided = [row.detail for row in trail if row.detail.get("msgid") == send.msgid]
-        mdtrt_id = next((d["mdtrt_id"] for d in reversed(decided) if d.get("mdtrt_id")), "")
-        nodes = {"2201": "data", "2401": "result"}
-        return {nodes[send.infno]: {"mdtrt_id": mdtrt_id}} if send.infno in nodes else {}
+        node, code = _GIVEN.get(send.infno, ("", ""))
+        number = next((d[code] for d in reversed(decided) if d.get(code)), "")
+        return {node: {code: number}} if node else {}

@@ -9,6 +9,8 @@ of each transaction:
   number of the visit.
 * An upload, which no read can prove: the visit and the sum of its lines, both compared with what
   was sent.
+* A filing: its trt_dcla_detl_sn, and 5301, 5302 or 5304 has to show a filing of this content. The
+  withdrawal of one: the number that the message stated, as no read shows numbers.
 * Every other change of the visit: the mdtrt_id, so that nobody confirms the wrong one.
 
 What is confirmed is taken into the visit exactly as its reply would have been (`absorbing`).
@@ -31,9 +33,11 @@ from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement.absorbing import CANCELLING, absorb
 from gateway.settlement.agreeing import TOTAL, MismatchError
 from gateway.settlement.closing import Closer
-from gateway.settlement.following import follow, known_visit
+from gateway.settlement.following import first_row, follow, known_visit
+from gateway.settlement.plans import FILINGS, WITHOUT_VISIT
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.proving import VISITS, NotShownError, Prover
+from gateway.settlement.reading import NUMBERED
 from gateway.settlement.sites import Sites, new_visit
 from gateway.settlement.totals import Step, new_numbers
 from gateway.settlement.visits import Visit, encode_visit
@@ -45,6 +49,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("2201", "2401", "2202", "2402", "2404", "2405"), ("mdtrt_id",)),
     **dict.fromkeys(("2205", "2302"), ("mdtrt_id",)),
     **dict.fromkeys(("2204", "2301"), ("mdtrt_id", TOTAL)),
+    **dict.fromkeys(sorted(FILINGS), ("trt_dcla_detl_sn",)),
 }
 """What has to be shown of a transaction to confirm it."""
 
@@ -65,6 +70,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     mdtrt_id: str = ""
     setl_id: str = ""
     medfee_sumamt: str = ""
+    trt_dcla_detl_sn: str = ""
 
 
 class NotConfirmedError(GatewayError):
@@ -133,7 +139,7 @@ class Confirmer:
         intent = result.intent
         visit = await self._closer.visit(send, intent)
         opens = send.infno in OPENING or send.infno == PURCHASE
-        if intent.verb is Verb.CARRY or (visit is None and not opens):
+        if intent.verb in WITHOUT_VISIT or (visit is None and not opens):
             output = await self._output(send, shown, intent, intent.visit.get("mdtrt_id"))
             return await self._followed(send, intent, output)
         visit = visit or new_visit(intent, send.fixmedins_code)
@@ -223,6 +229,8 @@ class Confirmer:
         site = self._sites.get(send.fixmedins_code)
         assert site is not None
         institution = site.institution
+        if send.infno in FILINGS:
+            return await self._filed(send, shown, intent, institution)
         if "setl_id" in NEEDS[send.infno]:
             mdtrt_id = mdtrt_id or shown.mdtrt_id
             if not mdtrt_id and send.infno == PURCHASE:
@@ -242,6 +250,20 @@ class Confirmer:
                     "the platform does not show this visit under the hospital's number",
                 )
         return {"data": {"mdtrt_id": shown.mdtrt_id}, "result": {"mdtrt_id": shown.mdtrt_id}}
+
+    async def _filed(
+        self, send: SendRow, shown: Shown, intent: Intent, institution: InstitutionSettings
+    ) -> dict[str, Any]:
+        """A filing that the platform shows, or the withdrawal of the one that was meant."""
+        stated = first_row(intent.carried) if intent.verb is Verb.CARRY else intent.filing
+        if send.infno in NUMBERED:
+            await self._prover.filing(send, institution, stated)
+            return {"result": {"trt_dcla_detl_sn": shown.trt_dcla_detl_sn}}
+        if stated.get("trt_dcla_detl_sn") != shown.trt_dcla_detl_sn:
+            raise NotConfirmedError(
+                "该备案号不是该报文撤销的备案的", "this number is not of the filing to be withdrawn"
+            )
+        return {}
 
     async def _purchase(
         self, send: SendRow, shown: Shown, intent: Intent, institution: InstitutionSettings

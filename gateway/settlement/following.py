@@ -75,7 +75,7 @@ def _work(visit: Visit, call: Call) -> Work:
     """The call as a message about this visit would have asked for it."""
     intent = Intent(verb=Verb.CARRY, visit_class=visit.visit_class)
     intent.person, intent.visit = visit.person, visit.visit
-    intent.settlement = _first(call.input)
+    intent.settlement = first_row(call.input)
     intent.diagnoses = rows(call.input, "diseinfo") or list(visit.diagnoses)
     if call.infno == "2402":
         intent.visit.values["endtime"] = intent.settlement.get("endtime")
@@ -83,7 +83,7 @@ def _work(visit: Visit, call: Call) -> Work:
     return Work(intent=intent, result=result, visit=visit, classify=lambda _: "")
 
 
-def _first(content: Mapping[str, Any]) -> Record:
+def first_row(content: Mapping[str, Any]) -> Record:
     """The first node that is a single row."""
     node = next((node for node in content.values() if isinstance(node, Mapping)), {})
     return text_record(node)
@@ -93,7 +93,7 @@ def _absorptions(
     visit: Visit, call: Call, msgid: str, output: Mapping[str, Any]
 ) -> Sequence[Absorption]:
     """What the platform accepted, batch by batch."""
-    stated = _first(call.input).get("chrg_bchno")
+    stated = first_row(call.input).get("chrg_bchno")
     batches = [stated]
     lines: list[Record] = []
     if call.infno in ("2204", "2301"):

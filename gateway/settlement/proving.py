@@ -8,12 +8,15 @@ nothing: the original may still arrive (DESIGN section 5).
   it. It proves the visit, not a settlement (rules section 18).
 * 5303 gives the stays that began in a time; the same holds.
 
+* 5301, 5302 and 5304 give the filings of a person, without their number: they prove that there is
+  one of this content (reference: matrix 1.6), and the number is the operator's word.
+
 5204 needs a setl_id, too, and cannot list unsettled lines, so that no read proves an upload.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +33,14 @@ SETTLEMENT = "5203"
 BY_TYPE = ("5201", "mdtrtinfo")
 VISITS = {"2201": BY_TYPE, "2401": ("5303", "data")}
 """Transaction that opens a visit -> the query that shows it, and the node of its rows."""
+
+_BOTH = ("begndate", "enddate")
+FILED = {
+    "2501": ("5304", "refmedin", ("reflin_medins_no", "reflin_medins_name", *_BOTH, "refl_date")),
+    "2503": ("5301", "feedetail", ("opsp_dise_code", *_BOTH)),
+    "2505": ("5302", "psnfixmedin", ("fixmedins_code", "fix_srt_no", *_BOTH)),
+}
+"""Filing -> the query that shows it, the node of its rows, and the fields that say which it is."""
 
 AROUND = timedelta(days=1)
 """A visit is looked for this long before and after it was sent."""
@@ -109,6 +120,26 @@ class Prover:
             if row.has("mdtrt_id") and row.get("psn_no", send.psn_no) == send.psn_no
         ]
 
+    async def filing(self, send: SendRow, institution: InstitutionSettings, stated: Record) -> None:
+        """See that the platform has a filing of what was stated.
+
+        Raises:
+            NotShownError: it shows none, or did not answer.
+        """
+        infno, node, codes = FILED[send.infno]
+        data = {"psn_no": send.psn_no}
+        if infno == "5302":
+            data["biz_appy_type"] = stated.get("biz_appy_type")
+        elif infno == "5304":
+            sent = datetime.fromisoformat(send.created_at)
+            data |= {"begntime": stamp(sent - AROUND), "endtime": stamp(sent + AROUND)}
+        output = await self._asked(send, institution, infno, data)
+        if not any(_same(stated, row, codes) for row in rows(output, node)):
+            raise NotShownError(
+                f"平台没有显示这项备案（{infno}）",
+                f"the platform shows no filing of what was sent ({infno})",
+            )
+
     async def _asked(
         self,
         send: SendRow,
@@ -135,6 +166,22 @@ class Prover:
                 f"平台没有给出查询结果（{infno}）", f"the platform does not show it ({infno})"
             )
         return dict(outcome.reply.output)
+
+
+def _same(stated: Record, row: Record, codes: Sequence[str]) -> bool:
+    """True when every field that both have is equal, and the first that was stated is there.
+
+    A time of day beside a date says nothing of another filing.
+    """
+    known = [code for code in codes if stated.has(code)]
+    if not known or not row.has(known[0]):
+        return False
+
+    def text(record: Record, code: str) -> str:
+        value = record.get(code)
+        return value[:10] if code.endswith("date") else value
+
+    return all(text(stated, code) == text(row, code) for code in known if row.has(code))
 
 
 def _span(send: SendRow, intent: Intent) -> tuple[str, str]:

@@ -9,6 +9,8 @@ import pytest
 from gateway.demo import messages as m
 from gateway.intents import Status, Verb
 from tests.acceptance.asking import Asker, intent, let_intents_in
+from tests.acceptance.test_confirmed_steps import confirmed, refused
+from tests.acceptance.test_operators_decisions import SECTION
 
 TRANSFER = {
     "diag_code": "K35.900",
@@ -140,6 +142,71 @@ async def test_a_filing_of_unknown_outcome_is_not_repeated(world: Any) -> None:
         },
     )
     assert (await asker.ask(other)).status is Status.DONE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_filing_of_unknown_outcome_is_confirmed(open_world: Any, kind: str) -> None:
+    """The platform has it: 5301, 5302 or 5304 show a filing of this content, the operator reads its
+    number off the page. The message is told that number, and the person's next filing is let in.
+    """
+    world = await open_world(limits=SECTION)
+    file, withdraw, _, filing, _, (filing_no, finding_no, withdrawing_no), _ = KINDS[kind]
+    asker = Asker(world)
+    await world.admin.fault("drop-after", filing_no)
+    assert (await asker.ask(intent(file, filing=filing), "F1")).status is Status.UNKNOWN
+    (row,) = await world.admin.rows("filings")
+    assert "trt_dcla_detl_sn" in await refused(world, filing_no)
+    await confirmed(world, filing_no, trt_dcla_detl_sn=row["trt_dcla_detl_sn"])
+    told = await asker.ask(intent(file, filing=filing), "F1")
+    assert told.status is Status.DONE
+    assert told.intent.filing.get("trt_dcla_detl_sn") == row["trt_dcla_detl_sn"]
+    assert await world.requests() == ["1101", filing_no, finding_no]
+    number = {"trt_dcla_detl_sn": row["trt_dcla_detl_sn"], "memo": "患者不再需要"}
+    await world.admin.fault("drop-after", withdrawing_no)
+    gone = intent(withdraw, filing=number)
+    assert (await asker.ask(gone, "F2")).status is Status.UNKNOWN
+    assert "不是" in await refused(world, withdrawing_no, trt_dcla_detl_sn="T1")
+    await confirmed(world, withdrawing_no, trt_dcla_detl_sn=row["trt_dcla_detl_sn"])
+    assert (await asker.ask(gone, "F2")).status is Status.DONE
+    assert await world.states(withdrawing_no) == ["confirmed"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_filing_that_is_not_shown_is_not_confirmed(open_world: Any, kind: str) -> None:
+    """The filing never arrived, and another one of the person is there: a number is not enough."""
+    world = await open_world(limits=SECTION)
+    file, _, _, filing, _, (filing_no, *_), (code, _) = KINDS[kind]
+    asker = Asker(world)
+    other = {**filing, code: {"transfer": "H44030000009", "chronic": "M01600"}.get(kind, "H1")}
+    if kind != "designation":
+        assert (await asker.ask(intent(file, filing=other), "F0")).status is Status.DONE
+    await world.admin.fault("drop-before", filing_no)
+    assert (await asker.ask(intent(file, filing=filing), "F1")).status is Status.UNKNOWN
+    assert "没有显示" in await refused(world, filing_no, trt_dcla_detl_sn="T1")
+    assert (await asker.ask(intent(file, filing=filing), "F1")).status is Status.UNKNOWN
+
+
+async def test_a_carried_filing_of_unknown_outcome_is_confirmed(open_world: Any) -> None:
+    """2503 as national JSON: the repeated request gets the number as the platform's reply would
+    have given it.
+    """
+    world = await open_world(limits=SECTION)
+    psn_no = "43010000000000000001"
+    place = {
+        "ide_fixmedins_no": "H43010000001",
+        "ide_fixmedins_name": "长沙示范医院",
+        "insu_optins": "430100",
+    }
+    content = {"data": {**CHRONIC, **place, "psn_no": psn_no, "insutype": "310"}}
+    msgid = world.msgid()
+    await world.admin.fault("drop-after", "2503")
+    lost = await world.carry("2503", content, insuplc="430102", msgid=msgid)
+    assert lost.status == 504
+    (row,) = await world.admin.rows("filings")
+    await confirmed(world, "2503", trt_dcla_detl_sn=row["trt_dcla_detl_sn"])
+    told = await world.carry("2503", content, insuplc="430102", msgid=msgid)
+    assert told.status == 200
+    assert told.body["output"]["result"]["trt_dcla_detl_sn"] == row["trt_dcla_detl_sn"]
 
 
 async def test_a_filing_that_was_made_before_a_crash_is_not_made_again(world: Any) -> None:

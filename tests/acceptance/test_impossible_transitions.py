@@ -59,3 +59,26 @@ async def test_a_second_cancellation_that_the_platform_accepts_is_not_believed(
     assert [problem["code"] for problem in reply.body["problems"]] == ["VISIT-STATE"]
     row = (await world.gateway.journal.visits())[0]
     assert row.state == "charged"
+
+
+async def test_what_a_hospital_composed_itself_does_not_stop_its_visit(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform's word stands for national JSON: its output and a warning, no unknown outcome,
+    the visit as it was; its next message goes on.
+    """
+    await world.charged("O1")
+    (visit,) = await world.admin.rows("visits")
+    row = OUTPATIENT_TRANSITIONS[VisitState.CHARGED]
+    without = {event: after for event, after in row.items() if event is not VisitEvent.WITHDRAWN}
+    ids = {"mdtrt_id": visit["mdtrt_id"], "psn_no": "43010000000000000001", "chrg_bchno": "0000"}
+    with monkeypatch.context() as patch:
+        patch.setitem(OUTPATIENT_TRANSITIONS, VisitState.CHARGED, without)
+        reply = await world.carry("2205", {"data": ids}, insuplc="430100")
+    assert (reply.status, reply.body["infcode"]) == (200, 0)
+    problems = [(each["code"], each["severity"]) for each in reply.body["problems"]]
+    assert problems == [("VISIT-STATE", "warning")]
+    assert await world.states("2205") == ["accepted"]
+    assert await world.gateway._decider.open() == []
+    assert [row.state for row in await world.gateway.journal.visits()] == ["charged"]
+    assert (await world.tell(world.event("A08", m.ZHANG, "O1", "O"))).code == "AA"
