@@ -44,6 +44,7 @@ from gateway.fhir.stored import (
     GONE,
     KEPT_TYPES,
     LINE,
+    REFUSED_TYPE,
     REVISED_TYPES,
     VISIT,
     tokens_of,
@@ -90,6 +91,8 @@ class Answers:
             if (one.type in REVISED_TYPES and GONE not in one.search)
             or (result.status is Status.UNKNOWN and one.type in KEPT_TYPES)
         ]
+        if exchange.waits:
+            answer.resources += _for_the_poll(exchange, answer)
         return answer
 
     def _answer(self, exchange: Exchange, result: Result) -> Answer:
@@ -341,6 +344,16 @@ class Answers:
         if "subject" in tokens:
             tokens["patient"] = tokens["subject"]
         return kept(resource, exchange.peer, {n: [v for v in vs if v] for n, vs in tokens.items()})
+
+
+def _for_the_poll(exchange: Exchange, answer: Answer) -> list[Resource]:
+    """The refusal of a question whose client asks later; of an update that is none, its end."""
+    told: dict[str, Any] = {"resourceType": REFUSED_TYPE, "id": exchange.id}
+    if 400 <= answer.status < 500:
+        told |= {"status": answer.status, "outcome": decode_own(answer.body)}
+    elif exchange.interaction != "update":
+        return []
+    return [kept(told, exchange.peer, {})]
 
 
 def http_date(text: str) -> str:

@@ -23,6 +23,8 @@ FORM, URL, GONE = "_form", "_url", "_gone"
 
 LATER_TYPE = "Later"
 """Type under which marks of answers are kept that their clients have to come back for."""
+REFUSED_TYPE = "Refused"
+"""Type under which refusals of asynchronous questions are kept: they leave no resource."""
 VERSIONS = "/_history"
 """Behind a type: the type under which the earlier versions of its resources are kept."""
 

@@ -20,7 +20,7 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.outcome import operation_outcome
 from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
-from gateway.fhir.stored import FORM, PeerStore
+from gateway.fhir.stored import FORM, REFUSED_TYPE, PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
 from gateway.inbound.fhir_access import require_subscribed, shown
 from gateway.inbound.fhir_history import history_bundle, versions_of
@@ -334,6 +334,9 @@ class Interactions:
         refused = self._jobs.answer(name)
         if refused is not None and refused.status >= 400:
             return self.worded(ask, refused)
+        left = await self.store(ask).body(REFUSED_TYPE, identity)
+        if left is not None and "outcome" in left:
+            return Reply(status=left["status"], body=encode(left["outcome"]))
         found = await self.store(ask).resource(type_name, identity)
         if found is None:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))

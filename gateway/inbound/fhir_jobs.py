@@ -1,8 +1,9 @@
 """Questions that are answered later: `Prefer: respond-async` (https://hl7.org/fhir/R5/async.html).
 
 A question is durable before its client is told 202. What it comes to is kept with the resource
-that answers it, as of every question; only what leaves no resource (a refusal) is kept here, for
-as long as the process lives. To give a job up stops nothing that was begun: what was sent has an
+that answers it, as of every question, and a refusal, which leaves no resource, under the same id.
+What is kept here for as long as the process lives is what may be asked anew: that nothing was
+sent. To give a job up stops nothing that was begun: what was sent has an
 outcome, and the outcome is recorded (X-034).
 """
 

@@ -177,6 +177,7 @@ class Port:
 
     def __init__(self, settings: Settings, journal: SQLiteJournal) -> None:
         clock = StoppedClock()
+        self.settings = settings
         self.journal = journal
         self.peer = settings.peers[0]
         self.centre = Centre()

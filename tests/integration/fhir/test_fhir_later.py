@@ -66,6 +66,45 @@ async def test_what_is_refused_is_refused_at_the_poll(ask: Any, make_claim: Any)
     assert told.body["issue"][0]["expression"] == ["Claim.item[0].net.currency"]
 
 
+async def test_a_refusal_is_told_at_the_poll_after_a_restart(
+    ask: Any, port: Any, make_claim: Any
+) -> None:
+    """It is in the journal: another process tells it, in its words, and only to its peer."""
+    claim = make_claim()
+    claim["item"][0]["net"]["currency"] = "USD"
+    accepted = await ask("POST", "/Claim", claim, **ASYNC)
+    poll = accepted.headers["Content-Location"]
+    told = await answer_at(ask, poll)
+    another = type(port)(port.settings, port.journal)
+    await another.server.start()
+    host, number = another.server.address
+    again_at = f"http://{host}:{number}/fhir{poll.partition('/fhir')[2]}"
+    again = await ask("GET", again_at)
+    other = await ask("GET", again_at, token="t-0011223344556677")
+    await another.server.stop(0.1)
+
+    assert (told.status, again.status, other.status) == (422, 422, 404)
+    assert again.body == told.body
+
+
+async def test_an_update_that_is_taken_ends_the_refusal_before_it(
+    ask: Any, port: Any, make_encounter: Any
+) -> None:
+    """The poll of an update tells of the last one that was asked with respond-async."""
+    made = await ask("POST", "/Encounter", make_encounter())
+    url = f"/Encounter/{made.body['id']}"
+    port.centre.status = Status.REJECTED
+    refused = await ask("PUT", url, make_encounter(id=made.body["id"], status="finished"), **ASYNC)
+    poll = refused.headers["Content-Location"]
+    before = await answer_at(ask, poll)
+    port.centre.status = Status.DONE
+    changed = make_encounter(id=made.body["id"], reasonCode=[{"text": "咳嗽"}])
+    await ask("PUT", url, changed, **ASYNC)
+    after = await answer_at(ask, poll)
+
+    assert (before.status, after.status) == (422, 200)
+
+
 async def test_giving_up_a_poll_stops_nothing_that_was_sent(
     ask: Any, port: Any, make_claim: Any
 ) -> None:
