@@ -69,7 +69,7 @@ COVERED: dict[int, tuple[str, str]] = {
     37: (OUTCOMES, "test_a_refusal_of_the_platform_is_an_answer"),
     38: (OUTCOMES, "test_an_unknown_outcome_is_queued_without_money"),
     39: (UNDERSTANDING, "test_a_predetermination_is_never_a_settlement"),
-    40: (UNDERSTANDING, "test_a_preauthorization_is_not_served"),
+    40: (UNDERSTANDING, "test_a_preauthorization_that_files_nothing_is_not_served"),
     41: (ANSWERS, "test_a_settlement_is_answered_with_its_exact_amounts"),
     42: (RELEASES, "test_the_answer_to_a_claim_fits_every_release"),
     43: (RELEASES, "test_the_answer_to_an_eligibility_request_fits_every_release"),
