@@ -27,8 +27,14 @@ WORDS: Mapping[str, str] = {
     "item_sequence": "the sequence of a Claim item",
     "diag_system": "coding system of a diagnosis",
     "inout": "stage of a diagnosis: admission, working, final",
+    "oprn_system": "coding system of a procedure",
+    "action": "what becomes of an entry of a master file: add, change, remove",
+    "key": "the sender's key of an entry of a master file",
 }
 """Words of the gateway's own beside the national field codes, and what they are for."""
+
+OPEN_ENDED = frozenset({"QPD"})
+"""Segments whose further fields the message defines: QPD-3 to n are the parameters of the query."""
 
 
 class Remark(msgspec.Struct, frozen=True):
@@ -135,7 +141,8 @@ def _no_place(rule: Rule) -> Iterator[Remark]:
         if not source.path:
             continue
         target = HL7Language().target(source.path)
-        if target.segment[0] != "Z" and target.field > _fields_of(target.segment):
+        defined = target.segment[0] != "Z" and target.segment not in OPEN_ENDED
+        if defined and target.field > _fields_of(target.segment):
             yield Remark(
                 str(rule.where),
                 f"任何版本的 HL7 都没有 {target.segment}-{target.field}",

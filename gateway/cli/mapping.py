@@ -12,6 +12,7 @@ from gateway.cli.exits import Exit
 from gateway.cli.maplint import Remark, lint_maps
 from gateway.cli.maps import MapsOfPeer, maps_of
 from gateway.cli.output import say, show_json, show_table, stop
+from gateway.fhir.filings import WITHDRAWAL
 from gateway.hl7v2.profile_pages import page, sheets_of
 from gateway.hl7v2.profiles import profile_of, to_xml
 from gateway.intents import Verb, VisitClass
@@ -121,6 +122,8 @@ def _chosen(config: Path, name: str) -> list[MapsOfPeer]:
 def _supplied(chosen: MapsOfPeer, sheet: Sheet) -> list[tuple[VisitClass | None, Supplied]]:
     rules = [rule for _, rule in sheet.every_rule() if rule.sources]
     mapped = {(rule.record, rule.code): str(rule.where) for rule in rules}
+    if any(kind.startswith("withdraw-") for kind, _ in sheet.kinds):
+        mapped |= dict.fromkeys(WITHDRAWAL, "Task, and the ClaimResponse that it names")
     wanted = dict.fromkeys(
         (verb, visit_class)
         for stated, first in sheet.verbs.items()

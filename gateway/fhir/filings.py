@@ -50,6 +50,10 @@ def unserved(root: Node) -> Problem:
     )
 
 
+WITHDRAWAL = (("filing", "trt_dcla_detl_sn"), ("filing", "memo"))
+"""Record and field code of what `complete_withdrawal` fills; the maps have no rule for them."""
+
+
 def complete_withdrawal(intent: Intent, task: dict[str, Any], response: dict[str, Any]) -> None:
     """The number of the filing, and why it is withdrawn."""
     intent.filing.set("trt_dcla_detl_sn", str(response.get("preAuthRef", "")))

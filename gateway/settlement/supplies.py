@@ -112,6 +112,8 @@ def supplies(
         infno = mark.rstrip(MARKS)
         if mark.endswith("?") and not any(record == "diagnoses" for record, _ in mapped):
             continue
+        if mark.endswith("!") and ("person", "mdtrt_cert_no") not in mapped:
+            continue  # as `preparing` does: no certificate to identify the person by
         for node in definitions.transaction(infno).input:
             found += known.fields(infno, node)
         known.earlier |= given_by(definitions, infno)
