@@ -118,7 +118,7 @@ def test_a_decision_names_who_and_why(run: Run, port: Port, token: Path) -> None
     code, out, _ = run(*arguments, *who)
     assert (code, out) == (0, f"{OPEN['msgid']} is resolved: confirm\n")
     body = {"decision": "confirm", "operator": "王主任", "note": "bureau", "setl_id": "S1"}
-    body |= {"mdtrt_id": "", "medfee_sumamt": ""}
+    body |= {"mdtrt_id": "", "medfee_sumamt": "", "trt_dcla_detl_sn": ""}
     assert port.asked[0][1:] == (f"/operator/unknown/{OPEN['msgid']}", "Bearer o-token", body)
 
 
