@@ -15,7 +15,8 @@ from gateway.fsi.definitions import Field
 IDENTIFYING = frozenset(
     {
         *("psn_no", "psn_name", "certno", "mdtrt_cert_no", "card_sn", "brdy", "tel", "addr"),
-        *("coner_name", "coner_tel", "coner_addr", "patn_name", "ipt_otp_no", "ipt_no"),
+        *("coner_name", "coner_tel", "coner_addr", "curr_addr", "patn_name"),
+        *("ipt_otp_no", "ipt_no"),
         *("medrcdno", "medcasno", "psnNo", "psnName", "patnName", "mdtrtCertNo", "cardSn"),
     }
 )

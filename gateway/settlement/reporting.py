@@ -12,7 +12,10 @@ from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Intent, Message, NotSent, Rejected, Result, Status, Unknown
 
 MASK = "***"
-IDENTIFYING = ("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "coner_name")
+IDENTIFYING = (
+    *("psn_name", "certno", "mdtrt_cert_no", "card_sn", "psn_no", "tel", "curr_addr"),
+    *("coner_name", "coner_tel", "coner_addr"),
+)
 _KINDS = {"person-not-found": ProblemKind.NOT_FOUND}
 """Meanings of a refusal that are more than a refusal."""
 NUMBERS = re.compile(r"(?<!\d)\d{14,18}[\dXx]?(?!\d)")

@@ -64,11 +64,17 @@ def centre(world: Any) -> Any:
     return world.platform.centres["430100"]._tables.store
 
 
-async def stay(world: Any, number: str = "I1", admitted: str = "K35.900") -> str:
+async def stay(world: Any, number: str = "I1", admitted: str = "K35.900", *more: str) -> str:
     """A settled stay of 240.00 with a procedure; its setl_id."""
     person = m.ZHANG
     leave = world.his.visit(
-        "A03", person, number, "I", world.his.diagnosis("K35.900", "急性阑尾炎", "F"), PROCEDURE
+        "A03",
+        person,
+        number,
+        "I",
+        world.his.diagnosis("K35.900", "急性阑尾炎", "F"),
+        PROCEDURE,
+        *more,
     )
     for message in (
         world.register(person, number, admitted, "A01"),
@@ -121,6 +127,22 @@ async def test_a_list_is_collected_from_the_messages_of_the_stay(world: Any) -> 
     assert {p.field for p in prepared.problems if p.stops} == {
         "ntly",
         "prfs",
+        "bill_code",
+        "bill_no",
+        "adm_cond_type",
+    }
+
+
+async def test_contact_and_occupation_of_a_message_are_in_the_list(world: Any) -> None:
+    """NK1 and IN2 of the discharge: what is left for the records department is the rest."""
+    contact = "NK1|1|李^示|SPO|示范路2号|13100000000"
+    insurance = (world.his.insurance(m.ZHANG), "IN2" + "|" * 47 + "17")
+    await stay(world, "I1", "K35.900", *insurance, contact)
+    (prepared,) = await prepare(world)
+    head = prepared.held.input["setlinfo"]
+    assert (head["prfs"], head["patn_rlts"], head["coner_tel"]) == ("17", "10", "13100000000")
+    assert {p.field for p in prepared.problems if p.stops} == {
+        "ntly",
         "bill_code",
         "bill_no",
         "adm_cond_type",

@@ -176,3 +176,55 @@ async def test_discharge_has_its_end_and_way(make_raw: Make, understand: Underst
     assert intent.visit.get("endtime") == "2026-03-05 09:30:00"
     assert intent.visit.get("dscg_way") == "5"
     assert intent.visit.get("die_date") == "2026-03-05"
+
+
+CONTACT = {
+    "ntly": "CHN",
+    "prfs": "17",
+    "curr_addr": "示范路1号",
+    "poscode": "410000",
+    "patn_rlts": "10",
+    "coner_addr": "示范路2号",
+    "coner_tel": "13100000000",
+}
+
+
+def _with_contact(country: str = "CHN", occupation: str = "17", relation: str = "SPO") -> list[str]:
+    person = PID.split("|") + [""] * 20
+    person[11], person[28] = "示范路1号^^长沙^^410000", country
+    contact = f"NK1|1|李^示|{relation}|示范路2号|13100000000"
+    insurance = "IN2" + "|" * 47 + occupation
+    return ["|".join(person), contact, _pv1("I"), "IN1|1|310|430100", insurance]
+
+
+@pytest.mark.parametrize("event", ["ADT^A01^ADT_A01", "ADT^A08^ADT_A01", "ADT^A03^ADT_A03"])
+async def test_what_the_list_says_of_the_person_is_taken(
+    make_raw: Make, understand: Understand, event: str
+) -> None:
+    """Country, occupation, address and contact person, each from the field of the standard."""
+    _, intent, _ = await understand(make_raw(event, "EVN||202603010901", *_with_contact()))
+    assert {code: intent.person.get(code) for code in CONTACT} == CONTACT
+    assert intent.person.get("coner_name") == "李示"
+
+
+@pytest.mark.parametrize(
+    ("relation", "code"), [("51", "51"), ("MTH", "52"), ("SIB", "70"), ("OTH", "")]
+)
+async def test_a_relation_is_national_or_of_table_0063(
+    make_raw: Make, understand: Understand, relation: str, code: str
+) -> None:
+    """A relation that the national list does not tell apart states nothing."""
+    raw = make_raw("ADT^A01^ADT_A01", "EVN||202603010901", *_with_contact(relation=relation))
+    _, intent, problems = await understand(raw)
+    assert (intent.person.get("patn_rlts"), problems) == (code, [])
+
+
+async def test_a_country_or_occupation_in_words_states_nothing(
+    make_raw: Make, understand: Understand
+) -> None:
+    """The list needs the code; the additions of the records department have it then."""
+    segments = _with_contact(country="中国", occupation="职员")
+    _, intent, problems = await understand(
+        make_raw("ADT^A01^ADT_A01", "EVN||202603010901", *segments)
+    )
+    assert (intent.person.has("ntly"), intent.person.has("prfs"), problems) == (False, False, [])
