@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.exits import Exit
 from gateway.journal.embedded import EmbeddedServer
 from tests.crashes.books import differences
 from tests.crashes.nursery import Nursery
@@ -79,20 +78,6 @@ async def test_replies_that_get_lost_lose_and_double_nothing(
     outcome = await play(tmp_path, Load(drops=DROPS, desks=16, seed=4), nursery)
     assert outcome.findings == []
     assert outcome.drops == DROPS
-
-
-async def test_a_gateway_that_ends_by_itself_takes_no_other_one_with_it(
-    tmp_path: Path, nursery: Nursery
-) -> None:
-    """They are forked by one process, which kills what is left of them when it ends itself."""
-    world = World(tmp_path, Load(), nursery)
-    async with world.open():
-        (node,) = world.nodes
-        first = node.pid
-        second = await nursery.bear(tmp_path / "missing.toml", tmp_path / "second.log", {})
-        assert await nursery.wait(second) == Exit.CONFIGURATION
-        assert await nursery.ended(first) is None
-        assert await node.stop() == Exit.OK
 
 
 async def test_the_comparison_finds_what_does_not_fit(tmp_path: Path, nursery: Nursery) -> None:
