@@ -1,0 +1,242 @@
+"""The routes of one FHIR release as tables, one a subject; a new route is a row.
+
+A row says what is asked, the work that answers it and what it is for. `gateway.inbound.fhir` puts
+around each work what all have in common: format, scopes, and how a refusal is told. Of two rows
+that fit one path the first is taken, so that the tables with `$` in their paths stand before those
+with `{id}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+from aiohttp import web
+
+from gateway.fhir.answers import STATUS_PATH
+from gateway.fhir.capability import capability_statement
+from gateway.fhir.guide import GUIDE_TYPES, Guide
+from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
+from gateway.fhir.release import R5
+from gateway.fhir.search import types_of
+from gateway.inbound.fhir_bundles import Bundles
+from gateway.inbound.fhir_guide import GuideReader, Work, listing, reading, stated
+from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions, form_pairs, problem
+from gateway.inbound.fhir_messages import Messages
+from gateway.inbound.fhir_negotiation import content_format
+from gateway.inbound.fhir_operations import Operations
+from gateway.inbound.fhir_speech import Reply, Speech, reply
+from gateway.inbound.http_routes import Permission, Refusal
+
+FORM = "application/x-www-form-urlencoded"
+
+ANYONE = Permission.ANYONE
+BOTH = ("GET", "POST")
+
+
+class Row(NamedTuple):
+    """One method on one path below the base of the release."""
+
+    method: str
+    path: str
+    work: Work
+    summary: str
+    permission: Permission = Permission.PEER
+
+
+class Tables:
+    """The routes of one release, by subject."""
+
+    def __init__(
+        self,
+        interactions: Interactions,
+        speech: Speech,
+        software_version: str,
+        token_url: str,
+        guide: Guide | None,
+    ) -> None:
+        self._do = interactions
+        self._speech = speech
+        adapter = interactions.adapter
+        self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
+        self._bundles = Bundles(interactions, speech)
+        self._messages = Messages(interactions, speech)
+        self._release = speech.forms.release
+        self._software_version = software_version
+        self._token_url = token_url
+        self._guide = GuideReader(guide) if guide is not None else None
+
+    def rows(self) -> Iterator[Row]:
+        """Every route, in the order in which they are tried."""
+        yield from self._base()
+        yield from self._later()
+        yield from self._operating()
+        yield from self._terminology()
+        for name in types_of(self._release):
+            yield from self._looking(name)
+        yield from self._changing()
+        if self._guide is not None:
+            yield from self._published(self._guide)
+        if self._release is R5:
+            yield from self._subscribed()
+
+    # The tables
+
+    def _base(self) -> Iterator[Row]:
+        """What the release can."""
+        yield Row("GET", "/metadata", self._metadata, "What works.", ANYONE)
+        yield Row("HEAD", "/metadata", self._metadata, "The same, head only.", ANYONE)
+
+    def _later(self) -> Iterator[Row]:
+        """An answer that is not final yet."""
+        path = f"/{STATUS_PATH}/{{type}}/{{id}}"
+        told = "202 while the outcome behind an answer is not known, then 200 and the answer."
+        yield Row("GET", path, self._status, told)
+        yield Row("DELETE", path, self._give_up, "Ask no more for this answer.")
+
+    def _operating(self) -> Iterator[Row]:
+        """What works on the resources that are sent along."""
+        take, message = self._taken(self._bundles.take), self._taken(self._messages.take)
+        inquire = self._taken(self._operations.inquire)
+        yield Row("POST", "/{type}/$validate", self._validate, "Check, and send nothing.")
+        yield Row("POST", "", take, "Carry out a batch or transaction.")
+        yield Row("POST", "/", take, "The same.")
+        yield Row("POST", "/$process-message", message, "Carry out a message.")
+        yield Row("POST", "/Claim/$inquire", inquire, "What was answered to a Claim.")
+        for name in SUBMITTED:
+            submit = self._given(self._do.submit, name)
+            yield Row("POST", f"/{name}/$submit", submit, "Carry out a request.")
+
+    def _terminology(self) -> Iterator[Row]:
+        """Codes."""
+        translate, lookup = self._operations.translate, self._operations.lookup
+        for method in BOTH:
+            told = "Look a code up."
+            yield Row(method, "/ConceptMap/$translate", self._looked(translate), told)
+            yield Row(method, "/CodeSystem/$lookup", self._looked(lookup), told)
+
+    def _looking(self, name: str) -> Iterator[Row]:
+        """What is kept of one type."""
+        read, search = self._read(name), self._search(name)
+        history = self._of_id(self._do.history, name)
+        yield Row("GET", f"/{name}", search, "Search.")
+        yield Row("POST", f"/{name}/_search", search, "Search.")
+        yield Row("GET", f"/{name}/{{id}}", read, "Read.")
+        yield Row("HEAD", f"/{name}/{{id}}", read, "Read the head.")
+        yield Row("GET", f"/{name}/{{id}}/_history/{{version}}", read, "Read this version.")
+        yield Row("GET", f"/{name}/{{id}}/_history", history, "The versions.")
+
+    def _changing(self) -> Iterator[Row]:
+        """What creates, updates and deletes."""
+        for name in CREATED_TYPES:
+            yield Row("POST", f"/{name}", self._given(self._do.create, name), "Create.")
+        for name in UPDATED_TYPES:
+            yield Row("PUT", f"/{name}/{{id}}", self._update(name), "Update.")
+        for name in DELETED_TYPES:
+            yield Row("DELETE", f"/{name}/{{id}}", self._of_id(self._do.delete, name), "Delete.")
+
+    def _subscribed(self) -> Iterator[Row]:
+        """Subscriptions of R5."""
+        told = "How a subscription stands."
+        yield Row("GET", "/Subscription/{id}/$status", self._standing, told)
+
+    def _published(self, guide: GuideReader) -> Iterator[Row]:
+        """The guide, which anyone may read."""
+        expand = self._expanding(guide)
+        for path in ("/ValueSet/$expand", "/ValueSet/{id}/$expand"):
+            for method in BOTH:
+                yield Row(method, path, expand, "The codes of a value set.", ANYONE)
+        for name in GUIDE_TYPES:
+            yield Row("GET", f"/{name}", listing(guide, name), "The guide.", ANYONE)
+            yield Row("GET", f"/{name}/{{id}}", reading(guide, name), "Of the guide.", ANYONE)
+
+    # What changes something
+
+    async def _body(self, request: web.Request) -> bytes:
+        """The body as JSON."""
+        form = content_format(request, self._release.mime_version)
+        return self._speech.json_of(await request.read(), form)
+
+    def _taken(self, take: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await take(ask, await self._body(request))
+
+        return work
+
+    def _given(self, do: Callable[[Ask, str, bytes], Awaitable[Reply]], type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await do(ask, type_name, await self._body(request))
+
+        return work
+
+    def _of_id(self, do: Callable[[Ask, str, str], Awaitable[Reply]], type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await do(ask, type_name, request.match_info["id"])
+
+        return work
+
+    def _looked(self, look: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            return await look(ask, await self._body(request) if request.method == "POST" else b"")
+
+        return work
+
+    def _update(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            identity = request.match_info["id"]
+            return await self._do.update(ask, type_name, identity, await self._body(request))
+
+        return work
+
+    # What only looks
+
+    async def _standing(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._operations.standing(ask, request.match_info["id"])
+
+    async def _validate(self, request: web.Request, ask: Ask) -> Reply:
+        body = await self._body(request)
+        return await self._operations.validate(ask, request.match_info["type"], body)
+
+    async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
+        del request
+        statement = capability_statement(
+            self._speech.names,
+            self._release,
+            ask.base,
+            self._software_version,
+            token_url=self._token_url,
+        )
+        return reply(200, statement)
+
+    def _read(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            info = request.match_info
+            return await self._do.read(ask, type_name, info["id"], info.get("version", ""))
+
+        return work
+
+    def _search(self, type_name: str) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            if request.method == "POST":
+                if request.content_type != FORM:
+                    raise Refusal(415, problem(f"内容必须是{FORM}", f"The body has to be {FORM}"))
+                ask.pairs += form_pairs(await request.read())
+            return await self._do.search(ask, type_name)
+
+        return work
+
+    def _expanding(self, guide: GuideReader) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            body = await self._body(request) if request.method == "POST" else b""
+            parameters = stated(ask.pairs, body, self._do.adapter.max_depth)
+            return guide.expand(parameters, request.match_info.get("id", ""))
+
+        return work
+
+    async def _status(self, request: web.Request, ask: Ask) -> Reply:
+        info = request.match_info
+        return await self._do.status(ask, info["type"], info["id"])
+
+    async def _give_up(self, request: web.Request, ask: Ask) -> Reply:
+        info = request.match_info
+        return await self._do.give_up(ask, info["type"], info["id"])
