@@ -14,8 +14,6 @@ from collections import OrderedDict
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
-import msgspec
-
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Answer
 
@@ -83,9 +81,11 @@ def batch_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> dict[str, A
 
 
 def working() -> Problem:
-    """The question is in work."""
-    return msgspec.structs.replace(
-        waiting(),
+    """The question is in work: its outcome is not unknown, there is none yet."""
+    return Problem(
+        kind=ProblemKind.LOCKED,
+        code=ProblemCode.IN_PROGRESS,
+        severity=Severity.INFORMATION,
         zh="已受理，正在处理，请稍后查询",
         en="accepted and being worked on: ask at Content-Location",
     )

@@ -3,8 +3,8 @@
 Source: SMART App Launch 2.2, "Client authentication: asymmetric" and "Backend services"; RFC 7523.
 The client's public keys stand in a file of the settings, which is read again when it has changed.
 A token is random, is good for minutes, and is kept as its SHA-256 only, in the journal, so that a
-restart and every gateway of the journal know it. An assertion is taken once: its `jti` is kept in
-the journal until it has expired.
+restart and every gateway of the journal know it. An assertion is taken once, by one of all the
+gateways of a journal: its `jti` is taken in the journal until it has expired.
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class Store(Protocol):
         self, key: str, value: str, expires: datetime, *, events: Sequence[AuditEvent] = ()
     ) -> None:
         """Keep a value."""
+        ...
+
+    async def session_take(self, key: str, value: str, expires: datetime) -> bool:
+        """Keep a value if the key has none; False if it has."""
         ...
 
 
@@ -180,8 +184,6 @@ class BackendServices:
         self.audience = audience
         self._seconds = seconds
         self._kept: OrderedDict[str, tuple[Granted, datetime]] = OrderedDict()
-        self._taken: set[str] = set()
-        """Assertions that are being taken right now."""
 
     async def issue(self, assertion: str, scope: str) -> Token:
         """A token for the client of this assertion, for what it asks and may have.
@@ -276,15 +278,8 @@ class BackendServices:
             raise _stranger("client_assertion is not good yet")
         jti = hashlib.sha256(str(claims["jti"]).encode()).hexdigest()
         key = f"jti/{peer.name}/{jti}"
-        if key in self._taken:
+        if not await self._store.session_take(key, "used", expires + timedelta(seconds=LEEWAY)):
             raise _stranger("client_assertion was used before")
-        self._taken.add(key)
-        try:
-            if await self._store.session_get(key) is not None:
-                raise _stranger("client_assertion was used before")
-            await self._store.session_put(key, "used", expires + timedelta(seconds=LEEWAY))
-        finally:
-            self._taken.discard(key)
 
 
 def _moment(stated: object, now: datetime) -> datetime:

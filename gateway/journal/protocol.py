@@ -257,6 +257,13 @@ class Journal(Protocol):
         """Keep a sign-in number until `expires` (aware time, or text in China Standard Time)."""
         ...
 
+    async def session_take(self, key: str, value: str, expires: datetime | str) -> bool:
+        """Keep a value like `session_put`, only if the key has none: True for who came first.
+
+        Of all processes of a journal that ask for the same key, one is told True until `expires`.
+        """
+        ...
+
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """The resource as last answered."""
         ...

@@ -188,6 +188,14 @@ def put_session(db: sqlite3.Connection, key: str, value: str, expires: str, now:
     db.execute(SQL["put_session"], {"key": key, "value": value, "expires": expires})
 
 
+def take_session(db: sqlite3.Connection, key: str, value: str, expires: str, now: str) -> bool:
+    """Keep a value where the key has none that is good; False when it has."""
+    if session(db, key, now) is not None:
+        return False
+    put_session(db, key, value, expires, now)
+    return True
+
+
 def session(db: sqlite3.Connection, key: str, now: str) -> str | None:
     """The sign-in number, unless it expired."""
     found = db.execute(SQL["session"], {"key": key, "now": now}).fetchone()

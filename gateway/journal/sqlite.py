@@ -318,6 +318,11 @@ class SQLiteJournal(Journal):
         until = expires if isinstance(expires, str) else china_time(expires)
         await self._write(lambda db, now: sends.put_session(db, key, value, until, now), events)
 
+    async def session_take(self, key: str, value: str, expires: datetime | str) -> bool:
+        """See `Journal.session_take`."""
+        until = expires if isinstance(expires, str) else china_time(expires)
+        return await self._write(lambda db, now: sends.take_session(db, key, value, until, now))
+
     async def resource(self, type: str, id: str) -> Resource | None:  # noqa: A002 - FHIR's words
         """See `Journal.resource`."""
         return await self._readers.run(lambda db: exchanges.resource(db, type, id))

@@ -41,6 +41,7 @@ class Needs(NamedTuple):
     """Institution and second."""
     books: tuple[tuple[str, str], ...] = ()
     """Kind and key."""
+    sessions: tuple[str, ...] = ()
     abandoned: bool = False
     """Sends that nobody waits for any more."""
     own: bool = False
@@ -49,7 +50,7 @@ class Needs(NamedTuple):
     def check(self) -> None:
         """Refuse what could not even be asked for."""
         texts = (*self.exchanges, *self.msgids, *self.held, *self.reversed, *self.visits)
-        check_text(*texts, *itertools.chain(*self.keys, *self.serials, *self.books))
+        check_text(*texts, *self.sessions, *itertools.chain(*self.keys, *self.serials, *self.books))
 
 
 class Fenced(Exception):  # noqa: N818 - not an error of ours: the writer makes one of it
@@ -109,6 +110,8 @@ class Batch:
     visits: dict[str, int] = field(default_factory=dict)
     serials: dict[tuple[str, str], int] = field(default_factory=dict)
     books: dict[tuple[str, str], int] = field(default_factory=dict)
+    sessions_until: dict[str, str] = field(default_factory=dict)
+    """When what is kept of a session key ends."""
     abandoned: list[SendRow] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
     """Those of the abandoned sends that are this instance's."""
@@ -172,6 +175,7 @@ class Batch:
             POSTGRES["facts"],
             *(self.instance, every.exchanges, every.msgids, every.held, every.reversed),
             *(every.visits, *_columns(every.serials, 2), *_columns(every.books, 2)),
+            every.sessions,
         )
         always: dict[str, tuple[str, str]] = {}
         for kind, key, value in rows:
@@ -191,6 +195,8 @@ class Batch:
             elif kind == "book":
                 name, _, book = key.partition("\n")
                 self.books[name, book] = int(value)
+            elif kind == "session":
+                self.sessions_until[key] = value
             else:
                 always[kind] = (key, value)
         self.transaction = always["transaction"][0]
@@ -303,6 +309,7 @@ def _together(needs: Sequence[Needs]) -> Needs:
         visits=every("visits"),
         serials=every("serials"),
         books=every("books"),
+        sessions=every("sessions"),
         abandoned=any(one.abandoned for one in needs),
         own=any(one.own for one in needs),
     )

@@ -237,3 +237,12 @@ def put_session(batch: Batch, key: str, value: str, expires: str, now: str) -> N
     check_text(key, value, expires)
     batch.over = now
     batch.sessions[key] = (value, expires)
+    batch.sessions_until[key] = expires
+
+
+def take_session(batch: Batch, key: str, value: str, expires: str, now: str) -> bool:
+    """Keep a value where the key has none that is good; False when it has."""
+    if batch.sessions_until.get(key, "") > now:
+        return False
+    put_session(batch, key, value, expires, now)
+    return True

@@ -314,6 +314,14 @@ class PostgresJournal(Views):
             Needs(), lambda batch, now: deeds.put_session(batch, key, value, until, now), events
         )
 
+    async def session_take(self, key: str, value: str, expires: datetime | str) -> bool:
+        """See `Journal.session_take`."""
+        until = expires if isinstance(expires, str) else china_time(expires)
+        return await self._write(
+            Needs(sessions=(key,)),
+            lambda batch, now: deeds.take_session(batch, key, value, until, now),
+        )
+
     def health(self) -> Health:
         """See `Journal.health`: the connection that writes, and the licence to write."""
         writer, keeper = self._writer, self._keeper

@@ -233,12 +233,16 @@ Start = Callable[..., Awaitable[World]]
 
 @pytest.fixture
 async def start(tmp_path: Path, clock: Clock, signer: Signer) -> AsyncIterator[Start]:
-    """Starts a gateway; keywords are settings of `[http]`, `peers` and `app` change the peers."""
+    """Starts a gateway; keywords are settings of `[http]`.
+
+    `peers` and `app` change the peers, `journal` is another than the file of the folder.
+    """
     worlds: list[World] = []
 
     async def begin(
         peers: list[dict[str, Any]] | None = None,
         app: dict[str, Any] | None = None,
+        journal: dict[str, Any] | None = None,
         **http: Any,
     ) -> World:
         stated = [
@@ -254,7 +258,7 @@ async def start(tmp_path: Path, clock: Clock, signer: Signer) -> AsyncIterator[S
             {
                 "mllp": {"enabled": False},
                 "http": {"port": 0, "public_url": PUBLIC, **http},
-                "journal": {"path": tmp_path / "journal.db"},
+                "journal": journal or {"path": tmp_path / "journal.db"},
                 "institutions": [
                     {
                         "fixmedins_code": code,

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from gateway.errors import ConfigurationError
 from gateway.inbound.smart import KeySet
 from gateway.inbound.smart_routes import token_url
+from gateway.journal.embedded import EmbeddedServer
 from gateway.settings import HTTPSettings
 
 PATIENTS = "/fhir/r4/Claim"
@@ -106,6 +107,23 @@ async def test_an_assertion_is_taken_once_also_after_a_restart(start: Any) -> No
 
     assert again.status == 400
     assert again.body["error_description"] == "client_assertion was used before"
+
+
+async def test_an_assertion_is_taken_by_one_of_two_gateways(start: Any, tmp_path: Path) -> None:
+    """Both are asked at once, on one PostgreSQL journal: one gives a token, and both know it."""
+    with EmbeddedServer() as server:
+        file = tmp_path / "dsn"
+        await asyncio.to_thread(file.write_text, server.dsn, "utf-8")
+        worlds = [await start(journal={"dsn_file": file}) for _ in range(2)]
+        signed = worlds[0].signer.assertion()
+        both = await asyncio.gather(*(world.grant(signed) for world in worlds))
+        token = next(one.body["access_token"] for one in both if one.status == 200)
+        found = [await world.ask("GET", PATIENTS, token=token) for world in worlds]
+        for world in worlds:
+            await world.gateway.stop()
+
+    assert sorted(answer.status for answer in both) == [200, 400]
+    assert [answer.status for answer in found] == [200, 200]
 
 
 async def test_a_token_lasts_its_time_and_survives_a_restart(start: Any) -> None:

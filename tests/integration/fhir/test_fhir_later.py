@@ -43,6 +43,30 @@ async def test_an_asynchronous_claim_is_answered_when_it_is_asked_for(
     assert len(port.centre.carried) == 1
 
 
+async def test_in_progress_is_not_called_unknown(ask: Any, port: Any, make_claim: Any) -> None:
+    """X-032: while it is worked on the code is IN-PROGRESS; of a lost reply it is FSI-UNKNOWN."""
+    port.centre.gate.clear()
+    accepted = await ask("POST", "/Claim", make_claim(), **ASYNC)
+    working = await ask("GET", accepted.headers["Content-Location"])
+    port.centre.status = Status.UNKNOWN
+    port.centre.gate.set()
+    lost = await ask("POST", "/Claim", make_claim("C-2"))
+    unknown = await ask("GET", lost.headers["Content-Location"])
+
+    assert [one.status for one in (accepted, working, lost, unknown)] == [202] * 4
+    assert [coded(one.body) for one in (accepted, working, unknown)] == [
+        ("information", "informational", "IN-PROGRESS"),
+        ("information", "informational", "IN-PROGRESS"),
+        ("information", "informational", "FSI-UNKNOWN"),
+    ]
+
+
+def coded(outcome: Any) -> tuple[str, str, str]:
+    """Severity, code and our code of the only issue."""
+    (issue,) = outcome["issue"]
+    return issue["severity"], issue["code"], issue["details"]["coding"][0]["code"]
+
+
 async def test_r5_wraps_the_result_in_a_batch_response(ask: Any, make_claim: Any) -> None:
     """R5 async.html: the result is a Bundle of type batch-response."""
     accepted = await ask("POST", "/fhir/r5/Claim", make_claim(), **ASYNC)

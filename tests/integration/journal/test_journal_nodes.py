@@ -109,6 +109,17 @@ async def test_serials_are_given_once_by_all_processes_together(nodes: Nodes) ->
     assert sorted(given) == list(range(64))
 
 
+async def test_a_key_is_taken_by_one_process_only(nodes: Nodes) -> None:
+    """Both ask for each of twenty keys at once: every key is given to exactly one."""
+    told = await asyncio.gather(
+        *(
+            nodes[number % 2].session_take(f"jti/his/{number // 2}", "used", "2099-01-01 00:00:00")
+            for number in range(40)
+        )
+    )
+    assert [told[2 * key] + told[2 * key + 1] for key in range(20)] == [1] * 20
+
+
 async def test_a_visit_is_stored_over_the_version_that_was_read_whoever_wrote_it(
     nodes: Nodes,
 ) -> None:

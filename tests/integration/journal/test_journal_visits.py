@@ -114,6 +114,23 @@ async def test_a_sign_in_number_lasts_until_it_expires(open_journal: Open, clock
     assert await journal.session_get("H1|gateway") == "S2"
 
 
+async def test_a_key_is_taken_once_until_it_expires(open_journal: Open, clock: Any) -> None:
+    """Of ten that ask at once one is first; a restart does not free the key, its end does."""
+    journal = await open_journal()
+    end = datetime(2026, 3, 2, 4, 0, 1, tzinfo=UTC)
+    told = await asyncio.gather(
+        *(journal.session_take("jti/his/1", "used", end) for _ in range(10))
+    )
+    assert sorted(told) == [False] * 9 + [True]
+    journal = await open_journal()
+    assert not await journal.session_take("jti/his/1", "other", end)
+    assert await journal.session_get("jti/his/1") == "used"
+    assert await journal.session_take("jti/other/1", "used", end)
+    clock.time += timedelta(seconds=1)
+    assert await journal.session_take("jti/his/1", "again", "2026-03-02 23:59:59")
+    assert await journal.session_get("jti/his/1") == "again"
+
+
 async def test_a_time_without_zone_is_refused(journal: Journal) -> None:
     """It could be any of two dozen moments."""
     naive = datetime(2026, 3, 2, 4, 0, 1)  # noqa: DTZ001 - the naive time is the point

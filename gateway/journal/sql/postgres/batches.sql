@@ -40,7 +40,9 @@ JOIN serials AS s ON s.fixmedins_code = w.fixmedins_code AND s.second = w.second
 UNION ALL
 SELECT 'book', b.kind || chr(10) || b.key, b.version::text
 FROM unnest($9::text[], $10::text[]) AS w (kind, key)
-JOIN books AS b ON b.kind = w.kind AND b.key = w.key;
+JOIN books AS b ON b.kind = w.kind AND b.key = w.key
+UNION ALL
+SELECT 'session', key, expires FROM sessions WHERE key = ANY($11::text[]);
 
 -- name: exchanges_by_key
 -- What is known of messages that arrive; alive says that their owner still has its licence, the
