@@ -32,7 +32,12 @@ from gateway.fhir.building import (
     patient_reference,
 )
 from gateway.fhir.decode import decode_list
-from gateway.fhir.filings import FILING_VERBS, filed_elements
+from gateway.fhir.filings import (
+    FILING_VERBS,
+    entitled_elements,
+    entitled_words,
+    filed_elements,
+)
 from gateway.fhir.names import Names
 from gateway.fhir.references import as_list
 from gateway.fhir.texts import scalar
@@ -61,6 +66,8 @@ def claim_response(
         return response
     if result.intent.verb in FILING_VERBS:
         response |= filed_elements(result.intent.filing)
+    elif result.intent.verb is Verb.ENTITLE:
+        response |= entitled_elements(names, result.entitlements)
     for text in broken_identities(settlements) + _other_total(result, settlements):
         if outcome == "complete":
             response["outcome"] = "partial"
@@ -189,6 +196,8 @@ def _disposition(result: Result, outcome: str) -> str:
         return problem.zh
     if result.intent.verb in FILING_VERBS:
         return "备案完成"
+    if result.intent.verb is Verb.ENTITLE:
+        return entitled_words(result.entitlements)
     return "预结算完成" if result.intent.verb is Verb.PRESETTLE else "结算完成"
 
 

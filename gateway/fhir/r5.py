@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.fhir.filings import entitled_decision
 from gateway.fhir.names import ERROR_PLACE
 from gateway.fhir.references import as_list
 
@@ -301,7 +302,9 @@ def _claim_response_out(outer: Resource, kept: Resource) -> None:
         if isinstance(note.get("type"), str):
             note["type"] = {"coding": [{"system": NOTE_TYPE, "code": note["type"]}]}
     decision = DECISIONS.get(str(outer.get("outcome")))
-    if decision is not None and "decision" not in outer:
+    if decision == "approved" and (entitled := entitled_decision(outer)) is not None:
+        decision = entitled
+    if decision and "decision" not in outer:
         outer["decision"] = {"coding": [{"system": DECISION, "code": decision}]}
     _eligibility_out(outer, {})
 

@@ -75,8 +75,21 @@ def transfer(world: Any) -> dict[str, Any]:
     )
 
 
-MAKE = {"chronic": chronic, "transfer": transfer}
-NUMBERS = {"chronic": ("2503", "2504"), "transfer": ("2501", "2502")}
+def designation(world: Any) -> dict[str, Any]:
+    """The hospital itself, as the first institution of treatment."""
+    facility = {
+        "identifier": world.client.identifier("fixmedins", "H43010000001"),
+        "display": "长沙示范医院",
+    }
+    return preauthorization(world, "designation", facility=facility)
+
+
+MAKE = {"chronic": chronic, "transfer": transfer, "designation": designation}
+NUMBERS = {
+    "chronic": ("2503", "2504"),
+    "transfer": ("2501", "2502"),
+    "designation": ("2505", "2506"),
+}
 
 
 @pytest.mark.parametrize("kind", MAKE)
@@ -100,6 +113,31 @@ async def test_a_preauthorization_files_and_a_task_withdraws(world: Any, kind: s
     assert (task.status, task.body["status"]) == (201, "completed"), task.body
     assert (gone["state"], response.body["status"]) == ("withdrawn", "cancelled")
     assert await world.requests() == ["1101", filing_no, "1101", withdrawing_no]
+
+
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+async def test_an_entitlement_is_asked_for_and_nothing_is_filed(world: Any, release: str) -> None:
+    """Matrix 2.1, "2001 entitlement only": each benefit is an adjudication; no preAuthRef."""
+    claim = preauthorization(world, "entitlement")
+    if release == "r5":
+        claim["contained"][1] |= {"kind": "insurance", "insurer": {"display": "医保"}}
+        del claim["contained"][1]["payor"]
+    answered = await world.post(
+        f"/fhir/{release}/Claim", encode(claim), **{"Content-Type": "application/fhir+json"}
+    )
+    claim_id = answered.body["request"]["reference"].rpartition("/")[2]
+    task = await world.post_fhir("Task", world.client.cancellation(claim_id))
+    (part,) = answered.body["adjudication"]
+
+    assert (answered.status, answered.body["outcome"]) == (201, "complete"), answered.body
+    assert answered.body["disposition"] == "可以享受待遇"
+    assert "preAuthRef" not in answered.body
+    assert part["category"]["coding"][0]["code"] == "310100"
+    assert part["reason"]["coding"][0]["code"] == "1"
+    assert answered.body["preAuthPeriod"]["start"] == "2003-07-01"
+    assert ("decision" in answered.body) == (release == "r5")
+    assert (task.status, task.body["status"]) == (201, "rejected"), task.body
+    assert await world.requests() == ["1101", "2001"]
 
 
 async def test_a_preauthorization_of_another_kind_is_not_supported(world: Any) -> None:

@@ -57,7 +57,7 @@ def profiles_of(frame: Frame, max_items: int) -> tuple[Profile, ...]:
         Profile(
             "fsi-claim-preauthorization",
             "医保备案申请",
-            "A Claim that files a transfer or a chronic disease",
+            "A Claim that files (transfer, chronic, designation) or asks for an entitlement",
             (
                 Rule("Claim.status", {"fixedCode": "active"}),
                 Rule("Claim.subType", {"min": 1, **_bound(frame, "filing")}),

@@ -21,8 +21,10 @@ from gateway.errors import (
     UnreadableError,
 )
 from gateway.fhir.adapter import FHIRAdapter
+from gateway.fhir.forms import Forms
+from gateway.fhir.release import R5
 from gateway.fhir.stored import KEPT_TYPES
-from gateway.intents import CallReport, Status
+from gateway.intents import CallReport, Record, Result, Status, Verb
 from gateway.settings import Settings
 
 BASE = "https://fsi-gateway.example/fhir"
@@ -244,3 +246,42 @@ async def test_answers_are_read_by_peers_of_their_own_only(
 
     assert await adapter.store(mine).resource("ClaimResponse", identity) is not None
     assert await adapter.store(other).resource("ClaimResponse", identity) is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "words", "decision"),
+    [
+        ("11", "可以享受待遇", "approved"),
+        ("10", "部分待遇可以享受", "partial"),
+        ("00", "不能享受待遇", "denied"),
+        ("", "平台没有返回待遇享受检查的结果", None),
+    ],
+)
+async def test_a_benefit_that_is_refused_is_an_adjudication_with_the_reason(
+    *,
+    adapter: FHIRAdapter, ask: Any, make_claim: Any, body: Any, assert_valid: Any,
+    flags: str, words: str, decision: str | None,
+) -> None:  # fmt: skip
+    """Matrix 2.1, 2001 only: outcome complete, for the question was answered; R5 says denied."""
+    kind = {"system": f"{BASE}/CodeSystem/filing", "code": "entitlement"}
+    claim = make_claim(use="preauthorization", subType={"coding": [kind]})
+    message, intent, _ = await ask(claim, "create")
+    rows = [
+        Record({"fund_pay_type": "310100", "trt_enjymnt_flag": flag, "trt_chk_rslt": "未达起付线"})
+        for flag in flags
+    ]
+    result = Result(status=Status.DONE, intent=intent, entitlements=rows)
+    answer = adapter.answer(message.kind, message.context, result)
+    assert_valid(answer.body)
+    response = body(answer)
+    told = [
+        (part["reason"]["coding"][0]["code"], part["reason"]["text"])
+        for part in response.get("adjudication", [])
+    ]
+    outer = Forms(R5).outward(response)
+
+    assert intent.verb is Verb.ENTITLE
+    assert (response["outcome"], response["disposition"]) == ("complete", words)
+    assert told == [(flag, "未达起付线") for flag in flags]
+    assert outer is not None
+    assert outer.get("decision", {"coding": [{"code": None}]})["coding"][0]["code"] == decision
