@@ -9,9 +9,10 @@ it begin the same step anew, under another control id.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -34,13 +35,13 @@ ANEW = 20
 """How often a step is begun anew at most."""
 
 
-class Door(NamedTuple):
-    """Where one gateway is; `open` is set while it runs."""
+class Door:
+    """Where one gateway is: other ports after each start; `open` is set while it runs."""
 
-    host: str
-    mllp: int
-    http: int
-    open: asyncio.Event
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.mllp, self.http = 0, 0
+        self.open = asyncio.Event()
 
 
 class Said(msgspec.Struct):
@@ -109,7 +110,7 @@ class Hospital:
         return f"K{self.visits}", PEOPLE[self.visits % len(PEOPLE)]
 
 
-class _Desk:
+class _Desk(ABC):
     """One connection; asks at the gateways in turn."""
 
     def __init__(self, hospital: Hospital, number: int) -> None:
@@ -125,9 +126,9 @@ class _Desk:
                 self.hospital.surprises.append(str(surprise))
         await self.close()
 
+    @abstractmethod
     async def visit(self, number: str, person: m.Person) -> None:
         """The way of one patient."""
-        raise NotImplementedError
 
     async def door(self) -> Door:
         """The next gateway that runs."""
@@ -165,13 +166,13 @@ class _Desk:
         self.hospital.answered += 1
         asking.discard(said.key)
 
+    @abstractmethod
     async def once(self, said: Said) -> tuple[str, ...] | None:
         """Send a message; its answer when that is final."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def close(self) -> None:
         """Close the connection."""
-        raise NotImplementedError
 
 
 class _HL7Desk(_Desk):

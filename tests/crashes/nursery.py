@@ -51,7 +51,8 @@ class Nursery:
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        async with self._turn:  # somebody who asked may have been cancelled
+            self._process.stdin.close()
         await self._process.wait()
 
     async def bear(self, config: Path, log: Path, environment: Mapping[str, str]) -> int:
@@ -70,6 +71,10 @@ class Nursery:
         return code
 
     async def _ask(self, question: Birth | int) -> int:
+        # The answer is read even when nobody waits for it any more: it is not the next one's.
+        return await asyncio.shield(self._asked(question))
+
+    async def _asked(self, question: Birth | int) -> int:
         process = self._process
         assert process is not None
         assert process.stdin is not None

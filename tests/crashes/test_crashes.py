@@ -7,16 +7,18 @@ lost replies.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.cli.exits import Exit
 from gateway.journal.embedded import EmbeddedServer
 from tests.crashes.books import differences
 from tests.crashes.nursery import Nursery
-from tests.crashes.run import Load, World, play, play_in
+from tests.crashes.run import Ended, Load, Node, World, play, play_in
 
 SQLITE_KILLS, POSTGRES_KILLS, KILLS_OF_ONE_OF_TWO = 25, 15, 10
 DROPS = 200
@@ -78,6 +80,41 @@ async def test_replies_that_get_lost_lose_and_double_nothing(
     outcome = await play(tmp_path, Load(drops=DROPS, desks=16, seed=4), nursery)
     assert outcome.findings == []
     assert outcome.drops == DROPS
+
+
+async def test_a_gateway_that_ends_by_itself_takes_no_other_one_with_it(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """They are forked by one process, which kills what is left of them when it ends itself."""
+    world = World(tmp_path, Load(), nursery)
+    async with world.open():
+        (node,) = world.nodes
+        first = node.pid
+        second = await nursery.bear(tmp_path / "missing.toml", tmp_path / "second.log", {})
+        assert await nursery.wait(second) == Exit.CONFIGURATION
+        assert await nursery.ended(first) is None
+        assert await node.stop() == Exit.OK
+
+
+async def test_a_gateway_that_ends_before_it_is_ready_is_not_waited_for(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """Its exit code and its own last words are told."""
+    node = Node(tmp_path / "missing.toml", "gateway", nursery, {})
+    with pytest.raises(Ended, match=r"ended with 3 before it was ready: .*missing\.toml"):
+        await node.start()
+    assert not node.door.open.is_set()
+
+
+async def test_a_question_that_is_given_up_does_not_leave_its_answer_to_the_next(
+    tmp_path: Path, nursery: Nursery
+) -> None:
+    """Whoever asks next is told the end of its own gateway."""
+    pid = await nursery.bear(tmp_path / "missing.toml", tmp_path / "first.log", {})
+    asking = asyncio.create_task(nursery.bear(tmp_path / "missing.toml", tmp_path / "b.log", {}))
+    await asyncio.sleep(0)
+    asking.cancel()
+    assert await nursery.wait(pid) == Exit.CONFIGURATION
 
 
 async def test_the_comparison_finds_what_does_not_fit(tmp_path: Path, nursery: Nursery) -> None:
