@@ -138,4 +138,5 @@ def test_any_sequence_of_steps_ends_where_the_rules_say_in_postgresql(
         finally:
             await connection.close()
 
-    asyncio.run(in_a_schema_of_its_own())
+    expected, verified = asyncio.run(in_a_schema_of_its_own())
+    assert verified == expected
