@@ -109,7 +109,11 @@ A query may name further ones about the same person (`also`), with one 1101 for 
 What a query found is in `Result.found` under its verb.
 A filing's number (`trt_dcla_detl_sn`) is in the record `filing`, also of the result.
 `map-items`, `file-departments` and `check-staff` do one of those verbs for each entry.
-`to-outpatient` is `unadmit` and then `register`; `merge` makes no transaction.
+`to-outpatient` is `unadmit` and then `register`.
+`to-inpatient` is `unregister` of a registration that nothing was charged to, and then `admit`.
+`refile-transfer`, `refile-chronic` and `refile-designation` withdraw a filing and file another.
+Both parts are checked before the first is sent; the second follows once the first was accepted.
+`merge` makes no transaction.
 One filing of a person at a time is under way: after one of unknown outcome the next is refused
 (`VISIT-HELD`) until an operator decided.
 

@@ -119,6 +119,8 @@ class Intent(msgspec.Struct, kw_only=True):
     check_entitlement: bool = False
     presettle_after: bool = False
     """After the charge lines, compute the settlement and stop."""
+    more_follows: bool = False
+    """A part of a message, after which another one was to come."""
     own_charges_only: bool = False
     """Settle the lines of this message only (a claim), not all that is open (a payment line)."""
     coded: bool = False

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.hl7v2 import financial
+from gateway.hl7v2.events import MODIFYING
 from gateway.hl7v2.query import with_query_person
 from gateway.hl7v2.reader import Document
 from gateway.settings import HL7Dialect
@@ -56,7 +57,9 @@ def choose(
         return Choice(kind, with_query_person(document))
     if kind == QUERY:
         return _query(document, dialect, served)
-    if kind in {"RQA^I08", "RQA^I11"}:
+    if kind in MODIFYING:
+        kind = _modification(kind, document, dialect)
+    if kind[:3] == "RQA":
         return Choice(_authorization(kind, document, dialect, "AUT", 1), document)
     if kind in {"EHC^E20", "EHC^E21"}:
         return Choice(_authorization(kind, document, dialect, "PSL", 7), document)
@@ -110,6 +113,48 @@ def _authorization(
                 "the kind of authorization is not TRANSFER, CHRONIC or DESIGNATION",
             )
         ]
+    )
+
+
+def _modification(kind: str, document: Document, dialect: HL7Dialect) -> str:
+    """The event as which a changed filing is served.
+
+    Raises:
+        InvalidError: the peer may not change filings, or the message does not say which one.
+    """
+    if not dialect.modify_filings:
+        raise InvalidError([_no_change()])
+    if _filed_number(document):
+        return kind
+    if kind == "RQA^I10":
+        return "RQA^I08"  # nothing is filed yet: there is nothing to withdraw
+    raise InvalidError([_no_number(kind)])
+
+
+def _filed_number(document: Document) -> str:
+    """The number of the filing that a message is about: AUT-6, or RF1-11."""
+    places = ((document.first("AUT"), 6), (document.first("RF1"), 11))
+    found = (segment.get(field) for segment, field in places if segment is not None)
+    return next((number for number in found if number), "")
+
+
+def _no_number(kind: str) -> Problem:
+    return _problem(
+        ProblemKind.REQUIRED,
+        ProblemCode.FIELD_REQUIRED,
+        "RF1[1]-11" if kind == "REF^I13" else "AUT[1]-6",
+        "没有说明要变更的备案号",
+        "the number of the filing that is to be changed is missing",
+    )
+
+
+def _no_change() -> Problem:
+    return _problem(
+        ProblemKind.BUSINESS,
+        ProblemCode.NOT_SUPPORTED,
+        "MSH[1]-9",
+        "备案不能修改，请撤销后重新备案",
+        "cancel the filing and file anew",
     )
 
 

@@ -134,20 +134,12 @@ NOT_DONE = {
     "EHC^E13": ("医保接口没有补充资料", "the insurance asks for no further information"),
     "EHC^E15": ("该消息由医保方发出", "this message is sent by the payer"),
     "EHC^E24": ("该消息由医保方发出", "this message is sent by the payer"),
-    "REF^I13": (
-        "备案不能修改，请撤销后重新备案",
-        "cancel the filing and file anew",
-    ),
-    "RQA^I09": (
-        "备案不能修改，请撤销后重新备案",
-        "cancel the filing and file anew",
-    ),
-    "RQA^I10": (
-        "备案不能修改，请撤销后重新备案",
-        "cancel the filing and file anew",
-    ),
 }
 """Events that are understood and for which the interface has nothing: AE 207, and why."""
+
+MODIFYING = frozenset({"REF^I13", "RQA^I09", "RQA^I10"})
+"""Events that change a filing, which the interface cannot: by the peer's `modify_filings` it is
+withdrawn and filed anew."""
 
 _ORDER = ("MSH", "EVN", "PID", "PV1", "FT1")
 """Segments whose first occurrences stand in this order in every served structure."""

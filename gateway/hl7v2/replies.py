@@ -45,8 +45,8 @@ class Writer(Protocol):
 
 
 WRITERS: dict[str, Writer] = {
-    **dict.fromkeys(("RQA^I08", "RQA^I11"), write_filing_reply),
-    **dict.fromkeys(("REF^I12", "REF^I14", "REF^I15"), write_filing_reply),
+    **dict.fromkeys(("RQA^I08", "RQA^I09", "RQA^I10", "RQA^I11"), write_filing_reply),
+    **dict.fromkeys(("REF^I12", "REF^I13", "REF^I14", "REF^I15"), write_filing_reply),
     **dict.fromkeys(("MFN^M02", "MFN^M04", "MFN^M05"), write_master_file_reply),
     **dict.fromkeys(("QBP^E03", "QBP^E22"), write_status),
     "QBP^Q11": write_table,

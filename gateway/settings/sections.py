@@ -275,6 +275,8 @@ class HL7Dialect(Section):
     """Check structure, cardinality, types, lengths and tables of the message's version."""
     ehc_reply: EHCReply = EHCReply.E10
     """How an invoice (EHC^E01) is answered: `e10` at once, `ack-then-e10` to `reply_to`."""
+    modify_filings: bool = False
+    """True lets RQA^I09, I10 and REF^I13 change a filing: it is withdrawn and filed anew."""
     remittances: bool = False
     """True sends EHC^E15 of each day whose reconciliation balances to `reply_to`."""
     reply_constants: dict[str, str] = {}

@@ -24,7 +24,7 @@ from gateway.settlement.conducting import Conductor
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
 from gateway.settlement.reading import NUMBERED
 from gateway.settlement.resuming import settlements_made
-from gateway.settlement.sites import Sites
+from gateway.settlement.sites import Sites, renewed
 from gateway.settlement.visits import Visit, decode_visit, visit_key
 
 SETTLEMENTS = frozenset({"2102", "2207", "2304"})
@@ -115,7 +115,7 @@ class Closer:
         row = None
         if number and intent.verb not in WITHOUT_VISIT:
             row = await self._journal.visit(visit_key(send.fixmedins_code, number))
-        return decode_visit(row.data, row.version) if row else None
+        return renewed(intent, decode_visit(row.data, row.version)) if row else None
 
     async def _reversed(self, send: SendRow, exchange: ExchangeRow, result: Result) -> Result:
         intent = result.intent
@@ -148,6 +148,8 @@ class Closer:
             number = result.output.get("result", {}).get("trt_dcla_detl_sn")
             if number and result.intent.verb is not Verb.CARRY:
                 result.intent.filing.values["trt_dcla_detl_sn"] = number
+            if result.intent.more_follows:
+                self._left_open(send, result)
             return
         made = [s for s in visit.settlements if s.msgid == send.msgid]
         if made:
@@ -156,8 +158,12 @@ class Closer:
         if not self._has_rest(result.intent, visit, peer):
             return
         if not await self._described(exchange, result, peer):
-            result.status = Status.REJECTED
-            result.problems = [reporting.rest_open(send.infno, result.intent)]
+            self._left_open(send, result)
+
+    def _left_open(self, send: SendRow, result: Result) -> None:
+        """Say that what was meant beyond the confirmed transaction was not done."""
+        result.status = Status.REJECTED
+        result.problems = [reporting.rest_open(send.infno, result.intent)]
 
     async def _described(
         self, exchange: ExchangeRow, result: Result, peer: PeerSettings | None
@@ -172,6 +178,8 @@ class Closer:
 
     def _has_rest(self, intent: Intent, visit: Visit, peer: PeerSettings | None) -> bool:
         """True when the message meant more than what was confirmed: nobody has tried that."""
+        if intent.more_follows:
+            return True
         if intent.verb not in IN_PARTS:
             return False
         if peer is None:

@@ -1,4 +1,4 @@
-"""Intents that are several: the entries of a master file, an inpatient who becomes an outpatient.
+"""Intents that are several: the entries of a master file.
 
 Each part is an intent with a plan of its own. A part that was refused does not stop the next entry
 of a master file; one that was not sent, or whose outcome is not known, does.
@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-import msgspec
-
 from gateway.errors import Problem, ProblemCode, ProblemKind
-from gateway.intents import EntryResult, Intent, Record, Result, Source, Status, Verb, VisitClass
+from gateway.intents import EntryResult, Intent, Record, Result, Status, Verb
 from gateway.settlement.plans import MASTER_FILES
 
 Conduct = Callable[[Intent], Awaitable[Result]]
@@ -62,47 +60,6 @@ async def _entry(intent: Intent, entry: Record, result: Result, conduct: Conduct
 
 def _names_somebody(entry: Record) -> bool:
     return any(entry.has(code) for code in ("prac_psn_code", "certno", "prac_psn_name"))
-
-
-def outpatient_parts(intent: Intent) -> tuple[Intent, Intent]:
-    """The admission that is cancelled, and the registration, with records of their own."""
-    cancelled = msgspec.structs.replace(
-        intent,
-        verb=Verb.UNADMIT,
-        visit_class=VisitClass.INPATIENT,
-        person=_copy(intent.person),
-        visit=_copy(intent.visit),
-        diagnoses=[],
-    )
-    registered = msgspec.structs.replace(
-        intent, verb=Verb.REGISTER, visit_class=VisitClass.OUTPATIENT, visit=_outpatient(intent)
-    )
-    return cancelled, registered
-
-
-async def to_outpatient(intent: Intent, conduct: Conduct) -> Result:
-    """Cancel the admission, then register the visit anew under the same number."""
-    first, second = outpatient_parts(intent)
-    cancelled = await conduct(first)
-    if cancelled.status is not Status.DONE:
-        cancelled.intent = intent
-        return cancelled
-    registered = await conduct(second)
-    registered.calls = [*cancelled.calls, *registered.calls]
-    return registered
-
-
-def _copy(record: Record) -> Record:
-    return Record(dict(record.values), dict(record.sources))
-
-
-def _outpatient(intent: Intent) -> Record:
-    """The visit without what was the admission's: its number at the platform, its class."""
-    visit = _copy(intent.visit)
-    visit.values.pop("mdtrt_id", None)
-    stated = visit.sources.get("visit_class", Source(""))
-    visit.set("visit_class", VisitClass.OUTPATIENT.value, stated)
-    return visit
 
 
 def _no_action(entry: Record, place: str) -> Problem:

@@ -32,14 +32,15 @@ from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement import compensating, merging, reporting, resuming
 from gateway.settlement.absorbing import absorb
 from gateway.settlement.agreeing import MismatchError, mismatches
-from gateway.settlement.compound import each_entry, to_outpatient
+from gateway.settlement.compound import each_entry
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
 from gateway.settlement.listing.keeping import keep
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
-from gateway.settlement.sites import Sites, new_visit, visit_number
+from gateway.settlement.sites import Sites, new_visit, renewed, visit_number
 from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
+from gateway.settlement.twofold import TWOFOLD, TwofoldConductor
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
 from gateway.settlement.work import Absorption, UnreadableReplyError, Work
 
@@ -99,8 +100,11 @@ class Conductor:
         if intent.verb in MASTER_FILES:
             own = await resuming.own_unknown(self._journal, exchange_id)
             return resuming.still_unknown(own, intent) if own else await each_entry(intent, part)
-        if intent.verb is Verb.TO_OUTPATIENT:
-            return await to_outpatient(intent, part)
+        if intent.verb in TWOFOLD:
+            twofold = TwofoldConductor(
+                part, sites=self._sites, journal=self._journal, clock=self._clock, peer=peer
+            )
+            return await twofold.carry_out(intent, exchange_id)
         if intent.verb is Verb.MERGE:
             code = preparer.site.institution.fixmedins_code
             return await merging.merge(self._journal, intent, code)
@@ -153,11 +157,7 @@ class Conductor:
             if intent.own_charges_only:
                 intent.visit_class = intent.visit_class or VisitClass.OUTPATIENT
             return new_visit(intent, institution.fixmedins_code)
-        visit = decode_visit(row.data, row.version)
-        if _begins_anew(intent, visit):
-            anew = new_visit(intent, institution.fixmedins_code)
-            anew.version = row.version
-            return anew
+        visit = renewed(intent, decode_visit(row.data, row.version))
         if intent.visit_class not in (None, visit.visit_class):
             raise InvalidError([_other_setting(intent, visit)])
         intent.visit_class = visit.visit_class
@@ -360,12 +360,6 @@ def _call(step: Step, filled: Filled, work: Work) -> Call:
         money=step.infno in work.money or step.infno in FILINGS,  # one at a time
         batches=(step.batch,) if step.batch else tuple(new_numbers([step.lines])),
     )
-
-
-def _begins_anew(intent: Intent, visit: Visit) -> bool:
-    """A cancelled admission gives its number to the registration that follows it (A07)."""
-    over = visit.state is VisitState.CANCELLED and visit.visit_class is VisitClass.INPATIENT
-    return over and intent.verb is Verb.REGISTER and intent.visit_class is VisitClass.OUTPATIENT
 
 
 def _other_setting(intent: Intent, visit: Visit) -> Problem:

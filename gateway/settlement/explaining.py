@@ -16,11 +16,11 @@ from gateway.fsi.definitions import Definitions
 from gateway.intents import Intent, Source, Verb
 from gateway.settings import PeerSettings
 from gateway.settlement.carried import check_carried
-from gateway.settlement.compound import outpatient_parts
 from gateway.settlement.filling import follows
 from gateway.settlement.plans import MASTER_FILES, WITHOUT_VISIT
 from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
+from gateway.settlement.twofold import TWOFOLD, parts_of
 
 
 class ExplainedField(msgspec.Struct, kw_only=True):
@@ -127,8 +127,8 @@ class Explainer:
             return self._explain_entries(intent, peer, explanation)
         if intent.verb is Verb.MERGE:
             return explanation
-        if intent.verb is Verb.TO_OUTPATIENT:
-            for part in outpatient_parts(intent):
+        if intent.verb in TWOFOLD:
+            for part in parts_of(intent):
                 explanation = _joined(explanation, self.explain(part, peer))
             return explanation
         preparer = self._sites.preparer(intent, peer)

@@ -10,7 +10,7 @@ from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
 from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
 from gateway.settlement.reporting import token_gone
-from gateway.settlement.visits import Visit
+from gateway.settlement.visits import Visit, VisitState
 
 SETTING_OF = {
     Verb.REGISTER: VisitClass.OUTPATIENT,
@@ -138,6 +138,25 @@ def new_visit(intent: Intent, fixmedins_code: str) -> Visit:
         ipt_otp_no=visit_number(intent),
         visit_class=intent.visit_class or VisitClass.OUTPATIENT,
     )
+
+
+OPENS = {Verb.REGISTER: VisitClass.OUTPATIENT, Verb.ADMIT: VisitClass.INPATIENT}
+"""Verbs that open a visit of a hospital."""
+
+
+def renewed(intent: Intent, visit: Visit) -> Visit:
+    """The visit, or a new one in its place.
+
+    A cancelled visit gives its number to one of the other setting (ADT^A06, A07).
+    """
+    if visit.state is not VisitState.CANCELLED:
+        return visit
+    opens = OPENS.get(intent.verb)
+    if opens is None or intent.visit_class is not opens or visit.visit_class is opens:
+        return visit
+    anew = new_visit(intent, visit.fixmedins_code)
+    anew.version = visit.version
+    return anew
 
 
 def _no_institution(facility: Record, stated: str) -> Problem:

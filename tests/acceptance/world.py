@@ -88,6 +88,7 @@ presettle_with_charges = {presettle}
 [peers.hl7v2]
 default_charset = "GB18030"
 reply_segments = ["ZMI", "ZSL"]
+{hl7}
 """
 
 BOTTLE = m.Item("YP001", "阿莫西林片", "1", "12.60", "12.60")
@@ -187,6 +188,7 @@ class World:
             "profile": "hunan",
             "sections": "",
             "peer": "",
+            "hl7": "",
             "platform": self.platform.url,
             "account": ACCOUNTS["430100"],
             "tables": TABLES,
