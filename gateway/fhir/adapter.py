@@ -42,6 +42,7 @@ from gateway.fhir.paths import FHIRPaths
 from gateway.fhir.reader import Document, Reader
 from gateway.fhir.references import as_list
 from gateway.fhir.release import R4, R5, RELEASES
+from gateway.fhir.settled import is_readable
 from gateway.fhir.stored import BASE, CONTENT, LINE, Maker, PeerStore, ResourceReader, may_refer
 from gateway.fhir.subscribed import BOOK, State, read_state, with_status
 from gateway.fhir.tasks import POLL, STATUS, due, task_code
@@ -147,8 +148,12 @@ class FHIRAdapter:
         elif exchange.type == "Task":
             upon = await self._task(work, exchange, store)
             if not number and upon:
-                # A task without identifier may be sent again when what it is about has changed.
-                key = f"{key}/{upon}"
+                # A task without identifier may be sent again when what it is about has changed;
+                # one that asks a platform, at any time.
+                asks = task_code(work.document.resource) == STATUS and is_readable(
+                    self.names, work.response or {}
+                )
+                key = f"{key}/{upon}" + (f"/{exchange.received}" if asks else "")
                 exchange.id = identity(peer.name, exchange.type, system, key)
         elif exchange.type in LOCAL_TYPES:
             key = await local_key(exchange, store, key)

@@ -1,7 +1,8 @@
 """Tasks about claims: cancel one, ask how one stands, collect answers that came later.
 
 The codes are those of http://terminology.hl7.org/CodeSystem/financialtaskcode (mapping matrix 2.1).
-`status` and `poll` look at what was answered and never ask a platform.
+`poll` looks at what was answered and never asks a platform; `status` does too, and reads a
+settlement back besides (`gateway.fhir.settled`).
 """
 
 from __future__ import annotations

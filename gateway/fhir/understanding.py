@@ -18,6 +18,7 @@ from gateway.fhir.names import Names
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
+from gateway.fhir.settled import is_readable
 from gateway.fhir.stored import LINE, VISIT, PeerStore
 from gateway.fhir.subscriptions import read_wish
 from gateway.fhir.tasks import CANCEL, STATUS, check_task, task_code
@@ -179,9 +180,12 @@ class Understanding:
         found, code = check_task(task), task_code(task)
         if code == STATUS and not found and work.response is None:
             found = [unknown_settlement("Task.focus")]
-        if found or code != CANCEL:
+        if code == CANCEL and not found:
+            return self._cancel(maps, work, "Task.focus")
+        response = work.response
+        if found or code != STATUS or response is None or not is_readable(self._names, response):
             return Intent(verb=Verb.IGNORE), found
-        return self._cancel(maps, work, "Task.focus")
+        return self._answered(maps, "status Task", response, "Task.focus")
 
     def _cancel(self, maps: MapSet, work: Work, place: str) -> tuple[Intent, list[Problem]]:
         step, found = cancel_step(work.response, place)
@@ -189,8 +193,14 @@ class Understanding:
             return Intent(verb=Verb.IGNORE), found
         if step == "withdraw":
             return self._withdrawal(maps, work, work.response, place)
-        scope = Scope(work.response, place, Library())
-        return maps.understand(f"{step} Task", Node(work.response, place, scope, fixed=True), {})
+        return self._answered(maps, f"{step} Task", work.response, place)
+
+    def _answered(
+        self, maps: MapSet, interaction: str, response: dict[str, Any], place: str
+    ) -> tuple[Intent, list[Problem]]:
+        """The intent of a Task, read from what was answered to the claim that it is about."""
+        root = Node(response, place, Scope(response, place, Library()), fixed=True)
+        return maps.understand(interaction, root, {})
 
     def _withdrawal(
         self, maps: MapSet, work: Work, response: dict[str, Any], place: str

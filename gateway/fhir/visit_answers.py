@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.fhir.building import Exchange, concept, first_stop
+from gateway.fhir.decode import decode_own
 from gateway.fhir.names import Names
 from gateway.fhir.references import as_list
-from gateway.intents import Result, Status
+from gateway.fhir.settled import settlement_outputs
+from gateway.intents import Result, Status, Verb
 
 SYSTEM = "mdtrt-id"
 OUTCOMES = frozenset({"queued", "complete", "partial", "error"})
@@ -41,7 +43,8 @@ def task_answer(
 
     `completed` with the reversal as output, `failed` when the platform refused, `rejected` when
     it may not be done now, `in-progress` while the outcome is not known. `told` are the resources
-    (`Type/id`) that are its output: what was undone, or what was asked for.
+    (`Type/id`) that are its output: what was undone, or what was asked for; then comes what the
+    platform showed of a settlement.
     """
     status = {
         Status.DONE: "completed",
@@ -69,6 +72,10 @@ def task_answer(
     ]
     if exchange.step in OUTCOMES:
         output.append({"type": {"text": "outcome"}, "valueCode": exchange.step})
+    if result.intent.verb is Verb.READ_SETTLEMENT:
+        response = decode_own(exchange.response)
+        for settlement in result.settlements:
+            output += settlement_outputs(names, response, settlement)
     if status == "completed" and output:
         answered["output"] = output
     return answered
