@@ -8,7 +8,7 @@ from gateway.fhir.names import Names
 from gateway.fhir.published import GUIDE_TYPES, PROFILES
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import Release
-from gateway.fhir.search import COMMON, PARAMETERS, includes_of, types_of
+from gateway.fhir.search import COMMON, PARAMETERS, includes_of, revincludes_of, types_of
 
 DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
 VALIDATE = f"{DEFINITIONS}/Resource-validate"
@@ -113,6 +113,9 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
     includes = includes_of(type_name)
     if includes:
         resource["searchInclude"] = includes
+    reverse = revincludes_of(type_name)
+    if reverse:
+        resource["searchRevInclude"] = reverse
     profiles = [name for name, of_type in PROFILES.items() if of_type == type_name]
     if profiles:
         resource["supportedProfile"] = [names.extension(name) for name in profiles]

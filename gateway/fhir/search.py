@@ -63,6 +63,18 @@ PARAMETERS: dict[str, dict[str, str]] = {
 }
 """Type -> its search parameters beside `_id`; what the CapabilityStatement says."""
 
+TARGETS: dict[str, tuple[str, ...]] = {
+    "beneficiary": ("Patient",),
+    "focus": ("Claim",),
+    "patient": ("Patient",),
+    "request": ("Claim", "CoverageEligibilityRequest"),
+    "response": ("ClaimResponse",),
+    "subject": ("Patient",),
+}
+"""Reference parameter -> the types that it may lead to here."""
+ANSWERED = {"ClaimResponse": "Claim", "CoverageEligibilityResponse": "CoverageEligibilityRequest"}
+"""Type -> the only type that its `request` leads to."""
+
 COMMON = {"_id": TOKEN}
 ONLY_R5 = frozenset({"SubscriptionTopic"})
 """Types that only R5 has."""
@@ -85,6 +97,8 @@ class Search(msgspec.Struct, kw_only=True):
     offset: int
     includes: list[tuple[str, str]] = []
     """Elements whose targets come too, each with the type that is wanted, empty for any."""
+    revincludes: list[tuple[str, str]] = []
+    """Types that come too where they refer to what is found, each with its search parameter."""
 
 
 def types_of(release: Release) -> list[str]:
@@ -119,6 +133,13 @@ def parse_search(
                 search.stated.append((name, value))
             elif strict:
                 problems.append(_wrong(name, "不支持该引用", "the reference is not served"))
+        elif name == "_revinclude":
+            parts = value.split(":")
+            if ":".join(parts[:2]) in revincludes_of(type_name) and parts[2:] in ([], [type_name]):
+                search.revincludes.append((parts[0], parts[1]))
+                search.stated.append((name, value))
+            elif strict:
+                problems.append(_wrong(name, "不支持该引用", "the reference is not served"))
         elif name.partition(":")[0] in served:
             problems.append(_wrong(name, "不支持该修饰符", "the modifier is not served"))
         elif strict and name not in CONTROLS:
@@ -130,6 +151,22 @@ def includes_of(type_name: str) -> list[str]:
     """The values of `_include` that are served, without a type of target."""
     parameters = PARAMETERS[type_name]
     return [f"{type_name}:{name}" for name, kind in sorted(parameters.items()) if kind == REFERENCE]
+
+
+def revincludes_of(type_name: str) -> list[str]:
+    """The values of `_revinclude` that are served, without the type that is referred to."""
+    return [
+        f"{source}:{name}"
+        for source, parameters in sorted(PARAMETERS.items())
+        for name, kind in sorted(parameters.items())
+        if kind == REFERENCE and type_name in _targets(source, name)
+    ]
+
+
+def _targets(source: str, name: str) -> tuple[str, ...]:
+    if name == "request" and source in ANSWERED:
+        return (ANSWERED[source],)
+    return TARGETS[name]
 
 
 def _included(type_name: str, value: str) -> tuple[str, str] | None:

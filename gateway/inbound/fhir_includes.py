@@ -1,4 +1,7 @@
-"""`_include`: what the found resources refer to, beside them (https://hl7.org/fhir/R4/search.html#include)."""
+"""`_include` and `_revinclude`: what the found resources refer to, and what refers to them.
+
+Source: https://hl7.org/fhir/R4/search.html#include.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,26 @@ async def included(
         type_name, _, identity = name.partition("/")
         target = await store.body(type_name, identity) if type_name.isalpha() else None
         if target is not None:
-            url = f"{base}/{name}"
-            entries.append({"fullUrl": url, "resource": target, "search": {"mode": "include"}})
+            entries.append(_entry(base, name, target))
     return entries
+
+
+async def referring(
+    base: str, store: PeerStore, found: Iterable[Resource], wanted: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """The entries of the resources that refer to the found ones, each once, newest first.
+
+    `wanted` are pairs of type and search parameter (`ClaimResponse`, `request`).
+    """
+    names = [f"{resource.type}/{resource.id}" for resource in found]
+    entries: dict[str, dict[str, Any]] = {}
+    for type_name, parameter in wanted:
+        _, sources = await store.search(type_name, {parameter: names}, MAX_INCLUDED)
+        for one in sources:
+            name = f"{one.type}/{one.id}"
+            entries.setdefault(name, _entry(base, name, decode_own(one.body)))
+    return list(entries.values())[:MAX_INCLUDED]
+
+
+def _entry(base: str, name: str, resource: dict[str, Any]) -> dict[str, Any]:
+    return {"fullUrl": f"{base}/{name}", "resource": resource, "search": {"mode": "include"}}

@@ -23,8 +23,8 @@ from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import FORM, REFUSED_TYPE, PeerStore
 from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
 from gateway.inbound.fhir_access import require_subscribed, shown
-from gateway.inbound.fhir_history import history_bundle, versions_of
-from gateway.inbound.fhir_includes import included
+from gateway.inbound.fhir_history import history_bundle, parse_window, versions_of
+from gateway.inbound.fhir_includes import included, referring
 from gateway.inbound.fhir_jobs import Jobs, batch_of, waiting, working
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
@@ -298,6 +298,9 @@ class Interactions:
         bundle = searchset(ask.base, search, total, found)
         if search.includes and found:
             bundle["entry"] += await included(ask.base, self.store(ask), found, search.includes)
+        if search.revincludes and found:
+            store = self.store(ask)
+            bundle["entry"] += await referring(ask.base, store, found, search.revincludes)
         bundle = shown(ask.scopes, bundle)
         if subset is not NO_SUBSET:
             for entry in bundle.get("entry", []):
@@ -310,18 +313,14 @@ class Interactions:
         Raises:
             Refusal: 404 or 400.
         """
-        search, problems = parse_search(
-            type_name,
-            [pair for pair in ask.pairs if pair[0] in {"_count", "_offset"}],
-            page_size=self._page_size,
-            strict=False,
-        )
+        strict = ask.preferences.get("handling") == "strict"
+        window, problems = parse_window(ask.pairs, page_size=self._page_size, strict=strict)
         if problems:
             return self._speech.outcome(400, problems)
         versions = await versions_of(self.store(ask), type_name, identity)
         if not versions:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
-        bundle = history_bundle(ask.base, versions, search.count, search.offset)
+        bundle = history_bundle(ask.base, versions, window)
         return Reply(status=200, body=encode(bundle))
 
     async def status(self, ask: Ask, type_name: str, identity: str) -> Reply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from fhir.resources.R4B import get_fhir_model_class
 
 
@@ -51,3 +52,73 @@ async def test_what_another_peer_keeps_is_not_included(ask: Any, make_claim: Any
 
     assert [row["search"]["mode"] for row in mine.body["entry"]] == ["match"]
     assert [row["search"]["mode"] for row in theirs.body["entry"]] == ["match", "include"]
+
+
+@pytest.mark.parametrize("segment", ["r4", "r4b", "r5"])
+async def test_the_response_comes_with_its_claim(ask: Any, make_claim: Any, segment: str) -> None:
+    """`_revinclude`: what refers to the found ones, in every release; X-025 for what is not served."""
+    made = [(await ask("POST", "/Claim", make_claim(number))).body for number in ("C-1", "C-2")]
+    base = f"/fhir/{segment}/Claim?_id={made[0]['id']}&_revinclude="
+    found = await ask("GET", f"{base}ClaimResponse:request")
+    typed = await ask("GET", f"{base}ClaimResponse:request:Claim")
+    lenient = await ask("GET", f"{base}Task:owner")
+    strict = await ask("GET", f"{base}Task:owner", Prefer="handling=strict")
+    modes = [
+        (row["search"]["mode"], row["resource"]["resourceType"], row["resource"]["id"])
+        for row in found.body["entry"]
+    ]
+
+    assert found.body["total"] == 1
+    assert modes == [
+        ("match", "Claim", made[0]["id"]),
+        ("include", "ClaimResponse", made[0]["id"]),
+    ]
+    assert [len(one.body["entry"]) for one in (typed, lenient)] == [2, 1]
+    assert "_revinclude=ClaimResponse%3Arequest" in found.body["link"][0]["url"]
+    assert strict.status == 400
+
+
+async def test_what_refers_to_it_in_the_store_of_another_peer_does_not_come(
+    ask: Any, make_claim: Any
+) -> None:
+    """Each peer sees its own only."""
+    token = "t-0011223344556677"
+    patient = await ask("POST", "/Patient", {"resourceType": "Patient", "gender": "female"})
+    claim = make_claim(patient={"reference": f"Patient/{patient.body['id']}"})
+    await ask("POST", "/Claim", claim, token=token)
+    found = await ask("GET", "/Patient?_revinclude=Claim:patient")
+
+    assert [row["search"]["mode"] for row in found.body["entry"]] == ["match"]
+
+
+@pytest.mark.parametrize("segment", ["r4", "r4b", "r5"])
+@pytest.mark.parametrize("form", ["json", "xml"])
+@pytest.mark.parametrize(
+    ("path", "own", "other"),
+    [
+        ("ClaimResponse?_include=ClaimResponse:request", "ClaimResponse", "Claim"),
+        ("Claim?_revinclude=ClaimResponse:request", "Claim", "ClaimResponse"),
+    ],
+)
+async def test_an_included_resource_that_the_scopes_do_not_allow_does_not_appear(
+    *, ask: Any, port: Any, make_claim: Any, segment: str, form: str, path: str, own: str, other: str
+) -> None:  # fmt: skip
+    """A client that may search one type only gets nothing of the other, whichever way it asks."""
+    made = await ask("POST", "/Claim", make_claim())
+    scopes = {"one": [f"system/{own}.rs"], "both": [f"system/{own}.rs", f"system/{other}.r"]}
+    seen = {}
+    for name, texts in scopes.items():
+        peer = port.peer.model_copy(update={"scopes": texts})
+        settings = port.settings.model_copy(update={"peers": [peer]})
+        narrowed = type(port)(settings, port.journal)
+        await narrowed.server.start()
+        host, number = narrowed.server.address
+        url = f"http://{host}:{number}/fhir/{segment}/{path}&_format={form}"
+        seen[name] = await ask("GET", url)
+        alone = await ask("GET", f"http://{host}:{number}/fhir/{segment}/{other}/{made.body['id']}")
+        await narrowed.server.stop(0.1)
+        assert alone.status == (403 if name == "one" else 200)
+
+    assert [one.status for one in seen.values()] == [200, 200]
+    marker = {"json": f'"resourceType":"{other}"', "xml": f"<{other}>"}[form].encode()
+    assert [marker in one.raw for one in seen.values()] == [False, True]

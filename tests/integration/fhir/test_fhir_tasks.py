@@ -162,6 +162,25 @@ async def test_the_versions_of_a_queued_answer_are_kept(
     assert before.headers["ETag"] == f'W/"{queued.body["meta"]["versionId"]}"'
 
 
+@pytest.mark.parametrize("segment", ["r4", "r4b", "r5"])
+async def test_a_history_is_narrowed_by_since(ask: Any, make_encounter: Any, segment: str) -> None:
+    """http.html#history: `_since` with `_count`, in every release and in XML; both made at 10:30."""
+    made = await ask("POST", "/Encounter", make_encounter())
+    changed = make_encounter(id=made.body["id"], reasonCode=[{"text": "咳嗽"}])
+    await ask("PUT", f"/Encounter/{made.body['id']}", changed)
+    url = f"/fhir/{segment}/Encounter/{made.body['id']}/_history"
+    since = await ask("GET", f"{url}?_since=2026-03-02T10:30:00%2B08:00&_count=1")
+    later = await ask("GET", f"{url}?_since=2026-03-02T10:30:01%2B08:00")
+    wrong = await ask("GET", f"{url}?_since=today")
+    in_xml = await ask("GET", f"{url}?_since=2026-03-02T02:30:00Z&_format=xml")
+
+    assert (since.body["total"], len(since.body["entry"])) == (2, 1)
+    assert [one["relation"] for one in since.body["link"]] == ["self", "next"]
+    assert (later.body["total"], "entry" in later.body) == (0, False)
+    assert (wrong.status, wrong.body["issue"][0]["code"]) == (400, "value")
+    assert in_xml.raw.count(b"<Encounter>") + in_xml.raw.count(b"<Encounter ") == 2
+
+
 async def test_a_cancelled_claim_has_the_version_before(
     ask: Any, make_claim: Any, make_task: Any
 ) -> None:

@@ -52,7 +52,7 @@ def answered(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_platform_shows_agrees_with_what_was_answered(
-    changes: dict[str, Any], shown: dict[str, str], standing: str, agrees: bool
+    *, changes: dict[str, Any], shown: dict[str, str], standing: str, agrees: bool
 ) -> None:
     """Sums as exact numbers, and whether it is cancelled; what one side lacks is not compared."""
     info = Record({**SHOWN, **shown})
