@@ -17,6 +17,7 @@ from gateway.fhir.stored import NothingAnswered, ResourceReader
 from gateway.fsi.channel import Channel
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
+from gateway.fsi.late import LateReplies
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
@@ -161,6 +162,7 @@ class Gateway:
         self._journal: Journal | None = None
         self._exporter: HeadExporter | None = None
         self._transport: HTTPTransport | None = None
+        self._late = LateReplies(self._watch)
         self._pipeline: Pipeline | None = None
         self._decider: Decider | None = None
         self._office: BackOffice | None = None
@@ -232,7 +234,9 @@ class Gateway:
         settings, clock, watch = self.settings, self._clock, self._watch
         self._transport = HTTPTransport()
         channels = {
-            channel.name: Channel(channel, load_profile(channel.profile), self._transport, clock)
+            channel.name: Channel(
+                channel, load_profile(channel.profile), self._transport, clock, late=self._late
+            )
             for channel in settings.channels
         }
         dispatcher = Dispatcher(
@@ -286,6 +290,7 @@ class Gateway:
             replace=partial(self._pipeline.replace, tell=self._later.resolved),
             clock=clock,
             watcher=watch,
+            late=self._late,
             books=self._office.reader if settings.reconciliation.enabled else None,
         )
         self._decider = ending.decider
@@ -368,6 +373,7 @@ class Gateway:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+        await self._late.close()
         if self._transport is not None:
             await self._transport.close()
         if self._exporter is not None:

@@ -24,6 +24,7 @@ _REFUSALS = {
     MLLPEvent.FRAME_TIMEOUT: "slow",
     MLLPEvent.IDLE_TIMEOUT: "idle",
 }
+_EXPECTED_LATE = frozenset({"accepted", "rejected", "none"})
 _BAD_INPUT = frozenset(
     {
         MLLPEvent.GARBAGE,
@@ -149,6 +150,12 @@ class Watch:
         """An outcome is known."""
         self._metrics.unknown_resolved.labels(infno, how).inc()
         self._log.warning("outcome resolved", msgid=msgid, infno=infno, outcome=how)
+
+    def late_reply(self, msgid: str, infno: str, outcome: str) -> None:
+        """What became of listening for a reply that did not come in time."""
+        self._metrics.late_replies.labels(infno, outcome).inc()
+        level = self._log.info if outcome in _EXPECTED_LATE else self._log.warning
+        level("late reply", msgid=msgid, infno=infno, outcome=outcome)
 
     def reconciled(self, report: Report) -> None:
         """A day was reconciled; only counts are logged."""

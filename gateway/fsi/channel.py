@@ -34,9 +34,10 @@ from gateway.fsi.envelope import (
     signed_bytes,
     text_to_sign,
 )
+from gateway.fsi.late import LateReplies
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import ReplyEnvelope, read_reply
-from gateway.fsi.transport import Reply, StreamedReply, Transport
+from gateway.fsi.transport import Listen, Reply, StreamedReply, Transport
 from gateway.intents import Accepted, Call, NotSent, Outcome, Rejected, Unknown
 from gateway.intents import Reply as AnswerOfPlatform
 from gateway.settings import ChannelSettings
@@ -81,8 +82,9 @@ class Channel:
         clock: Clock,
         *,
         nonce: Callable[[], str] = _nonce,
+        late: LateReplies | None = None,
     ) -> None:
-        """Read the secret and the keys.
+        """Read the secret and the keys; `late` listens for replies that do not come in time.
 
         Raises:
             ConfigurationError: a file cannot be read or holds something else, or the profile
@@ -94,6 +96,7 @@ class Channel:
         self._transport = transport
         self._clock = clock
         self._nonce = nonce
+        self._late = late
         self._definitions = Definitions.load(profile.edition)
         secret, signing = settings.secret_file, settings.signing_key_file
         platform = settings.platform_public_key_file
@@ -184,8 +187,28 @@ class Channel:
     async def _send_in_turn(self, call: Call, msgid: str, sign_no: str) -> Outcome:
         async with self._place():
             request = await self._prepare(call, msgid, sign_no)
-            reply = await self._post(*request, fresh=self._is_money(call))
+            fresh = self._is_money(call)
+            listen = self._listener(call.infno, msgid) if fresh else None
+            reply = await self._post(*request, fresh=fresh, listen=listen)
         return await self._outcome(call.infno, reply)
+
+    def as_first_told(self, outcome: Outcome) -> Outcome:
+        """A refusal because the msgid is known says that it came twice, not what the first did."""
+        if not isinstance(outcome, Rejected):
+            return outcome
+        known = self.profile.classify(outcome.reply.err_msg) == "duplicate-msgid"
+        return Unknown("the platform has this message id already") if known else outcome
+
+    def _listener(self, infno: str, msgid: str) -> Listen | None:
+        """Who listens for the reply of a money transaction that does not come in time."""
+        if self._late is None or self._settings.late_reply <= 0:
+            return None
+
+        async def read(reply: Reply) -> Outcome:
+            return self.as_first_told(await self.outcome(infno, reply))
+
+        seconds = self._settings.late_reply
+        return self._late.listener(msgid, infno, seconds=seconds, read=read)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -236,7 +259,15 @@ class Channel:
         kind = {"Content-Type": self.profile.content_type}
         return url, {**kind, **self.profile.http_headers, **headers}, body
 
-    async def _post(self, url: str, headers: dict[str, str], body: bytes, *, fresh: bool) -> Reply:
+    async def _post(
+        self,
+        url: str,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        fresh: bool,
+        listen: Listen | None,
+    ) -> Reply:
         try:
             reply = await self._transport.post(
                 url,
@@ -245,6 +276,7 @@ class Channel:
                 connect_timeout=self._settings.connect_timeout,
                 timeout=self._settings.timeout,
                 fresh=fresh,
+                listen=listen,
             )
         except NotSentError:
             self._breaker.failed()

@@ -4,13 +4,14 @@
 
 The line is drawn at the connection: without one, nothing was sent (`NotSentError`); with one,
 whatever goes wrong leaves the outcome unknown (`UnknownOutcomeError`), because some bytes of the
-request may have been written. Nothing is retried here.
+request may have been written. Nothing is retried here. A reply that is not there in time can be
+listened for: whoever posts says who is to have what is left of the request.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
@@ -58,6 +59,11 @@ class StreamedReply(Protocol):
         ...
 
 
+Listen = Callable[[asyncio.Task[Reply]], None]
+"""Is given what is left of a request whose reply did not come in time: it ends with the reply, or
+with the connection. Whoever has it cancels it, which closes the connection."""
+
+
 class Transport(Protocol):
     """What a channel sends by."""
 
@@ -70,8 +76,12 @@ class Transport(Protocol):
         connect_timeout: float,
         timeout: float,  # noqa: ASYNC109 - it starts when the connection stands, not at the call
         fresh: bool,
+        listen: Listen | None = None,
     ) -> Reply:
         """Post once; `fresh` uses a connection of its own that nobody used before.
+
+        When no whole reply came in time, `listen` is given the request, which stays open; without
+        it the connection is closed.
 
         Raises:
             NotSentError: no connection within `connect_timeout` seconds.
@@ -108,6 +118,11 @@ class _Progress:
         self._deadline, self._seconds = deadline, seconds
         self.connected = False
 
+    @property
+    def expired(self) -> bool:
+        """The time is over; no other reason ended the wait."""
+        return self._deadline.expired()
+
     def reached(self) -> None:
         self.connected = True
         if not self._deadline.expired():
@@ -126,6 +141,20 @@ def _certainty(error: Exception, progress: _Progress | None) -> GatewayError:
     if progress is not None and progress.connected:
         return UnknownOutcomeError(f"no whole reply: {reason}")
     return NotSentError(f"no connection: {reason}")
+
+
+async def _heard(posting: Coroutine[Any, Any, Reply], progress: _Progress, listen: Listen) -> Reply:
+    """The reply; a request that has left when the time is over is given away and goes on."""
+    request = asyncio.create_task(posting)
+    try:
+        return await asyncio.shield(request)
+    except asyncio.CancelledError:
+        if progress.expired and progress.connected and not request.done():
+            listen(request)
+        else:
+            request.cancel()
+            await asyncio.wait([request])
+        raise
 
 
 def _names(response: aiohttp.ClientResponse) -> dict[str, str]:
@@ -169,13 +198,15 @@ class HTTPTransport:
         connect_timeout: float,
         timeout: float,  # noqa: ASYNC109 - it starts when the connection stands, not at the call
         fresh: bool,
+        listen: Listen | None = None,
     ) -> Reply:
         """See `Transport.post`."""
         progress: _Progress | None = None
         try:
             async with asyncio.timeout(connect_timeout) as deadline:
                 progress = _Progress(deadline, timeout)
-                return await self._post(url, headers, body, progress, fresh=fresh)
+                posting = self._post(url, headers, body, progress, fresh=fresh)
+                return await (posting if listen is None else _heard(posting, progress, listen))
         except _FAILURES as error:
             raise _certainty(error, progress) from error
 

@@ -161,10 +161,13 @@ class Journal(Protocol):
         state: str,
         note: str,
         *,
+        reply: Reply | None = None,
         visit: VisitRow | None = None,
         events: Sequence[AuditEvent] = (),
     ) -> VisitRow | None:
-        """End an unknown outcome: `accepted`, `reversed`, `confirmed` or `manual`.
+        """End an unknown outcome: `accepted`, `rejected`, `reversed`, `confirmed` or `manual`.
+
+        `reply` is the platform's, where it came late. `unknown` gives it another note.
 
         Raises:
             StateError: the send is not unknown, or the visit was changed meanwhile.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -52,20 +53,20 @@ def settle(
     """Store an outcome and the visit."""
     state, note, reply = what_became(outcome)
     check_send(msgid, _state(db, msgid), state)
-    db.execute(
-        SQL["update_send"],
-        {
-            "msgid": msgid,
-            "state": state,
-            "note": note,
-            "infcode": reply.infcode if reply else "",
-            "inf_refmsgid": reply.inf_refmsgid if reply else "",
-            "now": now,
-        },
-    )
-    if reply is not None:
-        db.execute(SQL["insert_reply"], {"msgid": msgid, "reply": storage.encode_reply(reply)})
+    _replied(db, {"msgid": msgid, "state": state, "note": note, "now": now}, reply)
     return None if visit is None else put_visit(db, visit, now)
+
+
+def _replied(db: sqlite3.Connection, change: Mapping[str, str], reply: Reply | None) -> None:
+    """Give a send its state, and keep the reply that gave it."""
+    ids = {
+        "infcode": reply.infcode if reply else "",
+        "inf_refmsgid": reply.inf_refmsgid if reply else "",
+    }
+    db.execute(SQL["update_send"], {**change, **ids})
+    if reply is not None:
+        kept = {"msgid": change["msgid"], "reply": storage.encode_reply(reply)}
+        db.execute(SQL["insert_reply"], kept)
 
 
 def what_became(outcome: Outcome) -> tuple[SendState, str, Reply | None]:
@@ -86,12 +87,24 @@ def _state(db: sqlite3.Connection, msgid: str) -> SendState:
     return SendState(row["state"])
 
 
+class End(NamedTuple):
+    """How an unknown outcome ends: in which state, why, and by which late reply."""
+
+    state: str
+    note: str
+    reply: Reply | None = None
+
+
 def resolve(
-    db: sqlite3.Connection, msgid: str, state: str, note: str, visit: VisitRow | None, *, now: str
+    db: sqlite3.Connection, msgid: str, end: End, visit: VisitRow | None, now: str
 ) -> VisitRow | None:
     """End an unknown outcome."""
-    new = check_resolution(msgid, _state(db, msgid), state)
-    db.execute(SQL["resolve_send"], {"msgid": msgid, "state": new, "note": note, "now": now})
+    state = check_resolution(msgid, _state(db, msgid), end.state)
+    change = {"msgid": msgid, "state": state, "note": end.note, "now": now}
+    if end.reply is None:
+        db.execute(SQL["resolve_send"], change)
+    else:
+        _replied(db, change, end.reply)
     return None if visit is None else put_visit(db, visit, now)
 
 

@@ -232,13 +232,13 @@ class SQLiteJournal(Journal):
         state: str,
         note: str,
         *,
+        reply: Reply | None = None,
         visit: VisitRow | None = None,
         events: Sequence[AuditEvent] = (),
     ) -> VisitRow | None:
         """See `Journal.resolve_send`."""
-        return await self._write(
-            lambda db, now: sends.resolve(db, msgid, state, note, visit, now=now), events
-        )
+        end = sends.End(state, note, reply)
+        return await self._write(lambda db, now: sends.resolve(db, msgid, end, visit, now), events)
 
     async def recover(self) -> list[SendRow]:
         """See `Journal.recover`."""

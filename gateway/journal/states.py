@@ -7,10 +7,11 @@ A **send** is one transaction given to a platform. Its rules:
 3. It becomes `not-sent` only where provably nothing took effect.
 4. Everything else that can end a send is `unknown`: time-out, broken connection, unreadable reply,
    and a crash of ours. Start-up turns what it finds `sending` into `unknown`, never into a failure.
-5. `unknown` ends in one of four ways: a late reply (`accepted`), an undoing by 2601 (`reversed`),
-   proof read back from the platform (`confirmed`), or the decision of a person (`manual`).
-6. `unknown` never becomes `rejected` or `not-sent`: a query that finds nothing is no proof, since
-   the original may still arrive.
+5. `unknown` ends in one of four ways: the reply itself, come late (`accepted`, `rejected`), an
+   undoing by 2601 (`reversed`), proof read back from the platform (`confirmed`), or the decision of
+   a person (`manual`). A late reply about something else leaves it `unknown`, and says why.
+6. `unknown` never becomes `not-sent`, and `rejected` by nothing but the late reply: a query that
+   finds nothing is no proof, since the original may still arrive.
 7. Every other state is final.
 8. A visit has at most one money send in `sending` or `unknown`; 2601 alone may stand beside it,
    and at most one 2601 of a send is itself in `sending` or `unknown`.
@@ -58,7 +59,14 @@ SEND_TRANSITIONS: Mapping[SendState, frozenset[SendState]] = {
         {SendState.ACCEPTED, SendState.REJECTED, SendState.NOT_SENT, SendState.UNKNOWN}
     ),
     SendState.UNKNOWN: frozenset(
-        {SendState.ACCEPTED, SendState.REVERSED, SendState.CONFIRMED, SendState.MANUAL}
+        {
+            SendState.ACCEPTED,
+            SendState.REJECTED,
+            SendState.REVERSED,
+            SendState.CONFIRMED,
+            SendState.MANUAL,
+            SendState.UNKNOWN,
+        }
     ),
     SendState.ACCEPTED: frozenset(),
     SendState.REJECTED: frozenset(),

@@ -193,6 +193,8 @@ class ChannelSettings(Section):
     """The platform's SM2 public key (PEM); when set, replies must verify."""
     timeout: float = 15.0
     """Seconds to wait for a reply after the request was written; then the outcome is unknown."""
+    late_reply: float = 120.0
+    """Seconds after `timeout` for which the reply to a money transaction is still listened for."""
     connect_timeout: float = 5.0
     """Seconds to wait for a connection; then nothing was sent."""
     max_connections: int = 32

@@ -7,6 +7,7 @@ here, from what the journal holds, in the same way as the first time.
 * `reversed`: nothing was charged; or, by policy, it is settled anew.
 * `manual`: an operator vouched that it did not happen.
 * `confirmed`: it happened; the visit has it. What the message meant beyond it was not done.
+* `accepted`, `rejected` by a reply that came late: the same, or the platform's refusal.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.errors import GatewayError, ProblemKind
-from gateway.intents import Intent, Result, Status, Verb
+from gateway.intents import Intent, Rejected, Result, Status, Verb
 from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement import reporting
@@ -34,6 +35,9 @@ Replace = Callable[[str, Result, str], Awaitable[None]]
 
 ENDED = frozenset({SendState.REVERSED, SendState.MANUAL, SendState.CONFIRMED})
 """States in which an unknown outcome ends."""
+
+LATE = "the reply came late"
+"""Note of a send whose unknown outcome its own reply ended."""
 
 IN_PARTS = frozenset({Verb.REGISTER, Verb.CHARGE, Verb.REFUND, Verb.PRESETTLE, Verb.SETTLE})
 """Verbs of several steps or batches, of which a confirmed transaction may be one."""
@@ -89,6 +93,8 @@ class Closer:
             result.settlements = made or result.settlements
         if send.state is SendState.REVERSED:
             result = await self._reversed(send, exchange, result)
+        elif send.state is SendState.REJECTED:
+            await self._refused(send, exchange, result, visit)
         elif send.state is SendState.MANUAL:
             result.status = Status.REVERSED
             result.problems = [reporting.vouched(send.infno, send.msgid, result.intent)]
@@ -100,13 +106,14 @@ class Closer:
     async def ended(self, exchange_id: str) -> SendRow | None:
         """The send that was resolved last; None while another one of the exchange is unknown.
 
-        A 2601 says nothing of its own about the message.
+        A 2601 says nothing of its own about the message, unless it is the message.
         """
         sends = await self._journal.sends(exchange_id=exchange_id)
-        own = [send for send in sends if not (send.reverses or is_repeatable(send.infno))]
+        sends = [send for send in sends if not is_repeatable(send.infno)]
+        own = [send for send in sends if not send.reverses] or sends
         if any(send.state in (SendState.UNKNOWN, SendState.SENDING) for send in own):
             return None
-        resolved = [send for send in own if send.state in ENDED]
+        resolved = [send for send in own if send.state in ENDED or send.note == LATE]
         return max(resolved, key=lambda send: send.updated_at) if resolved else None
 
     async def visit(self, send: SendRow, intent: Intent) -> Visit | None:
@@ -139,12 +146,31 @@ class Closer:
             result.problems.append(told)
         return result
 
+    async def _refused(
+        self, send: SendRow, exchange: ExchangeRow, result: Result, visit: Visit | None
+    ) -> None:
+        """The platform's refusal came late; what is undone after a refusal is undone now."""
+        site, reply = self._sites.get(send.fixmedins_code), await self._journal.reply(send.msgid)
+        assert site is not None
+        assert reply is not None
+        intent = result.intent
+        meaning = site.profile.classify(reply.err_msg)
+        result.status, result.reply, result.presettlement = Status.REJECTED, reply, None
+        result.problems = [reporting.refused(send.infno, Rejected(reply), intent, meaning)]
+        peer = self._peers.get(exchange.peer)
+        if visit is not None and peer is not None:
+            await self._conductor.withdraw(result, visit, peer, exchange.exchange_id)
+
     async def _confirmed(
         self, send: SendRow, exchange: ExchangeRow, result: Result, visit: Visit | None
     ) -> None:
         result.status, result.presettlement = Status.DONE, None
+        reply = await self._journal.reply(send.msgid)
+        if reply is not None and result.intent.verb is Verb.CARRY:
+            result.output, result.reply = reply.output, reply
+            return
         if visit is None:
-            result.output = await self._shown(send)
+            result.output = reply.output if reply is not None else await self._shown(send)
             number = result.output.get("result", {}).get("trt_dcla_detl_sn")
             if number and result.intent.verb is not Verb.CARRY:
                 result.intent.filing.values["trt_dcla_detl_sn"] = number

@@ -171,13 +171,7 @@ class Conductor:
         if prepared.stops:
             result.status = Status.INVALID
             return result
-        work = Work(
-            intent=intent,
-            result=result,
-            visit=visit,
-            money=frozenset(preparer.site.profile.money),
-            classify=preparer.site.profile.classify,
-        )
+        work = _work(result, visit, preparer)
         for step in prepared.steps:
             filled = preparer.fill(step, intent, visit)
             found = _splits_told(preparer.check(step, filled, intent), step, intent)
@@ -190,14 +184,23 @@ class Conductor:
         done = result.status is Status.DONE
         if done and visit is not None and visit.state is not VisitState.NONE:
             await keep(self._journal, visit, intent)
-        if visit is not None and preparer.site.profile.after_refusal == "undo":
+        if visit is not None:
             await self._compensate(visit, work, preparer, exchange_id)
         return result
+
+    async def withdraw(
+        self, result: Result, visit: Visit, peer: PeerSettings, exchange_id: str
+    ) -> None:
+        """What follows a refusal that came late; the caller holds the visit's lock."""
+        preparer = self._sites.preparer(result.intent, peer)
+        await self._compensate(visit, _work(result, visit, preparer), preparer, exchange_id)
 
     async def _compensate(
         self, visit: Visit, work: Work, preparer: Preparer, exchange_id: str
     ) -> None:
         """Withdraw what a message uploaded before its settlement was refused."""
+        if preparer.site.profile.after_refusal != "undo":
+            return
         steps = compensating.withdrawals(work.result, visit)
         undone = 0
         for step in steps:
@@ -247,6 +250,17 @@ class Conductor:
             work.result.settlements = [s for s in made if s.msgid != done.report.msgid]
         work.stored = False
         return _conclude(step, work, done)
+
+
+def _work(result: Result, visit: Visit | None, preparer: Preparer) -> Work:
+    profile = preparer.site.profile
+    return Work(
+        intent=result.intent,
+        result=result,
+        visit=visit,
+        money=frozenset(profile.money),
+        classify=profile.classify,
+    )
 
 
 def _splits_told(found: list[Problem], step: Step, intent: Intent) -> list[Problem]:

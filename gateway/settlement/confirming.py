@@ -118,7 +118,7 @@ class Confirmer:
                 "the message of this send has no answer yet: have its sender repeat it first",
             )
         try:
-            row = await self._taken_in(send, shown, result)
+            row = await self.taken_in(send, shown, result)
         except NotConfirmedError:
             raise
         except NotShownError as error:
@@ -134,13 +134,28 @@ class Confirmer:
         await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
         await self._closer.close(send.exchange_id)
 
-    async def _taken_in(self, send: SendRow, shown: Shown, result: Result) -> VisitRow | None:
-        """The visit with the transaction in it; None for one that was only carried."""
+    async def taken_in(
+        self,
+        send: SendRow,
+        shown: Shown,
+        result: Result,
+        reply: Mapping[str, Any] | None = None,
+    ) -> VisitRow | None:
+        """The visit with the transaction in it; None for one that was only carried.
+
+        `reply` is the output of its own reply; without it what is shown is read back.
+
+        Raises:
+            MismatchError: what the platform gives is of another visit, person or total.
+            NotShownError: the platform does not show it.
+            GatewayError: it cannot be taken in.
+        """
         intent = result.intent
         visit = await self._closer.visit(send, intent)
         opens = send.infno in OPENING or send.infno == PURCHASE
         if intent.verb in WITHOUT_VISIT or (visit is None and not opens):
-            output = await self._output(send, shown, intent, intent.visit.get("mdtrt_id"))
+            number = intent.visit.get("mdtrt_id")
+            output = reply if reply is not None else await self._output(send, shown, intent, number)
             return await self._followed(send, intent, output)
         visit = visit or new_visit(intent, send.fixmedins_code)
         work = Work(
@@ -156,10 +171,10 @@ class Confirmer:
         if preparer is not None and (not intent.coded or send.infno in UPLOADS):
             steps = preparer.prepare(intent, visit, sent).steps
         mdtrt_id = visit.visit.get("mdtrt_id")
-        output = await self._output(send, shown, intent, mdtrt_id)
+        output = reply if reply is not None else await self._output(send, shown, intent, mdtrt_id)
         batches = await self._batches(send)
         lines = _lines(send.infno, intent, batches, steps)
-        if send.infno in UPLOADS:
+        if send.infno in UPLOADS and reply is None:
             _compare_sum(lines, shown)
         batch = _batch(send.infno, visit, batches, output)
         total = _sum(lines) if send.infno == PURCHASE else _total(visit, batch)
@@ -189,6 +204,7 @@ class Confirmer:
             fixmedins_name="",
             mdtrtarea_admvs="",
             visit_key=send.visit_key,
+            reverses=send.reverses,
         )
         known = await known_visit(self._journal, call)
         try:

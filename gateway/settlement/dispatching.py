@@ -316,11 +316,7 @@ def _is_unsigned(outcome: Outcome, channel: Channel) -> bool:
 
 def _as_first_told(outcome: Outcome, channel: Channel) -> Outcome:
     """A refusal because the msgid is known says that it arrived twice, not what the first did."""
-    if isinstance(outcome, Rejected):
-        meaning = channel.profile.classify(outcome.reply.err_msg)
-        if meaning == "duplicate-msgid":
-            return Unknown("the platform has this message id already")
-    return outcome
+    return channel.as_first_told(outcome)
 
 
 def _row(call: Call, msgid: str, exchange_id: str, route: Route) -> Send:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from gateway.clock import Clock
+from gateway.fsi.late import LateReplies
 from gateway.journal import Journal
 from gateway.settings import Settings
+from gateway.settlement.arriving import Arrivals
 from gateway.settlement.closing import Closer, Replace
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.confirming import Confirmer
@@ -36,6 +38,7 @@ def resolution(
     replace: Replace,
     clock: Clock,
     watcher: ResolverWatcher,
+    late: LateReplies,
     books: ReadBack | None = None,
 ) -> Resolution:
     """The parts for one gateway; `books` reads the centre's books, where somebody can."""
@@ -60,6 +63,8 @@ def resolution(
         closer=closer,
         confirmer=confirmer,
         evidence=Evidence(sites=sites, journal=journal, prover=prover, books=books),
+        arrivals=Arrivals(journal=journal, confirmer=confirmer, closer=closer),
+        late=late,
         clock=clock,
         watcher=watcher,
     )

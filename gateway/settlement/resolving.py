@@ -12,13 +12,14 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
    know the message may still receive it. So does a reply that is about something else.
 5. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
    settlement, and only `max_resettlements` times for one message; then the operator decides.
-6. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
+6. The reply itself, come late on its connection, ends it as it would have in time, whatever the
+   policy; while a reversal is on its way or of unknown outcome, it waits for that (`arriving`).
+7. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
    original without another call. A crash between the note and the answer is, too.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -28,10 +29,12 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import CHINA, Clock
-from gateway.intents import Accepted, Call, Outcome, Status
+from gateway.fsi.late import LateReplies
+from gateway.intents import Accepted, Call, Outcome, Rejected, Status
 from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import InstitutionSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement.agreeing import is_mismatch
+from gateway.settlement.arriving import Arrivals
 from gateway.settlement.closing import SETTLEMENTS, Closer
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.confirming import Confirmer, NotConfirmedError
@@ -52,6 +55,12 @@ SLOWER = 4
 OPEN = frozenset({SendState.SENDING, SendState.UNKNOWN})
 DONE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
 
+CONTRADICTS: Mapping[SendState, type[Accepted | Rejected]] = {
+    SendState.MANUAL: Accepted,
+    SendState.CONFIRMED: Rejected,
+}
+"""How an outcome was ended -> the late reply that says that this was wrong."""
+
 
 class UnknownCount(msgspec.Struct, frozen=True):
     """Unknown outcomes of one transaction number: how many, and the age of the oldest, seconds."""
@@ -69,6 +78,10 @@ class ResolverWatcher(Protocol):
 
     def resolved(self, msgid: str, infno: str, how: str) -> None:
         """An outcome is known."""
+        ...
+
+    def late_reply(self, msgid: str, infno: str, outcome: str) -> None:
+        """A late reply changed nothing: `mismatch`, `unusable`, or `contradicts` a decision."""
         ...
 
     def failed(self, error: Exception) -> None:
@@ -90,6 +103,8 @@ class Resolver:
         closer: Closer,
         confirmer: Confirmer,
         evidence: Evidence,
+        arrivals: Arrivals,
+        late: LateReplies,
         clock: Clock,
         watcher: ResolverWatcher,
     ) -> None:
@@ -101,19 +116,21 @@ class Resolver:
         self._closer = closer
         self._confirmer = confirmer
         self._evidence = evidence
+        self._arrivals = arrivals
+        self._late = late
         self._clock = clock
         self._watcher = watcher
         self._looked: Counter[str] = Counter()
         """How often a proof of a send was looked for by this process."""
 
     async def run(self) -> None:
-        """Look at every interval until cancelled."""
+        """Look at every interval, and when a reply comes late, until cancelled."""
         while True:
             try:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - the next look comes whatever broke
                 self._watcher.failed(error)
-            await asyncio.sleep(self._settings.interval)
+            await self._late.wait(self._settings.interval)
 
     async def look(self) -> None:
         """Take one step with every unknown outcome that is due."""
@@ -121,6 +138,7 @@ class Resolver:
         waiting = [send for send in unknown if not is_repeatable(send.infno)]
         self._watcher.unknown_open(self._counted(waiting))
         await self._close_resolved()
+        await self._take_late()
         for send in waiting:
             if self._age(send) < self._settings.delay or send.reverses:
                 continue
@@ -128,6 +146,34 @@ class Resolver:
                 await self._step(send)
             except Exception as error:  # noqa: BLE001 - one visit does not stop the others
                 self._watcher.failed(error)
+
+    async def _take_late(self) -> None:
+        """Take in the replies that came late."""
+        for msgid in self._late.arrived():
+            send, reply = await self._journal.send(msgid), self._late.reply(msgid)
+            if send is None or reply is None or send.state is SendState.SENDING:
+                continue  # its outcome is being written down at this moment
+            if send.state is not SendState.UNKNOWN:
+                self._late.forget(msgid)
+                if CONTRADICTS.get(send.state) is type(reply):
+                    self._watcher.late_reply(msgid, send.infno, "contradicts")
+                continue
+            try:
+                await self._take(send, reply)
+            except Exception as error:  # noqa: BLE001 - one visit does not stop the others
+                self._watcher.failed(error)
+
+    async def _take(self, send: SendRow, reply: Accepted | Rejected) -> None:
+        async with self._still(send) as current:
+            if current is None or OPEN & {r.state for r in await self.reversals(send)}:
+                return
+            how = await self._arrivals.take(current, reply)
+        if how:
+            self._late.forget(send.msgid)
+        if how in ("accepted", "rejected"):
+            self._watcher.resolved(send.msgid, send.infno, how)
+        elif how:
+            self._watcher.late_reply(send.msgid, send.infno, how)
 
     def _counted(self, waiting: list[SendRow]) -> dict[str, UnknownCount]:
         counts: dict[str, UnknownCount] = {}

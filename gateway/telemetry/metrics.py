@@ -80,7 +80,14 @@ class Metrics:
         self.unknown_oldest = gauge(
             "gateway_unknown_oldest_seconds", "Age of the oldest of them; 0 when there is none"
         )
-        # how: reversed, confirmed
+        # outcome: accepted, rejected, unusable, none, too-many; mismatch, contradicts
+        self.late_replies = counter(
+            "gateway_late_replies",
+            "Money transactions listened for after their timeout, by what came",
+            "infno",
+            "outcome",
+        )
+        # how: reversed, confirmed; accepted, rejected by a late reply
         self.unknown_resolved = counter(
             "gateway_unknown_resolved",
             "Unknown outcomes that the resolver ended, or an operator's reversal",

@@ -56,7 +56,7 @@ class TestHold:
         assert len(await world.settled("O1")) == live
 
     async def test_a_reply_that_takes_too_long_is_unknown(self, open_world: Any) -> None:
-        """F-017: no reply within the channel's time is unknown; the late reply changes nothing."""
+        """F-017: no reply within the channel's time is unknown, and one settlement stands."""
         world = await open_world(timeout=0.3)
         await world.charged("O1")
         await world.admin.fault("delay-after", "2207", seconds=60)

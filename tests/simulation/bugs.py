@@ -6,6 +6,7 @@ They show that the simulation would notice: every one has to be caught within 20
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,7 @@ from unittest import mock
 import msgspec
 
 from gateway.fsi.channel import Channel
+from gateway.fsi.late import LateReplies
 from gateway.intents import Accepted, NotSent, Rejected, Reply, Result, Unknown
 from gateway.journal import AuditEvent
 from gateway.journal.sqlite import SQLiteJournal
@@ -291,6 +293,45 @@ def the_same_message_is_new_every_time() -> Any:
         return msgspec.structs.replace(begun, kind="resume", answer=None)
 
     return mock.patch.object(SQLiteJournal, "begin_exchange", new)
+
+
+@_bug
+def a_late_reply_is_credited_to_the_request_that_was_listened_for_last() -> Any:
+    """One place for the reply that is awaited, whoever waits."""
+    wait = LateReplies._wait
+    last: list[str] = []
+
+    async def mixed(self: LateReplies, request: Any, msgid: str, *rest: Any) -> None:
+        last[:] = [msgid]
+        await wait(self, request, msgid, *rest)
+        if (reply := self._arrived.pop(msgid, None)) is not None:
+            self._arrived[last[0]] = reply
+
+    return mock.patch.object(LateReplies, "_wait", mixed)
+
+
+@_bug
+def a_late_reply_is_taken_in_beside_a_reversal_of_unknown_outcome() -> Any:
+    """It was accepted, so it stands."""
+
+    async def take(self: Resolver, send: Any, reply: Any) -> None:
+        async with self._still(send) as current:
+            if current is not None and await self._arrivals.take(current, reply):
+                self._late.forget(send.msgid)
+
+    return mock.patch.object(Resolver, "_take", take)
+
+
+@_bug
+def a_late_refusal_of_a_known_message_id_is_a_refusal() -> Any:
+    """The reply to the second copy speaks for the first, because it came late."""
+    first = Channel.as_first_told
+
+    def told(self: Channel, outcome: Any) -> Any:
+        late = inspect.stack()[1].function == "read"
+        return outcome if late else first(self, outcome)
+
+    return mock.patch.object(Channel, "as_first_told", told)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@
 * no line is settled, uploaded or registered twice, no sum is stated wrong (`Platform.wrongs`)
 * of every visit both sides have the same settlements, to the fen, and the same lines, or the visit
   has a transaction that is listed as unknown
+* every reply is kept with the request that it answers
 * what was told about settlements is what the platform did for that message
 * the fen of all accounts are the first ones less what the live settlements took
 """
@@ -14,6 +15,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from gateway.journal.memory import Memory
+from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.visits import Visit, decode_visit
 from tests.simulation.books import Stay
 from tests.simulation.hospital import Hospital, Said, is_final
@@ -61,6 +63,7 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     yield from _messages(hospital, books)
     yield from _accounts(world)
     yield from _resolved(world, books)
+    yield from _credited(world, books)
     held = _held(world, books)
     by_number: dict[str, list[Stay]] = {}
     for stay in world.platform.stays.values():
@@ -70,6 +73,11 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
             yield from _visit(world, number, by_number.get(number, []), books.visits.get(number))
     for said in hospital.said:
         yield from _told(world, said, books)
+
+
+def unknown_count(world: World) -> int:
+    """How many transactions are listed as unknown."""
+    return len(_Books(world.memory).open_sends())
 
 
 def _messages(hospital: Hospital, books: _Books) -> Iterator[str]:
@@ -96,6 +104,15 @@ def _resolved(world: World, books: _Books) -> Iterator[str]:
             yield f"{row['infno']} {row['msgid']} is still on its way"
         if world.plan.operator:
             yield f"{row['infno']} {row['msgid']} stayed unknown"
+
+
+def _credited(world: World, books: _Books) -> Iterator[str]:
+    """A reply counts for the request that it answers, and no other one is held against it."""
+    for row in books.sends.values():
+        if row["inf_refmsgid"] not in ("", "R", f"R{row['msgid']}"):
+            yield f"{row['infno']} {row['msgid']} has the reply to another request"
+        if is_mismatch(row["note"]) and not {"altered", "slow-altered"} & set(world.plan.fates):
+            yield f"{row['infno']} {row['msgid']} was compared with the reply to another request"
 
 
 def _held(world: World, books: _Books) -> set[str]:

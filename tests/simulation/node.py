@@ -15,6 +15,7 @@ from gateway.clock import Clock
 from gateway.fsi.channel import Channel
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
+from gateway.fsi.late import LateReplies
 from gateway.fsi.profiles import Profile, load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import Transport
@@ -112,6 +113,7 @@ class Silent:
     def called(self, report: Any) -> None: ...
     def unknown_open(self, by_infno: Any) -> None: ...
     def resolved(self, msgid: str, infno: str, how: str) -> None: ...
+    def late_reply(self, msgid: str, infno: str, outcome: str) -> None: ...
 
 
 class Node:
@@ -136,8 +138,14 @@ class Node:
         self.peer = shared.settings.peers[0]
         self._tasks: list[asyncio.Task[Any]] = []
         settings, silent = shared.settings, Silent(failed)
+        late = LateReplies(silent)
         channel = Channel(
-            settings.channels[0], shared.profile, transport, clock, nonce=lambda: "nonce"
+            settings.channels[0],
+            shared.profile,
+            transport,
+            clock,
+            nonce=lambda: "nonce",
+            late=late,
         )
         dispatcher = Dispatcher(
             journal=journal,
@@ -177,6 +185,7 @@ class Node:
             replace=self.pipeline.replace,
             clock=clock,
             watcher=silent,
+            late=late,
             books=books,
         )
 

@@ -12,6 +12,10 @@ CALM = 150.0
 """Virtual seconds after which nothing goes wrong any more."""
 
 
+SETTLING = frozenset({"2207", "2208", "2304", "2305", "2601"})
+"""Transactions that make or undo a settlement."""
+
+
 @dataclass
 class Plan:
     """The faults of a run; times are virtual seconds."""
@@ -26,6 +30,8 @@ class Plan:
     """Share of requests that meet one of `fates`."""
     aimed: bool = False
     """Only transactions that change something meet a fate."""
+    only: frozenset[str] = frozenset()
+    """The transactions that meet a fate; empty for all."""
     crash_at: frozenset[int] = frozenset()
     """Points of the run at which the gateway crashes."""
     decision_crash: int = 0
@@ -82,4 +88,8 @@ def plan_of(seed: int) -> Plan:
     if chance.random() < 0.1:  # requests that arrive after everybody gave up: where 2601 is early
         plan.fates, plan.rate, plan.aimed = ("late", "silent"), 0.4, True
         plan.policy = chance.choice([UnknownPolicy.REVERSE, UnknownPolicy.REVERSE_AND_SETTLE])
+    elif chance.random() < 0.15:  # settlements and reversals of several visits answered late
+        plan.fates, plan.rate, plan.visits = ("late", "slow"), 0.7, 3
+        plan.only = SETTLING
+        plan.policy = chance.choice(list(UnknownPolicy))
     return plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.simulation.checks import findings
+from tests.simulation.checks import findings, unknown_count
 from tests.simulation.hospital import Hospital
 from tests.simulation.loop import StuckError
 from tests.simulation.operator import decide
@@ -33,6 +33,8 @@ class Run:
     points: int = 0
     messages: int = 0
     settlements: int = 0
+    unknown: int = 0
+    """Money transactions that nobody has ended."""
     lines: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -56,6 +58,7 @@ def simulate(seed: int, plan: Plan | None = None, *, keep_lines: bool = False) -
         world.points,
         len(hospital.said),
         len(world.platform.settled),
+        unknown_count(world),
         world.lines,
         world.failures,
     )

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.settings import UnknownPolicy
 from tests.simulation.bugs import BUGS
-from tests.simulation.plans import Plan
+from tests.simulation.plans import SETTLING, Plan
 from tests.simulation.run import simulate
 from tests.simulation.wire import FATES
 
@@ -54,6 +54,18 @@ def test_a_platform_that_always_does_the_same_wrong_breaks_no_rule(fate: str) ->
     for seed in range(8):
         found += simulate(seed, Plan(fates=(fate,), rate=0.66, aimed=True)).findings
     assert found == []
+
+
+def test_a_reply_that_comes_after_the_timeout_ends_the_unknown_outcome() -> None:
+    """Nobody decides, no policy reverses, nothing is read back: what was slow is known all the
+    same, as its reply is still listened for.
+    """
+    runs = [
+        simulate(seed, Plan(fates=("slow",), rate=0.66, only=SETTLING, operator=False))
+        for seed in range(12)
+    ]
+    assert [(run.findings, run.unknown) for run in runs] == [([], 0)] * 12
+    assert sum(run.settlements for run in runs) > 12
 
 
 def test_a_day_without_faults_ends_with_every_message_done() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.errors import NotSentError, UnknownOutcomeError
-from gateway.fsi.transport import Reply
+from gateway.fsi.transport import Listen, Reply
 from tests.simulation.platform import Platform
 
 FATES = (
@@ -21,6 +21,8 @@ FATES = (
     "unanswered",  # carried out, and the connection broke before the reply
     "silent",  # carried out, and no reply comes
     "slow",  # carried out in time, the reply comes after the timeout
+    "slow-altered",  # the same, and it names another visit or total
+    "slow-second",  # delivered twice, the second one's reply comes after the timeout
     "late",  # arrives long after the timeout
     "twice",  # delivered twice, the reply is the first one's
     "twice-second",  # delivered twice, the reply is the second one's
@@ -76,8 +78,9 @@ class Wire:
         connect_timeout: float,
         timeout: float,  # noqa: ASYNC109 - the transport's own signature
         fresh: bool,
+        listen: Listen | None = None,
     ) -> Reply:
-        """Post once, as the fates have it."""
+        """Post once, as the fates have it; the connection stays open for whoever listens."""
         infno = body[10:14].decode()
         fate = self._fate(infno)
         self._trace("post", infno, fate)
@@ -91,12 +94,20 @@ class Wire:
         if fate == "lost":
             raise UnknownOutcomeError("the connection broke")
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._launch(fate, body, future, timeout)
-        try:
-            async with asyncio.timeout(timeout):
-                answer = await future
-        except TimeoutError:
-            raise UnknownOutcomeError("no reply in time") from None
+        done, _ = await asyncio.wait([future], timeout=timeout)
+        if not done:
+            if listen is not None:
+                listen(asyncio.get_running_loop().create_task(self._heard(future, fate)))
+            else:
+                future.cancel()
+            raise UnknownOutcomeError("no reply in time")
+        return await self._heard(future, fate)
+
+    async def _heard(self, future: asyncio.Future[bytes], fate: str) -> Reply:
+        """The reply, when it comes."""
+        answer = await future
         self._point("replied")
         if fate == "garbled":
             answer = answer[: len(answer) // 2]
@@ -113,7 +124,7 @@ class Wire:
         back = self._chance.choice((0.002, 0.05, 1.5))
         if fate == "late":
             soon = patience + self._chance.uniform(1.0, LATEST - patience)
-        if fate == "slow":
+        if fate.startswith("slow"):
             back = patience + 5.0
 
         def answer(content: bytes | None) -> None:
@@ -136,15 +147,15 @@ class Wire:
             self._trace("arrived", body, content)
             if fate == "empty" and infno in _GIVES and b'"infcode":0' in content:
                 content = b'{"infcode":0,"inf_refmsgid":"R","err_msg":"","output":{}}'
-            if fate == "altered":
+            if fate in ("altered", "slow-altered"):
                 content = _altered(content, other_visit=infno in ("2304", "2208"))
             if not answered or fate == "silent":
                 return
             call_later(back, answer, None if fate == "unanswered" else content)
 
-        second = fate == "twice-second"
+        second = fate in ("twice-second", "slow-second")
         call_later(soon, lambda: arrive(answered=not second))
-        if fate.startswith("twice"):
+        if fate.startswith("twice") or second:
             again = soon + self._chance.choice((0.0, 0.2, 3.0))
             call_later(again, lambda: arrive(answered=second))
 

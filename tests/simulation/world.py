@@ -106,7 +106,7 @@ class World:
         drawn, which = self._fates.random(), self._fates.random()
         if self.calm or not plan.fates or drawn >= plan.rate:
             return ""
-        if plan.aimed and infno in _HARMLESS:
+        if (plan.aimed and infno in _HARMLESS) or (plan.only and infno not in plan.only):
             return ""
         return plan.fates[int(which * len(plan.fates))]
 

@@ -16,7 +16,7 @@ from gateway.journal import storage
 from gateway.journal.archive import resource_tokens
 from gateway.journal.postgres.batch import Batch, KnownExchange, NewSend, check_text
 from gateway.journal.records import AuditEvent, Begun, BookRow, Send, SendRow, VisitRow
-from gateway.journal.sends import RECOVERED, REVERSAL, what_became
+from gateway.journal.sends import RECOVERED, REVERSAL, End, what_became
 from gateway.journal.states import SendState, Stage, check_resolution, check_send, check_stage
 
 MAX_SERIAL: Final = 9999
@@ -170,13 +170,17 @@ def _state(batch: Batch, msgid: str) -> SendState:
 
 
 def resolve(
-    batch: Batch, msgid: str, state: str, note: str, visit: VisitRow | None, *, now: str
+    batch: Batch, msgid: str, end: End, visit: VisitRow | None, now: str
 ) -> VisitRow | None:
     """End an unknown outcome."""
-    new = check_resolution(msgid, _state(batch, msgid), state)
-    check_text(note)
+    new = check_resolution(msgid, _state(batch, msgid), end.state)
+    ids = (end.reply.infcode, end.reply.inf_refmsgid) if end.reply else None
+    check_text(end.note, *(ids or ()))
+    encoded = None if end.reply is None else storage.encode_reply(end.reply)
     stored = None if visit is None else put_visit(batch, visit, now)
-    batch.change_send(msgid, new, note, now)
+    batch.change_send(msgid, new, end.note, now, ids)
+    if encoded is not None:
+        batch.replies[msgid] = encoded
     return stored
 
 

@@ -17,7 +17,7 @@ import asyncpg
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import JournalError, UnknownOutcomeError
-from gateway.intents import Answer, Message, Outcome, Result
+from gateway.intents import Answer, Message, Outcome, Reply, Result
 from gateway.journal.archive import Sink, Source
 from gateway.journal.migrations import load_migrations
 from gateway.journal.postgres import deeds, dump, server
@@ -36,6 +36,7 @@ from gateway.journal.records import (
     SendRow,
     VisitRow,
 )
+from gateway.journal.sends import End
 from gateway.journal.serials import Serials
 from gateway.journal.stamps import china_time, named, new_id
 
@@ -255,13 +256,15 @@ class PostgresJournal(Views):
         state: str,
         note: str,
         *,
+        reply: Reply | None = None,
         visit: VisitRow | None = None,
         events: Sequence[AuditEvent] = (),
     ) -> VisitRow | None:
         """See `Journal.resolve_send`."""
+        end = End(state, note, reply)
         return await self._write(
             Needs(msgids=(msgid,), visits=(visit.key,) if visit else ()),
-            lambda batch, now: deeds.resolve(batch, msgid, state, note, visit, now=now),
+            lambda batch, now: deeds.resolve(batch, msgid, end, visit, now),
             events,
         )
 

@@ -28,7 +28,9 @@ OUTCOMES: dict[str, Outcome] = {
     "not-sent": NotSent("refused"),
     "unknown": Unknown("broken"),
 }
-ENDS = ["accepted", "reversed", "confirmed", "manual"]
+ENDS = ["accepted", "rejected", "reversed", "confirmed", "manual"]
+ANEW = ["accepted", "rejected", "unknown"]
+"""Outcomes that a late reply gives to what is unknown."""
 MSGIDS = [f"M{number}" for number in range(5)]
 VISITS = ["V1", "V2"]
 
@@ -36,7 +38,7 @@ Step = tuple[Literal["send", "outcome", "resolve", "restart"], str, str]
 STEPS = st.one_of(
     st.tuples(st.just("send"), st.sampled_from(MSGIDS), st.sampled_from(VISITS)),
     st.tuples(st.just("outcome"), st.sampled_from(MSGIDS), st.sampled_from(sorted(OUTCOMES))),
-    st.tuples(st.just("resolve"), st.sampled_from(MSGIDS), st.sampled_from([*ENDS, "rejected"])),
+    st.tuples(st.just("resolve"), st.sampled_from(MSGIDS), st.sampled_from([*ENDS, "not-sent"])),
     st.tuples(st.just("restart"), st.just(""), st.just("")),
 )
 
@@ -56,7 +58,7 @@ class Model:
             held = any(v == word and s in {"sending", "unknown"} for v, s in self.sends.values())
             allowed, visit, word = not state and not held, word, "sending"
         elif act == "outcome":
-            allowed = state == "sending" or (state == "unknown" and word == "accepted")
+            allowed = state == "sending" or (state == "unknown" and word in ANEW)
         else:
             allowed = state == "unknown" and word in ENDS
         if allowed:

@@ -23,7 +23,7 @@ OUTCOMES: dict[str, Outcome] = {
     "not-sent": NotSent("connection refused"),
     "unknown": Unknown("no reply within 60 s"),
 }
-ENDS = ["accepted", "reversed", "confirmed", "manual"]
+ENDS = ["accepted", "rejected", "reversed", "confirmed", "manual"]
 
 
 async def in_state(journal: Journal, send: Send, state: str) -> None:
@@ -83,7 +83,7 @@ async def test_a_reply_is_kept_exactly_and_apart_from_the_row(journal: Journal, 
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_an_unknown_send_ends_in_one_of_four_ways(
+async def test_an_unknown_send_ends_as_the_rules_say(
     journal: Journal, send: Make, end: str
 ) -> None:
     """Rule 5; the note says how it is known."""
@@ -105,6 +105,34 @@ async def test_a_late_reply_makes_an_unknown_send_accepted(journal: Journal, sen
     assert (row.state, row.inf_refmsgid, row.note) == ("accepted", "R1", "")
 
 
+async def test_a_late_reply_is_kept_with_the_state_it_gives(journal: Journal, send: Make) -> None:
+    """Rule 5: the reply, its numbers and the visit are stored with the state, in one write."""
+    one = send()
+    await in_state(journal, one, "unknown")
+    reply = Reply(infcode="0", inf_refmsgid="R9", output={"setlinfo": {"setl_id": "T1"}})
+    visit = await journal.resolve_send(
+        one.msgid, "accepted", "late", reply=reply, visit=VisitRow("v", "settled")
+    )
+    row = await journal.send(one.msgid)
+    assert row is not None
+    assert (row.state, row.infcode, row.inf_refmsgid, row.note) == ("accepted", "0", "R9", "late")
+    assert await journal.reply(one.msgid) == reply
+    assert visit is not None
+    assert (await journal.visit("v")) == visit
+
+
+async def test_what_stays_unknown_may_have_another_note(journal: Journal, send: Make) -> None:
+    """Rule 5: a late reply about something else leaves it unknown, says why, and holds the visit."""
+    one = send()
+    await in_state(journal, one, "unknown")
+    await journal.resolve_send(one.msgid, "unknown", "the reply is about something else: psn_no")
+    row = await journal.send(one.msgid)
+    assert row is not None
+    assert (row.state, row.note) == ("unknown", "the reply is about something else: psn_no")
+    with pytest.raises(StateError, match="waits for the outcome"):
+        await journal.record_send(send(visit_key=one.visit_key))
+
+
 ILLEGAL_OUTCOMES = [
     (state, outcome)
     for state, outcome in itertools.product(SendState, OUTCOMES)
@@ -113,7 +141,7 @@ ILLEGAL_OUTCOMES = [
 ILLEGAL_ENDS = [
     (state, end)
     for state, end in itertools.product(SendState, [*SendState, "settled"])
-    if state != "unknown" or end not in ENDS
+    if state != "unknown" or end not in [*ENDS, "unknown"]
 ]
 
 
@@ -141,7 +169,7 @@ async def test_an_outcome_that_the_table_does_not_have_changes_nothing(
 async def test_a_resolution_that_the_table_does_not_have_changes_nothing(
     journal: Journal, send: Make, state: str, end: str
 ) -> None:
-    """Only an unknown send is resolved, and only into one of the four ends."""
+    """Only an unknown send is resolved, and only into what the table has."""
     one = send()
     await in_state(journal, one, state)
     before = await journal.send(one.msgid)

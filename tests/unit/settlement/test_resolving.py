@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from gateway.fsi.late import LateReplies
 from gateway.intents import Status
 from gateway.settings import ResolverSettings, UnknownPolicy
 from gateway.settlement.resolving import Resolver
@@ -51,6 +52,9 @@ class Quiet:
     def resolved(self, msgid: str, infno: str, how: str) -> None:
         """Not looked at."""
 
+    def late_reply(self, msgid: str, infno: str, outcome: str) -> None:
+        """Not looked at."""
+
     def failed(self, error: Exception) -> None:
         """Keep it."""
         self.failures.append(error)
@@ -79,6 +83,8 @@ def make(journal: Any, watcher: Quiet) -> Resolver:
         closer=closer,
         confirmer=nothing,
         evidence=nothing,
+        arrivals=nothing,
+        late=LateReplies(watcher),
         clock=nothing,
         watcher=watcher,
     )
