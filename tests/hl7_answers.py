@@ -1,4 +1,4 @@
-"""Holds an HL7 v2 answer to the tables of its version: by our own check and by hl7apy."""
+"""Holds an HL7 v2 answer to the tables of its version: by our own check, by hl7apy, by its codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from hl7apy.parser import parse_message
 
 from gateway.hl7v2.reader import read_document
 from gateway.hl7v2.validation import validate
+from tests.hl7_coding import foreign_codes
 
 
 def check_answer(text: str) -> None:
@@ -16,6 +17,7 @@ def check_answer(text: str) -> None:
     head = document.segments[0]
     found = validate(document, head.get(9, 3), head.get(12))
     assert [(it.place, it.en) for it in found if it.stops] == [], text
+    assert foreign_codes(document) == [], text
     parsed = parse_message(text, find_groups=True)
     assert parsed.validate() is True, text
     assert [it.name for it in document.segments] == _names(parsed), text

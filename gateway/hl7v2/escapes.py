@@ -60,6 +60,17 @@ def escape(text: str, delimiters: Delimiters) -> str:
     return text.translate(_table(delimiters))
 
 
+def length_of(raw: str, delimiters: Delimiters) -> int:
+    r"""The length of a value as HL7 counts it (chapter 2, 2.7): in characters, not bytes.
+
+    Separators of components and subcomponents count. Of an escape sequence what stands between
+    the two escape characters counts: `\F\` is 1, `\.br\` is 3, `\X0D\` is 3.
+    """
+    mark = delimiters.escape
+    marks = raw.count(mark) if mark else 0
+    return len(raw) - marks + marks % 2
+
+
 def _meaning(match: re.Match[str], delimiters: Delimiters, codec: str) -> str:
     body: str = match[1]
     named = _named(delimiters).get(body)

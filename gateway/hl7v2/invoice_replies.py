@@ -138,8 +138,11 @@ def _processed(told: Told, invoice: str, status: str, made: Settlement | None) -
 
 
 def checksum(*parts: str) -> str:
-    """IPR-8: the standard fixes no algorithm; 16 hex digits of SM3 over the parts, `|` between."""
-    return sm3("|".join(parts).encode()).hex()[:16].upper()
+    """IPR-8: 10 hex digits of SM3 over the parts, `|` between. The standard fixes no algorithm.
+
+    It has 10 characters in 2.6.
+    """
+    return sm3("|".join(parts).encode()).hex()[:10].upper()
 
 
 def _insurance(told: Told) -> str:
@@ -250,6 +253,8 @@ def _invoice_rows(told: Told, kept: Kept) -> list[str]:
         paid = info.get("fund_pay_sumamt")
         if info.get("refd_setl_flag") == "1":
             status = invoices.CANCELLED
+    if status == invoices.CANCELLED:
+        status, paid = invoices.ADJUDICATED_TO_ZERO, "0.00"
     number, time = told.number(kept.lines[0]), stamp(told.now)
     values: dict[int, Field] = {
         1: components(_message_id(told)),

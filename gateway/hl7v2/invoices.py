@@ -39,7 +39,9 @@ ASKED = frozenset({"QBP^E03", "QBP^E22"})
 
 ADJUDICATED, PREDICTED, PENDING = "ADJ", "PRED", "PEND"
 REJECTED, CANCELLED = "REJECT", "CANCEL"
-"""IPR-4 of an invoice, and what became of it."""
+"""What became of an invoice; all but the last are values of IPR-4 (table 0571)."""
+ADJUDICATED_TO_ZERO = "ADJZER"
+"""IPR-4 of a cancelled invoice: the funds pay nothing of it."""
 
 
 class Kept(msgspec.Struct, kw_only=True):

@@ -94,8 +94,8 @@ def page(profile: Profile) -> str:
         f"What the sender wants done: {', '.join(profile.verbs)}.",
         "R is required, RE is used where it is there; everything that is not listed is ignored.",
         "",
-        "| place | usage | times | type | table | becomes |",
-        "|---|---|---|---|---|---|",
+        "| place | usage | times | type | length | table | becomes |",
+        "|---|---|---|---|---|---|---|",
         *_rows(profile.members, ""),
     ]
     return "\n".join(lines) + "\n"
@@ -108,13 +108,14 @@ def _rows(members: list[SegmentProfile], group: str) -> Iterator[str]:
         if not member.fields:
             yield from _rows(member.members, f"{name} / ")
             continue
-        yield f"| **{name}** | {member.usage} | {times} | | | |"
+        yield f"| **{name}** | {member.usage} | {times} | | | | |"
         for number, field in enumerate(member.fields, start=1):
             if field.usage not in _SHOWN:
                 continue
             yield (
                 f"| {member.name}-{number} {field.name} | {field.usage} | "
-                f"{_times(field.least, field.most)} | {field.type} | {field.table} | "
+                f"{_times(field.least, field.most)} | {field.type} | "
+                f"{field.length or ''} | {field.table} | "
                 f"{_becomes(field.becomes)} |"
             )
 

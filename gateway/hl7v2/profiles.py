@@ -5,7 +5,8 @@ come, and what each becomes. It is shown as a page, and as the XML of HL7 v2.5 c
 (`HL7v2xConformanceProfile`, profile type `Constrainable`). Usage is R where the version's table or
 the event requires it, RE where a map or the gateway reads it, X where the version has withdrawn
 it, and O elsewhere: what is O is ignored. Segments that are neither read nor required are left out.
-No length is stated, since the version tables of hl7apy have none.
+Lengths are those of the version, where it states one: maximum lengths before 2.7, and from then on
+normative ones.
 
 `python -m gateway.hl7v2.profile_pages docs/reference` writes the pages of all events.
 """
@@ -73,13 +74,14 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Part(msgspec.Struct, kw_only=True):
-    """A field or component: its usage, times, type, table, and what it becomes."""
+    """A field or component. `length` is the most characters that it may have; 0: any number."""
 
     name: str
     usage: str
     least: int = 0
     most: int = 1
     type: str = "ST"
+    length: int = 0
     table: str = ""
     becomes: list[str] = []
     parts: list[Part] = []
@@ -210,13 +212,17 @@ class _Builder:
         uses = [it for it in self._uses if (it.segment, it.field) == (segment, number)]
         reason = READ_BY_THE_GATEWAY.get((segment, number))
         part = _part(reference, least, most, read=bool(uses) or reason is not None)
+        part.length = self._definitions.length(segment, number)
         part.becomes = list(dict.fromkeys([*([reason] if reason else []), *_shown(uses)]))
         if uses and reference is not None and reference[0] != "leaf":
             read = {component for use in uses for component in use.components}
             part.parts = [
-                _part(inner, times[0], times[1], read=at in read)
+                _part(
+                    inner, *times, read=at in read,
+                    length=self._definitions.part_length(part.type, at),
+                )
                 for at, (_, inner, times, _) in enumerate(reference[1], start=1)
-            ]
+            ]  # fmt: skip
         return part
 
 
@@ -224,7 +230,7 @@ def _shown(uses: list[Use]) -> list[str]:
     return [f"{use.becomes} ({use.line})" for use in uses]
 
 
-def _part(reference: Any, least: int, most: int, *, read: bool) -> Part:
+def _part(reference: Any, least: int, most: int, *, read: bool, length: int = 0) -> Part:
     if reference is None:  # a field that the version has left without a type
         return Part(name="Reserved", usage="O", least=0, most=1)
     usage = "X" if most == 0 else "R" if least else "RE" if read else "O"
@@ -234,6 +240,7 @@ def _part(reference: Any, least: int, most: int, *, read: bool) -> Part:
         least=least,
         most=most,
         type=str(reference[2] or "ST"),
+        length=length,
         table=str(reference[4] or "").removeprefix("HL7"),
     )
 
@@ -278,6 +285,8 @@ def _part_to_xml(parent: Any, tag: str, part: Part) -> None:
     attributes = {"Name": part.name, "Usage": part.usage, "Datatype": part.type}
     if tag == "Field":
         attributes |= _times(part.least, part.most)
+    if part.length:
+        attributes["Length"] = str(part.length)
     if part.table:
         attributes["Table"] = part.table
     element = etree.SubElement(parent, tag, attributes)

@@ -97,7 +97,9 @@ def _rows(result: Result) -> Sequence[Mapping[str, str]]:
 
 def _table(header: Header, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     marks = header.reply_delimiters
-    described = [components(code, "ST", str(MAX_COLUMN)) for code in columns]
+    # the width (RCD.3) has two digits in 2.5 to 2.6
+    width = "" if header.at_least("2.5") and not header.at_least("2.7") else str(MAX_COLUMN)
+    described = [components(code, "ST", width) for code in columns]
     head: list[Field] = [str(len(columns)), [*described]]
     return [
         segment("RDF", head, marks),

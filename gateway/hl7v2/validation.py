@@ -1,4 +1,4 @@
-"""A message against the tables of its version: structure, cardinality, types, table values.
+"""A message against its version: structure, cardinality, types, lengths, table values.
 
 Rules, in the order in which a message is looked at:
 
@@ -9,7 +9,13 @@ Rules, in the order in which a message is looked at:
    warning, for its first repetition is used. Fields and components beyond the known ones are
    ignored.
 3. A value has to fit its data type (102). HL7 null fits any.
-4. A value of an HL7 table (type ID) has to be in it (103), of a user table (type IS) it is a
+4. A value may not be longer than its version says (104, before 2.7 it is 102); it is counted as
+   chapter 2, 2.7 counts (`escapes.length_of`). From 2.7 on only normative lengths are stated, all
+   of values without parts. Before, the length of a field is normative too, unless a site agrees on
+   another one; those of fields with parts and of components, which contradict one another and have
+   no room for an identity card (CX.1 has 15), are warnings. That a sender has cut a value off (the
+   truncation character at its end, from 2.7) is a warning.
+5. A value of an HL7 table (type ID) has to be in it (103), of a user table (type IS) it is a
    warning. `OPEN_TABLES` are not looked at.
 
 The findings are problems with places. Nothing of a value is repeated in them.
@@ -28,6 +34,7 @@ import msgspec
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.hl7v2.definitions import (
     ANY_SEGMENT,
+    LONGEST_NUMBER,
     UNBOUNDED,
     Definitions,
     Element,
@@ -36,10 +43,12 @@ from gateway.hl7v2.definitions import (
     Value,
     definitions_of,
 )
+from gateway.hl7v2.escapes import length_of
 from gateway.hl7v2.reader import NULL, Document, Segment
 
 MAX_FINDINGS = 100
-"""Findings in a message; what follows is not looked at."""
+"""Errors in a message, and warnings in a message. What follows the last error is not looked at;
+further warnings are not told, so that they do not stand in the way of an error."""
 
 OPEN_TABLES = frozenset({
     "HL70003", "HL70076", "HL70354", "HL70104", "HL70211",
@@ -123,6 +132,7 @@ class _Check:
         self._document = document
         self._segments: list[Segment] = []
         self._at = 0
+        self._counts = dict.fromkeys(Severity, 0)
 
     def run(self, structure: str) -> None:
         """All rules."""
@@ -207,6 +217,8 @@ class _Check:
         for number, repetition in enumerate(repetitions, start=1):
             if repetition and repetition != NULL:
                 place = f"{_place(segment, rule.number)}[{number}]"
+                if rule.length and len(repetition) > rule.length:
+                    self._too_long(segment, repetition, rule.value, rule.length, place)
                 self._value(segment, repetition, rule.value, place, 0)
 
     def _value(self, segment: Segment, raw: str, value: Value, place: str, depth: int) -> None:
@@ -216,10 +228,12 @@ class _Check:
             self._leaf(segment, raw.partition(mark)[0] if mark else raw, value, place)
             return
         parts = raw.split(mark) if mark else [raw]
-        for number, (required, part) in enumerate(value.parts, start=1):
+        for number, (required, part, length) in enumerate(value.parts, start=1):
             text = parts[number - 1] if number <= len(parts) else ""
             inner = f"{place}.{number}"
             if text and text != NULL:
+                if length and len(text) > length:
+                    self._too_long(segment, text, part, length, inner)
                 self._value(segment, text, part, inner, min(depth + 1, 2))
             elif required and not text:
                 self._add(
@@ -227,9 +241,36 @@ class _Check:
                     "必填组件缺失", "required component is missing",
                 )  # fmt: skip
 
+    def _too_long(self, segment: Segment, raw: str, value: Value, most: int, place: str) -> None:
+        """Tell that a value is too long, if it is where escapes count as the standard says."""
+        if isinstance(value, Leaf):
+            if value.table in OPEN_TABLES or (value.type == "ID" and value.values is not None):
+                return
+            marks = segment.delimiters
+            mark = marks.component if place[-1] == "]" else marks.subcomponent
+            raw = raw.partition(mark)[0] if mark else raw
+        length = length_of(raw, segment.delimiters)
+        if length <= most:
+            return
+        whole = isinstance(value, Leaf) and place[-1] == "]"
+        number = value.type == "NM" and most == LONGEST_NUMBER
+        stops = self._definitions.only_normative or whole or number
+        self._add(
+            place, ProblemKind.LENGTH, ProblemCode.FIELD_LENGTH,
+            f"取值过长：{length} 个字符，最多 {most} 个",
+            f"the value is too long: {length} characters, at most {most}",
+            severity=Severity.ERROR if stops else Severity.WARNING,
+        )  # fmt: skip
+
     def _leaf(self, segment: Segment, raw: str, leaf: Leaf, place: str) -> None:
         if not raw or raw == NULL:
             return
+        cut = segment.delimiters.truncation
+        if cut and raw.endswith(cut):
+            self._add(
+                place, ProblemKind.LENGTH, ProblemCode.FIELD_LENGTH,
+                "取值已被发送方截断", "the sender has cut the value off", severity=Severity.WARNING,
+            )  # fmt: skip
         if not fits_type(raw, leaf.type):
             self._add(
                 place, ProblemKind.TYPE, ProblemCode.FIELD_TYPE,
@@ -255,10 +296,12 @@ class _Check:
         *,
         severity: Severity = Severity.ERROR,
     ) -> None:
-        self.problems.append(
-            Problem(kind=kind, code=code, zh=zh, en=en, place=place, severity=severity)
-        )
-        if len(self.problems) >= MAX_FINDINGS:
+        if self._counts[severity] < MAX_FINDINGS:
+            self._counts[severity] += 1
+            self.problems.append(
+                Problem(kind=kind, code=code, zh=zh, en=en, place=place, severity=severity)
+            )
+        if self._counts[Severity.ERROR] >= MAX_FINDINGS:
             raise _Full
 
 

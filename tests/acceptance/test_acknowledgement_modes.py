@@ -153,7 +153,7 @@ async def test_an_adjudication_comes_as_a_message_of_its_own(open_world: Any) ->
         amount = "240.00&CNY"
         raw = world.his.message(
             "EHC^E01",
-            f"IVC|INV5|||OR|FFS|SS|20260301091000|{amount}||医院|医保",
+            f"IVC|INV5|||OR|NORM|FS|20260301091000|{amount}||医院|医保",
             *("PYE|1|ORG", f"PSS|S1||1|{amount}|a", f"PSG|B1||1|N|{amount}|a", pid, pv1),
             *(world.his.insurance(m.ZHANG), world.his.diagnosis("J06.900", "x", "A")),
             f"PSL|1||1|||P|CT001^CT||CT|20260301091000||1|{amount}|||{amount}|||||N",

@@ -71,7 +71,7 @@ def invoice(world: Any, number: str, control: str, payer: str = "") -> list[str]
     pid, pv1 = person(world, number)
     amount, hospital = "240.00&CNY", "长沙示范医院^^^^^^^^^H43010000001"
     return [
-        f"IVC|INV-{number}|{payer}||{control}|FFS|SS|20260301091000|{amount}||{hospital}|长沙医保",
+        f"IVC|INV-{number}|{payer}||{control}|NORM|FS|20260301091000|{amount}||{hospital}|长沙医保",
         "PYE|1|ORG",
         "PSS|S1||1|240.00&CNY|门诊",
         f"PSG|B-{number}||1|N|240.00&CNY|检查",
@@ -103,7 +103,7 @@ async def test_an_invoice_opens_its_visit_is_settled_and_cancelled(world: Any) -
     assert (gone.code, gone.field("MSH", 8)) == ("AA", "ACK^E02^ACK")
     assert await world.settled("O5") == []
     query = telling(world, "QBP^E03", "QPD|E03^x|T1|INV-O5", "RCP|I", version="2.6")
-    assert (await world.tell(query)).field("IPR", 4) == "CANCEL"
+    assert (await world.tell(query)).field("IPR", 4) == "ADJZER"
     assert await world.requests() == [
         *("1101", "2201", "2203", "2204", "2206", "2207"), "5203", "2208", "5203",
     ]  # fmt: skip

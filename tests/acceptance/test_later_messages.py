@@ -65,7 +65,7 @@ def invoice(world: Any) -> bytes:
     pid, pv1 = world.person(m.ZHANG, "O5", "O")
     raw = world.his.message(
         "EHC^E01",
-        f"IVC|INV5|||OR|FFS|SS|20260301091000|{amount}||医院|医保",
+        f"IVC|INV5|||OR|NORM|FS|20260301091000|{amount}||医院|医保",
         *("PYE|1|ORG", f"PSS|S1||1|{amount}|a", f"PSG|B1||1|N|{amount}|a", pid, pv1),
         *(world.his.insurance(m.ZHANG), world.his.diagnosis("J06.900", "x", "A")),
         f"PSL|1||1|||P|CT001^CT||CT|20260301091000||1|{amount}|||{amount}|||||N",

@@ -177,7 +177,7 @@ def test_the_sending_application_is_read_with_the_messages_own_delimiters() -> N
 FURTHER = {
     "EHC^E01": (
         [
-            "IVC|INV1|||OR|FFS|SS|20260301091000|240.00&CNY||长沙示范医院|长沙医保",
+            "IVC|INV1|||OR|NORM|FS|20260301091000|240.00&CNY||长沙示范医院|长沙医保",
             "PSS|S1||1|240.00&CNY|门诊",
             "PSG|B1||1|N|240.00&CNY|检查",
             "PID|1||430199198001010010^^^MPS^NNCHN||张^伟示||19800101|M",

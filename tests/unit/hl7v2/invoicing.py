@@ -17,7 +17,7 @@ PYE = "PYE|1|ORG||长沙示范医院^^^^^^^^^H43010000001"
 def ivc(control: str = "OR", amount: str = "252.60", payer: str = "", number: str = "INV1") -> str:
     """IVC of the hospital's invoice."""
     return (
-        f"IVC|{number}|{payer}||{control}|FFS|SS|20260301091000|{amount}&CNY||"
+        f"IVC|{number}|{payer}||{control}|NORM|FS|20260301091000|{amount}&CNY||"
         "长沙示范医院^^^^^^^^^H43010000001|长沙医保^^^^^^^^^430100||||||||||||||FSI"
     )
 

@@ -78,7 +78,7 @@ async def test_how_an_invoice_stands_is_told_on_request(
         assert lines_of(body, "MSH")[0][8] == "RSP^E03^RSP_E03"
         assert lines_of(body, "QAK")[0][2] == "OK"
         states.append((lines_of(body, "IPR")[0][4], lines_of(body, "IPR")[0][6]))
-    assert states == [("ADJ", "126.00&CNY"), ("ADJ", "126.00&CNY"), ("CANCEL", "126.00&CNY")]
+    assert states == [("ADJ", "126.00&CNY"), ("ADJ", "126.00&CNY"), ("ADJZER", "0.00&CNY")]
     failed = at.answer(message, Result(status=Status.NOT_SENT, intent=intent)).body
     conforms(failed)
     assert (lines_of(failed, "MSA")[0][1], lines_of(failed, "QAK")[0][2]) == ("AR", "AR")

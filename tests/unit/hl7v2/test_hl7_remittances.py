@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import StateError
 from gateway.hl7v2.acks import Identity
+from gateway.hl7v2.reader import read_document
 from gateway.hl7v2.remittances import Payee, receiver, remittance
 from gateway.settlement.reconciling.report import (
     Finding,
@@ -22,6 +23,7 @@ from gateway.settlement.reconciling.report import (
     SideState,
     Totals,
 )
+from tests.hl7_coding import foreign_codes
 
 DAY = date(2026, 3, 1)
 PERSON = "43010000000000000001"
@@ -140,3 +142,27 @@ def test_a_day_with_differences_has_no_remittance() -> None:
     """What is disputed is not told as paid."""
     with pytest.raises(StateError, match="does not balance"):
         written(report(*ROWS, state=GroupState.DIFFERENT))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ("|DDPO|", "|XXXX|", ("PMT[1]-4", "HL70570", "XXXX")),
+        ("|ADJ|", "|CANCEL|", ("IPR[1]-4", "HL70571", "CANCEL")),
+        ("||OR|NORM|FS|", "||OX|NORM|FS|", ("IVC[1]-4", "HL70553", "OX")),
+        ("|NORM|FS|", "|LOCAL|FS|", ("IVC[1]-5", "HL70554", "LOCAL")),
+        ("|NORM|FS|", "|NORM|ZZ|", ("IVC[1]-6", "HL70555", "ZZ")),
+        ("|1|ORG|", "|1|CLINIC|", ("PYE[1]-2", "HL70557", "CLINIC")),
+        ("||P|medfee", "||X|medfee", ("PSL[1]-6", "HL70559", "X")),
+        ("|IN|", "|XX|", ("ADJ[1]-4", "HL70564", "XX")),
+        ("|EOB|", "|XX|", ("ADJ[1]-11", "HL70569", "XX")),
+    ],
+)
+def test_every_code_that_is_written_is_one_of_its_table(
+    old: str, new: str, found: tuple[str, str, str]
+) -> None:
+    """Tables 0553 to 0571 of chapter 16: all of ours are there, and any other code would be seen."""
+    text = written(report(row("A1", "100.00", "56.15"))).decode()
+    assert foreign_codes(read_document(text)) == []
+    assert old in text
+    assert foreign_codes(read_document(text.replace(old, new, 1))) == [found]
