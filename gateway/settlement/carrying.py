@@ -30,10 +30,11 @@ from gateway.settlement.agreeing import MismatchError, differing, mismatches, no
 from gateway.settlement.carried import check_carried
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
-from gateway.settlement.following import follow, known_visit
+from gateway.settlement.following import check_possible, follow, known_visit
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.preparing import Site
 from gateway.settlement.sites import Sites
+from gateway.settlement.standing import SettlementStateError
 from gateway.settlement.visits import Visit, visit_key
 from gateway.settlement.work import UnreadableReplyError, rows
 
@@ -190,6 +191,10 @@ class Carrier:
             original = await self._journal.send(call.reverses)
             if original is not None and original.state is SendState.UNKNOWN:
                 known = None  # the visit never had it; its message is answered anew
+        if known is not None and (forbidden := _forbidden(known, call)):
+            result.status = Status.INVALID
+            result.problems.append(forbidden)
+            return
         work = _Carried(call, known)
         try:
             done = await self._dispatcher.dispatch(
@@ -204,8 +209,6 @@ class Carrier:
             return
         result.calls.append(done.report)
         result.problems += [w.at("insuplc_admdvs") for w in done.route.warnings]
-        if work.lost and known is not None:
-            result.problems.append(reporting.not_followed(call.infno, known.state.value))
         call.msgid = done.report.msgid
         await self._conclude(done.outcome, call, intent, result, exchange_id)
 
@@ -250,8 +253,6 @@ class _Carried:
     def __init__(self, call: Call, known: Visit | None) -> None:
         self._call = call
         self._known = known
-        self.lost = False
-        """The platform accepted what the visit, as we know it, cannot have done."""
 
     def interpret(self, outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
         """Take an accepted reply in; one that lacks what it must give is of unknown outcome."""
@@ -270,9 +271,21 @@ class _Carried:
             return outcome, follow(self._known, call, msgid, output)
         except (MismatchError, UnreadableReplyError) as error:
             return Unknown(reason=str(error)), None
-        except StateError:
-            self.lost = True
-            return outcome, None
+        except StateError as error:
+            return Unknown(reason=f"accepted, and impossible here: {error}"), None
+
+
+def _forbidden(known: Visit, call: Call) -> Problem | None:
+    """What the sender is told of a transaction that the tables forbid its visit."""
+    try:
+        check_possible(known, call)
+    except SettlementStateError:
+        field = "omsgid" if call.infno == REVERSAL else "setl_id"
+    except StateError:
+        field = "mdtrt_id"
+    else:
+        return None
+    return reporting.forbidden(call.infno, known.state.value, field)
 
 
 def _original(intent: Intent) -> str:

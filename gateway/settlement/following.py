@@ -4,6 +4,9 @@ A hospital may register over HL7 and cancel the settlement at its own insurance 
 national JSON to the same gateway. What the platform accepts then is taken into the visit as if a
 message had asked for it (`absorbing`), in the same write as the outcome. A 2601 takes back what it
 names. A visit that only national JSON has touched is not kept.
+
+What the tables forbid the visit is refused before it is sent (`check_possible`). Should the
+platform have accepted it all the same, its outcome is unknown and the visit stops (`carrying`).
 """
 
 from __future__ import annotations
@@ -11,11 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from gateway.errors import StateError
 from gateway.intents import Call, Intent, Record, Result, Settlement, Status, Verb
 from gateway.journal import Journal, VisitRow
 from gateway.settlement.absorbing import ABSORBERS, absorb, undo_settlement
 from gateway.settlement.standing import SettlementEvent, check
 from gateway.settlement.visits import (
+    TRANSITIONS,
     Visit,
     VisitEvent,
     VisitState,
@@ -35,6 +40,42 @@ FOLLOWED = frozenset(ABSORBERS) & {
 }
 
 
+_E = VisitEvent
+_EVENTS: Mapping[str, Sequence[VisitEvent]] = {
+    **dict.fromkeys(("2202", "2404"), (_E.CANCELLED,)),
+    **dict.fromkeys(("2203", "2403"), (_E.DESCRIBED,)),
+    **dict.fromkeys(("2204", "2301"), (_E.CHARGED,)),
+    **dict.fromkeys(("2205", "2302"), (_E.WITHDRAWN, _E.TRIMMED)),
+    "2207": (_E.SETTLED,),
+    "2304": (_E.SETTLED, _E.SETTLED_IN_STAY),
+    "2208": (_E.UNSETTLED,),
+    "2305": (_E.UNSETTLED, _E.UNSETTLED_IN_STAY),
+    "2402": (_E.DISCHARGED,),
+    "2405": (_E.UNDISCHARGED,),
+}
+"""Transaction -> the events that it may be for its visit."""
+
+CANCELLATIONS = frozenset({"2208", "2305"})
+
+
+def check_possible(visit: Visit, call: Call) -> None:
+    """See that the visit, as it is known, can make a transaction.
+
+    Raises:
+        StateError: the table of the visit, or of the settlement that it names, forbids it.
+    """
+    if call.infno == REVERSAL:
+        for made in visit.settlements:
+            if made.msgid == call.reverses and not made.cancels:
+                check(visit, made.info.get("setl_id"), SettlementEvent.REVERSED)
+        return
+    events = _EVENTS[call.infno]
+    if not any(event in TRANSITIONS[visit.visit_class][visit.state] for event in events):
+        raise StateError(f"{visit.visit_class} visit, {visit.state}: no {call.infno}")
+    if call.infno in CANCELLATIONS:
+        check(visit, first_row(call.input).get("setl_id"), SettlementEvent.CANCELLED)
+
+
 async def known_visit(journal: Journal, call: Call) -> Visit | None:
     """The visit of a call that a message of another protocol has opened."""
     if not call.visit_key or call.infno not in FOLLOWED | {REVERSAL}:
@@ -48,9 +89,11 @@ async def known_visit(journal: Journal, call: Call) -> Visit | None:
         row = await journal.visit(visit_key(call.fixmedins_code, number)) if number else None
         break
     visit = decode_visit(row.data, row.version) if row else None
-    if visit is None or visit.state in (VisitState.NONE, VisitState.CANCELLED):
+    if visit is None or visit.state is VisitState.NONE:
         return None
-    return visit
+    stated = first_row(call.input).get("mdtrt_id")
+    over = visit.state is VisitState.CANCELLED and stated != visit.visit.get("mdtrt_id")
+    return None if over else visit  # the number of a cancelled visit may have been given anew
 
 
 def follow(visit: Visit, call: Call, msgid: str, output: Mapping[str, Any]) -> VisitRow:

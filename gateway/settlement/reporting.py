@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
+from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Message, NotSent, Rejected, Result, Status, Unknown
 
 MASK = "***"
@@ -174,14 +174,23 @@ def rest_open(infno: str, intent: Intent) -> Problem:
     )
 
 
-def not_followed(infno: str, state: str) -> Problem:
-    """The platform accepted what a visit in this state, as messages left it, cannot do."""
+def forbidden(infno: str, state: str, field: str) -> Problem:
+    """A visit in this state, or the settlement that is named, cannot make the transaction."""
+    settlement = field != "mdtrt_id"
     return Problem(
         kind=ProblemKind.BUSINESS,
         code=ProblemCode.VISIT_STATE,
-        severity=Severity.WARNING,
-        zh=f"平台已受理{infno}，但网关记录的就诊状态（{state}）与此不符，请核对该就诊",
-        en=f"the platform accepted {infno}, which a visit that is {state} here cannot do: check it",
+        field=field,
+        place=f"input.data.{field}",
+        zh=f"该结算已撤销或已冲正，不能办理{infno}，未发送"
+        if settlement
+        else f"该就诊当前状态（{state}）不允许交易{infno}，未发送",
+        en=f"this settlement is cancelled or reversed: {infno} is not possible, nothing was sent"
+        if settlement
+        else f"the visit is {state}: {infno} is not possible, nothing was sent",
+        remedy_zh="请核对该就诊已办理的业务；若有业务未经网关办理，请联系网关管理员",
+        remedy_en="check what was done in this visit; if something was done past the gateway, ask"
+        " its operator",
         detail=infno,
     )
 

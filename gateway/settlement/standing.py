@@ -21,6 +21,10 @@ from gateway.errors import StateError
 from gateway.settlement.visits import Visit
 
 
+class SettlementStateError(StateError):
+    """The table of a settlement has no such transition."""
+
+
 class SettlementState(StrEnum):
     """Where a settlement stands."""
 
@@ -68,8 +72,8 @@ def check(visit: Visit, setl_id: str, event: SettlementEvent) -> None:
     """Let a settlement that the visit knows be undone.
 
     Raises:
-        StateError: the table has no such transition.
+        SettlementStateError: the table has no such transition.
     """
     state = state_of(visit, setl_id)
     if state is not None and event not in SETTLEMENT_TRANSITIONS[state]:
-        raise StateError(f"settlement {setl_id}, {state}: it cannot be {event}")
+        raise SettlementStateError(f"settlement {setl_id}, {state}: it cannot be {event}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.demo import messages as m
+from gateway.settlement.confirming import Shown
+from gateway.settlement.deciding import Decision
 from gateway.settlement.visits import OUTPATIENT_TRANSITIONS, VisitEvent, VisitState
 from tests.acceptance.test_unknown_steps import refusal
+
+PERSON = "43010000000000000001"
 
 
 async def test_an_impossible_transition_stops_the_visit(
@@ -30,55 +35,93 @@ async def test_an_impossible_transition_stops_the_visit(
     assert [row.msgid for row in await world.gateway._decider.open()] == [send.msgid]
 
 
-async def test_a_second_cancellation_that_the_platform_accepts_is_not_believed(
-    world: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A settlement that is cancelled cannot be cancelled again: the hospital whose own 2208 was
-    accepted a second time is told to look, and the visit stays as it was.
+async def test_a_second_cancellation_is_refused_before_it_is_sent(world: Any) -> None:
+    """A settlement that is cancelled cannot be cancelled or reversed again: the hospital's own 2208
+    and 2601 are 422 with the reason in both languages, and neither reaches the platform.
     """
     settled = await world.post_fhir(
         "Claim", world.client.claim(m.ZHANG, "F1", (world.ct,), "240.00")
     )
-    setl_id = (await world.admin.rows("settlements"))[0]["setl_id"]
+    (row,) = await world.admin.rows("settlements")
     claim_id = settled.body["request"]["reference"].rpartition("/")[2]
     assert (await world.post_fhir("Task", world.client.cancellation(claim_id))).status == 201
+    taken = await world.requests()
+    ids = {"setl_id": row["setl_id"], "mdtrt_id": row["mdtrt_id"], "psn_no": PERSON}
+    original = {"psn_no": PERSON, "omsgid": row["msgid"], "oinfno": "2207"}
+    for infno, data, field in (("2208", ids, "setl_id"), ("2601", original, "omsgid")):
+        reply = await world.carry(infno, {"data": data}, insuplc="430100")
+        (problem,) = reply.body["problems"]
+        assert (reply.status, problem["code"]) == (422, "VISIT-STATE")
+        assert problem["place"] == f"input.data.{field}"
+        assert infno in problem["zh"]
+        assert "nothing was sent" in problem["en"]
+    assert await world.requests() == taken
+    assert (await world.gateway.journal.visits())[0].state == "charged"
+
+
+@pytest.mark.parametrize(
+    ("infno", "more"),
+    [("2202", {"ipt_otp_no": "O1"}), ("2205", {"chrg_bchno": "0000"})],
+)
+async def test_what_the_table_forbids_the_hospital_itself_is_not_sent(
+    world: Any, infno: str, more: dict[str, str]
+) -> None:
+    """A visit that is settled is neither unregistered nor are its charges withdrawn."""
+    await world.charged("O1")
+    assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
     (visit,) = await world.admin.rows("visits")
-    centre = world.platform.centres["430100"]
-    encode = centre.encode
-    info = {"setl_id": "T9", "mdtrt_id": visit["mdtrt_id"], "medfee_sumamt": -240}
+    taken = await world.requests()
+    data = {"mdtrt_id": visit["mdtrt_id"], "psn_no": PERSON, **more}
+    reply = await world.carry(infno, {"data": data}, insuplc="430100")
+    (problem,) = reply.body["problems"]
+    assert (reply.status, problem["code"], problem["place"]) == (
+        422,
+        "VISIT-STATE",
+        "input.data.mdtrt_id",
+    )
+    assert await world.requests() == taken
+    assert [row.state for row in await world.gateway.journal.visits()] == ["settled"]
 
-    def always_yes(reply: Any, **more: Any) -> bytes:
-        if reply.infno == "2208" and reply.infcode != 0:
-            reply.infcode, reply.output = 0, {"setlinfo": info, "setldetail": []}
-        encoded: bytes = encode(reply, **more)
-        return encoded
 
-    monkeypatch.setattr(centre, "encode", always_yes)
-    ids = {"setl_id": setl_id, "mdtrt_id": visit["mdtrt_id"], "psn_no": "43010000000000000001"}
-    reply = await world.carry("2208", {"data": ids}, insuplc="430100")
+async def test_a_cancelled_visit_takes_nothing_of_the_hospitals_own(world: Any) -> None:
+    """A11, and then charges of the hospital's own for the same visit of the platform."""
+    assert (await world.tell(world.register(m.ZHANG, "O1"))).code == "AA"
+    (visit,) = await world.admin.rows("visits")
+    assert (await world.tell(world.event("A11", m.ZHANG, "O1", "O"))).code == "AA"
+    data = {"mdtrt_id": visit["mdtrt_id"], "psn_no": PERSON, "ipt_otp_no": "O1"}
+    reply = await world.carry("2202", {"data": data}, insuplc="430100")
     assert [problem["code"] for problem in reply.body["problems"]] == ["VISIT-STATE"]
-    row = (await world.gateway.journal.visits())[0]
-    assert row.state == "charged"
+    assert await world.requests("2202") == ["2202"]
 
 
-async def test_what_a_hospital_composed_itself_does_not_stop_its_visit(
+async def test_what_the_platform_accepts_all_the_same_stops_the_visit(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The platform's word stands for national JSON: its output and a warning, no unknown outcome,
-    the visit as it was; its next message goes on.
+    """The table changes while the hospital's own 2205 is on its way: 504, the visit is held, and an
+    operator sees it and confirms what the platform shows.
     """
     await world.charged("O1")
     (visit,) = await world.admin.rows("visits")
     row = OUTPATIENT_TRANSITIONS[VisitState.CHARGED]
     without = {event: after for event, after in row.items() if event is not VisitEvent.WITHDRAWN}
-    ids = {"mdtrt_id": visit["mdtrt_id"], "psn_no": "43010000000000000001", "chrg_bchno": "0000"}
-    with monkeypatch.context() as patch:
-        patch.setitem(OUTPATIENT_TRANSITIONS, VisitState.CHARGED, without)
-        reply = await world.carry("2205", {"data": ids}, insuplc="430100")
-    assert (reply.status, reply.body["infcode"]) == (200, 0)
-    problems = [(each["code"], each["severity"]) for each in reply.body["problems"]]
-    assert problems == [("VISIT-STATE", "warning")]
-    assert await world.states("2205") == ["accepted"]
-    assert await world.gateway._decider.open() == []
-    assert [row.state for row in await world.gateway.journal.visits()] == ["charged"]
-    assert (await world.tell(world.event("A08", m.ZHANG, "O1", "O"))).code == "AA"
+    ids = {"mdtrt_id": visit["mdtrt_id"], "psn_no": PERSON, "chrg_bchno": "0000"}
+    await world.admin.fault("delay-before", "2205", seconds=60)
+    asking = asyncio.create_task(world.carry("2205", {"data": ids}, insuplc="430100"))
+    async with asyncio.timeout(10):
+        await world.gate.reached.wait()
+    monkeypatch.setitem(OUTPATIENT_TRANSITIONS, VisitState.CHARGED, without)
+    world.gate.opened.set()
+    reply = await asking
+    assert (reply.status, [p["code"] for p in reply.body["problems"]]) == (504, ["FSI-UNKNOWN"])
+    (send,) = await world.sends("2205")
+    assert (send.state.value, "impossible here" in send.note) == ("unknown", True)
+    held = await world.tell(world.event("A08", m.ZHANG, "O1", "O"))
+    assert refusal(held) == "VISIT-HELD"
+    decider = world.gateway._decider
+    assert [row.msgid for row in await decider.open()] == [send.msgid]
+    shown = Shown(mdtrt_id=visit["mdtrt_id"])
+    left = await decider.decide(
+        send.msgid, Decision.CONFIRM, operator="op", note="seen", shown=shown
+    )
+    assert left is None
+    assert await world.states("2205") == ["confirmed"]
