@@ -22,6 +22,9 @@ from gateway.settings import Settings
 from gateway.telemetry import configure_logging, get_logger
 from gateway.telemetry.logs import level_of
 
+STOPS = (signal.SIGTERM, signal.SIGINT)
+"""Signals that ask the gateway to stop."""
+
 
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the gateway until a signal (SIGTERM, SIGINT) asks it to stop.
@@ -52,7 +55,7 @@ async def _serve(settings: Settings) -> None:
     log = get_logger()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPS:
         loop.add_signal_handler(number, stopping.set)
     await gateway.start()
     try:
@@ -74,6 +77,9 @@ async def _serve(settings: Settings) -> None:
         log.info("gateway stopping")
     finally:
         await gateway.stop()
+        for number in STOPS:  # it is ending: a further one would only hide its exit code
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     if failure:
         raise JournalError(failure)
     log.info("gateway stopped")

@@ -368,8 +368,9 @@ class ResolverSettings(Section):
     """Settlements made anew for one message (`reverse-and-settle`); then the operator decides."""
     read_back: bool = True
     """Ask the platform for what proves an unknown outcome (5201, 5303, the centre's books)."""
-    max_read_backs: int = 5
-    """Times a proof is looked for; each waits four times longer than the one before."""
+    max_read_backs: Annotated[int, Field(ge=0, le=1000)] = 5
+    """Times a proof is looked for; each waits four times longer than the one before, at most a
+    day."""
 
 
 class OperatorSettings(Section):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Protocol
 
@@ -42,6 +42,7 @@ from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.evidence import Evidence
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.sites import Sites
+from gateway.settlement.visits import visit_key
 
 REVERSAL = "2601"
 EVERY = 1_000_000
@@ -51,6 +52,8 @@ PAGE = 1_000
 
 SLOWER = 4
 """By how much longer each further look for a proof waits than the one before."""
+DAY = 86_400.0
+"""Seconds between two looks for a proof at most."""
 
 OPEN = frozenset({SendState.SENDING, SendState.UNKNOWN})
 DONE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
@@ -214,15 +217,22 @@ class Resolver:
 
     @asynccontextmanager
     async def holding(self, send: SendRow) -> AsyncIterator[None]:
-        """Hold the visit of a send, as every message of the visit does."""
-        async with self._conductor.locks.hold(await self._lock_key(send)):
+        """Hold the visit of a send, as every message of the visit does.
+
+        Messages hold it by the hospital's number. That is known here once the message of the send
+        has an answer, which comes late where a process died in between: the key of the send itself
+        is held too, so that nobody who came earlier, without the number, is inside as well.
+        """
+        async with AsyncExitStack() as stack:
+            for key in sorted({send.visit_key, await self._number_key(send)}):
+                await stack.enter_async_context(self._conductor.locks.hold(key))
             yield
 
-    async def _lock_key(self, send: SendRow) -> str:
-        """The lock that messages of the visit take: by the hospital's visit number."""
+    async def _number_key(self, send: SendRow) -> str:
+        """The key of the visit by the hospital's number, where that is known."""
         result = await self._journal.stored_result(send.exchange_id)
         number = result.intent.visit.get("ipt_otp_no") if result else ""
-        return f"{send.fixmedins_code}/{number}" if number else send.visit_key
+        return visit_key(send.fixmedins_code, number) if number else send.visit_key
 
     def institution(self, send: SendRow) -> InstitutionSettings:
         """The institution that sent."""
@@ -289,8 +299,7 @@ class Resolver:
         looked = self._looked[send.msgid]
         if not self._settings.read_back or looked >= self._settings.max_read_backs:
             return False
-        wait: float = self._settings.delay * SLOWER**looked
-        return self._age(send) >= wait
+        return self._age(send) >= due(self._settings.delay, looked)
 
     async def _proven(self, send: SendRow) -> bool:
         """Look for a proof, and take it in."""
@@ -344,6 +353,17 @@ class Resolver:
             money=True,
             reverses=send.msgid,
         )
+
+
+def due(delay: float, looked: int) -> float:
+    """Age in seconds at which a proof is looked for that was looked for so many times.
+
+    Each look comes `SLOWER` times later than the one before, but not more than a day later.
+    """
+    age = delay
+    for _ in range(looked):
+        age = min(age * SLOWER, age + DAY)
+    return age
 
 
 def _event(send: SendRow, how: str) -> AuditEvent:

@@ -134,14 +134,15 @@ class _Desk(ABC):
         """The next gateway that runs."""
         doors = self.hospital.doors
         self._turn += 1
-        door = doors[self._turn % len(doors)]
-        if not door.open.is_set():
-            opening = [asyncio.create_task(other.open.wait()) for other in doors]
+        first = self._turn % len(doors)
+        while True:
+            for door in (*doors[first:], *doors[:first]):
+                if door.open.is_set():
+                    return door
+            opening = [asyncio.create_task(door.open.wait()) for door in doors]
             await asyncio.wait(opening, return_when=asyncio.FIRST_COMPLETED)
-            for task in opening:
+            for task in opening:  # the one that opened may be closed again by now
                 task.cancel()
-            door = next(other for other in doors if other.open.is_set())
-        return door
 
     async def step(
         self, step: str, visit: str, make: Callable[[], tuple[str, Any]]

@@ -36,7 +36,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotHeld(msgspec.Struct, frozen=True, kw_only=True):
-    """Every group was compared, and the centre names no such message at `asked_at`."""
+    """Every group was asked for and compared; the centre names no such message at `asked_at`."""
 
     msgid: str
     asked_at: str
@@ -133,6 +133,9 @@ def answer(report: Report, msgid: str) -> Answered:
     open_ = next((group for group in report.groups if not group.done), None)
     if open_ is not None:
         return Silent(msgid=msgid, reason=open_.note or "a group was not compared")
+    if not all(group.asked for group in report.groups):
+        reason = "no insurance type is known to ask for: set reconciliation.insutypes"
+        return Silent(msgid=msgid, reason=reason)
     return NotHeld(msgid=msgid, asked_at=report.made_at)
 
 

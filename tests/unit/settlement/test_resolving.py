@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+from pydantic import ValidationError
+
 from gateway.fsi.late import LateReplies
-from gateway.intents import Status
+from gateway.intents import Intent, Record, Result, Status, Verb
+from gateway.journal import SendRow, SendState
 from gateway.settings import ResolverSettings, UnknownPolicy
-from gateway.settlement.resolving import Resolver
+from gateway.settlement.conducting import VisitLocks
+from gateway.settlement.resolving import Resolver, due
 
 
 class Exchange:
@@ -70,7 +75,7 @@ class Answers:
         await self._journal.sends(exchange_id=exchange_id)
 
 
-def make(journal: Any, watcher: Quiet) -> Resolver:
+def make(journal: Any, watcher: Quiet, conductor: Any = None) -> Resolver:
     """A resolver that holds what is unknown."""
     nothing: Any = None
     closer: Any = Answers(journal)
@@ -79,7 +84,7 @@ def make(journal: Any, watcher: Quiet) -> Resolver:
         sites=nothing,
         journal=journal,
         dispatcher=nothing,
-        conductor=nothing,
+        conductor=conductor,
         closer=closer,
         confirmer=nothing,
         evidence=nothing,
@@ -108,3 +113,69 @@ async def test_a_defect_does_not_end_the_looking() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [type(error) for error in watcher.failures] == [RuntimeError]
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("looked", "age"),
+    [(0, 30.0), (1, 120.0), (5, 30_720.0), (6, 30_720.0 + DAY), (7, 30_720.0 + 2 * DAY)],
+)
+def test_a_proof_is_looked_for_less_and_less_often_but_every_day(looked: int, age: float) -> None:
+    """After 30 s, 2 min, 8 min, 32 min, 128 min, 8 h 32 min; then once a day."""
+    assert due(30.0, looked) == age
+
+
+def test_the_most_looks_that_the_settings_take_have_their_time() -> None:
+    """The thousandth look is no number that a float cannot hold."""
+    assert due(30.0, 1_000) == 30_720.0 + 995 * DAY
+    with pytest.raises(ValidationError):
+        ResolverSettings(max_read_backs=1_001)
+
+
+class Answered:
+    """A journal in which the message of a send has an answer, or none yet."""
+
+    def __init__(self) -> None:
+        self.result: Result | None = None
+
+    async def stored_result(self, _exchange_id: str) -> Result | None:
+        return self.result
+
+
+class Locks:
+    """What a resolver asks of the conductor."""
+
+    def __init__(self) -> None:
+        self.locks = VisitLocks()
+
+
+async def test_a_visit_is_held_by_one_though_its_number_became_known_in_between() -> None:
+    """Who decides after the answer waits for who undoes since before it (DESIGN section 5)."""
+    journal: Any = Answered()
+    conductor: Any = Locks()
+    resolver = make(journal, Quiet(), conductor)
+    send = SendRow(
+        msgid="H4301",
+        exchange_id="e",
+        infno="2207",
+        fixmedins_code="H43010000001",
+        visit_key="H43010000001/mdtrt-1",
+        state=SendState.UNKNOWN,
+    )
+    steps: list[str] = []
+
+    async def decide() -> None:
+        async with resolver.holding(send):
+            steps.append("decided")
+
+    async with resolver.holding(send):
+        visit = Record(values={"ipt_otp_no": "K38"})
+        journal.result = Result(status=Status.UNKNOWN, intent=Intent(verb=Verb.SETTLE, visit=visit))
+        deciding = asyncio.create_task(decide())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        steps.append("undone")
+    await deciding
+    assert steps == ["undone", "decided"]
