@@ -72,6 +72,8 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
             return Need(name, "s")
         case [_, "$validate"]:
             return None
+        case [name, _, "$validate"]:
+            return Need(name, "r")
         case ["Subscription", _, "$status"]:
             return Need("Subscription", "r")
         case [name, operation] if operation.startswith("$"):

@@ -144,14 +144,18 @@ class Interactions:
         """$submit of a request, or of a Bundle that begins with one."""
         return await self.carry(ask, raw, {"interaction": "submit", "type": type_name})
 
-    async def check(self, ask: Ask, type_name: str, raw: bytes) -> list[Problem]:
-        """What a create of this resource would be refused for before anything is sent.
+    async def check(
+        self, ask: Ask, type_name: str, raw: bytes, meta: Mapping[str, str] | None = None
+    ) -> list[Problem]:
+        """What a create of this resource, or what `meta` says, would be refused for.
+
+        Nothing is sent, and nothing is stored.
 
         Raises:
             MessageError: it cannot be read.
         """
-        meta = self.meta(ask, {"interaction": "create", "type": type_name})
-        message = await self.adapter.read(raw, ask.peer, meta)
+        told = self.meta(ask, meta or {"interaction": "create", "type": type_name})
+        message = await self.adapter.read(raw, ask.peer, told)
         return (await self.adapter.understand(message, ask.peer))[1]
 
     async def identity(self, ask: Ask, type_name: str, raw: bytes) -> str:

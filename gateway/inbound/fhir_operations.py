@@ -1,4 +1,4 @@
-"""Operations that only look: $validate, $inquire, $translate, $lookup."""
+"""Operations that only look: $inquire, $translate, $lookup."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import MessageError
-from gateway.fhir.decode import decode, decode_own, encode
+from gateway.fhir.decode import decode, decode_own
 from gateway.fhir.guide import Guide
-from gateway.fhir.outcome import operation_outcome
-from gateway.fhir.reader import CREATED_TYPES
 from gateway.fhir.references import as_list
 from gateway.fhir.stored import tokens_of
 from gateway.fhir.subscribed import QUERY, notification
 from gateway.fhir.subscriptions import read_wish
 from gateway.fhir.terminology import Books, looked_up, lookup, parse_wanted, translate
-from gateway.fhir.validation import check_by_model
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import Refusal
@@ -41,26 +38,6 @@ class Operations:
         self._books = books
         self._now = now
         self._guide = guide
-
-    async def validate(self, ask: Ask, type_name: str, raw: bytes) -> Reply:
-        """$validate: 200 and what would be refused; nothing is sent or stored (X-056, X-057)."""
-        shapes = self._speech.forms.shapes
-        if shapes.of(type_name) is None:
-            raise Refusal(404, problem("没有这种资源类型", "There is no such resource type"))
-        try:
-            tree = resource_of(decode(raw, max_depth=self._do.adapter.max_depth))
-            found = shapes.check(tree, type_name)
-            if tree.get("resourceType") != type_name:
-                found = [
-                    problem("资源类型与地址不符", "The resource is not of the type of the URL")
-                ]
-            if not found:
-                found = check_by_model(tree, self._do.release)
-            if not found and type_name in CREATED_TYPES:
-                found = await self._do.check(ask, type_name, encode(tree))
-        except MessageError as error:
-            found = list(error.problems)
-        return reply(200, operation_outcome(self._speech.names, found))
 
     async def inquire(self, ask: Ask, raw: bytes) -> Reply:
         """Claim/$inquire: what was answered to the claims with an identifier of this Claim."""

@@ -26,6 +26,7 @@ from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import content_format
 from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_speech import Reply, Speech, reply
+from gateway.inbound.fhir_validating import Validation
 from gateway.inbound.http_routes import Permission, Refusal
 
 FORM = "application/x-www-form-urlencoded"
@@ -59,6 +60,7 @@ class Tables:
         self._speech = speech
         adapter = interactions.adapter
         self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
+        self._validation = Validation(interactions, speech, guide)
         self._bundles = Bundles(interactions, speech)
         self._messages = Messages(interactions, speech)
         self._release = speech.forms.release
@@ -98,7 +100,8 @@ class Tables:
         """What works on the resources that are sent along."""
         take, message = self._taken(self._bundles.take), self._taken(self._messages.take)
         inquire = self._taken(self._operations.inquire)
-        yield Row("POST", "/{type}/$validate", self._validate, "Check, and send nothing.")
+        for path in ("/{type}/$validate", "/{type}/{id}/$validate"):
+            yield Row("POST", path, self._validate, "Check, and send nothing.")
         yield Row("POST", "", take, "Carry out a batch or transaction.")
         yield Row("POST", "/", take, "The same.")
         yield Row("POST", "/$process-message", message, "Carry out a message.")
@@ -194,8 +197,9 @@ class Tables:
         return await self._operations.standing(ask, request.match_info["id"])
 
     async def _validate(self, request: web.Request, ask: Ask) -> Reply:
-        body = await self._body(request)
-        return await self._operations.validate(ask, request.match_info["type"], body)
+        info = request.match_info
+        body = await self._body(request) if await request.read() else b""
+        return await self._validation.validate(ask, info["type"], body, info.get("id", ""))
 
     async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
         del request

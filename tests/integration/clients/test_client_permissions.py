@@ -17,6 +17,7 @@ REFUSED = [
     ("system/Claim.cr", "PUT", f"{CLAIM}/1", "system/Claim.u"),
     ("system/Claim.cruds", "GET", "/fhir/r4/Coverage", "system/Coverage.s"),
     ("system/*.read", "POST", f"{CLAIM}/$submit", "system/Claim.c"),
+    ("system/Claim.cuds", "POST", f"{CLAIM}/1/$validate", "system/Claim.r"),
     ("system/Claim.cruds", "POST", f"{CLAIM}/$inquire", "system/ClaimResponse.s"),
     ("system/Claim.cruds", "GET", "/fhir/r4/CodeSystem/$lookup", "system/CodeSystem.r"),
     ("system/Claim.r", "GET", "/fhir/r4/_status/ClaimResponse/1", "system/ClaimResponse.r"),
