@@ -8,7 +8,16 @@ from gateway.fhir.names import Names
 from gateway.fhir.published import GUIDE_TYPES, PROFILES
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import Release
-from gateway.fhir.search import COMMON, PARAMETERS, includes_of, revincludes_of, types_of
+from gateway.fhir.search import (
+    COMMON,
+    MAP_PARAMETERS,
+    MAP_TYPES,
+    PARAMETERS,
+    TOKEN,
+    includes_of,
+    revincludes_of,
+    types_of,
+)
 
 DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
 VALIDATE = f"{DEFINITIONS}/Resource-validate"
@@ -68,7 +77,7 @@ def capability_statement(
                 "resource": [
                     *(_resource(names, type_name) for type_name in types_of(release)),
                     *(_published(type_name) for type_name in GUIDE_TYPES),
-                    {"type": "ConceptMap", "operation": _looked_up("ConceptMap")},
+                    _maps(release),
                 ],
             }
         ],
@@ -145,6 +154,20 @@ def _published(type_name: str) -> dict[str, Any]:
     }
     operations = _looked_up(type_name)
     return resource | ({"operation": operations} if operations else {})
+
+
+def _maps(release: Release) -> dict[str, Any]:
+    """ConceptMap: made of the code tables, so that there is one version of each day."""
+    parameters = MAP_PARAMETERS[release.segment]
+    return {
+        "type": "ConceptMap",
+        "interaction": [{"code": "read"}, {"code": "search-type"}],
+        "searchParam": [
+            {"name": name, "type": MAP_TYPES.get(kind, TOKEN)}
+            for name, kind in sorted(parameters.items())
+        ],
+        "operation": _looked_up("ConceptMap"),
+    }
 
 
 def _looked_up(type_name: str) -> list[dict[str, str]]:

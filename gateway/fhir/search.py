@@ -75,6 +75,37 @@ TARGETS: dict[str, tuple[str, ...]] = {
 ANSWERED = {"ClaimResponse": "Claim", "CoverageEligibilityResponse": "CoverageEligibilityRequest"}
 """Type -> the only type that its `request` leads to."""
 
+_OF_MAPS = {
+    "_id": "id",
+    "url": "url",
+    "status": "status",
+    "source-code": "source-code",
+    "target-code": "target-code",
+}
+_R4_MAPS = _OF_MAPS | {
+    name: name for name in ("source", "target", "source-system", "target-system")
+}
+MAP_PARAMETERS: dict[str, dict[str, str]] = {
+    "r4": _R4_MAPS,
+    "r4b": _R4_MAPS,
+    "r5": _OF_MAPS
+    | {
+        "source-scope": "source",
+        "target-scope": "target",
+        "source-group-system": "source-system",
+        "target-group-system": "target-system",
+    },
+}
+"""Release -> search parameters of ConceptMap, each with what it is called here."""
+MAP_TYPES = {
+    "source": REFERENCE,
+    "target": REFERENCE,
+    "url": URI,
+    "source-system": URI,
+    "target-system": URI,
+}
+"""What these are called here -> type; the others are tokens."""
+
 COMMON = {"_id": TOKEN}
 ONLY_R5 = frozenset({"SubscriptionTopic"})
 """Types that only R5 has."""

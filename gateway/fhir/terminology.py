@@ -28,6 +28,13 @@ from mappings.codes.translation import Unmapped
 MED_LIST = "med-list"
 """Code system of all national item codes, whichever list they stand in."""
 AMOUNTS = "fsi-amount"
+EQUIVALENCES = {
+    "equivalent": "equivalent",
+    "source-is-narrower-than-target": "wider",
+    "source-is-broader-than-target": "narrower",
+    "related-to": "relatedto",
+}
+"""Relation of R5 -> equivalence of R4, which says what the target is."""
 
 
 class Wanted(msgspec.Struct, kw_only=True):
@@ -123,9 +130,9 @@ def translate(book: CodeBook, names: Names, release: Release, wanted: Wanted) ->
     if found.name:
         coding["display"] = found.name
     relation = (
-        {"name": "relationship", "valueCode": "equivalent"}
+        {"name": "relationship", "valueCode": found.relation}
         if release is R5
-        else {"name": "equivalence", "valueCode": "equivalent"}
+        else {"name": "equivalence", "valueCode": EQUIVALENCES[found.relation]}
     )
     answer = _parameters([("result", "Boolean", True)])
     answer["parameter"].append(

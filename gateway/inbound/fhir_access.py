@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.errors import MessageError
+from gateway.fhir.concept_maps import LISTS
 from gateway.fhir.decode import decode
 from gateway.fhir.guide import GUIDE_TYPES
 from gateway.fhir.subscriptions import NOTIFIED_TYPES, TOPICS
@@ -62,6 +63,8 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
             return None  # what its focus needs is asked for there
         case [first, *_] if first in OPEN:
             return None
+        case ["CodeSystem", name] if name in LISTS:
+            return Need("CodeSystem", "r")
         case [first, *rest] if (
             first in GUIDE_TYPES and method == "GET" and not (LOOKED_UP.intersection(rest))
         ):

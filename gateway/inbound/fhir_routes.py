@@ -15,6 +15,7 @@ from aiohttp import web
 
 from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
+from gateway.fhir.concept_maps import NATIONAL
 from gateway.fhir.guide import GUIDE_TYPES, Guide
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import R5
@@ -26,6 +27,7 @@ from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import content_format
 from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_speech import Reply, Speech, reply
+from gateway.inbound.fhir_terminology import CodeTables
 from gateway.inbound.fhir_validating import Validation
 from gateway.inbound.http_routes import Permission, Refusal
 
@@ -61,6 +63,7 @@ class Tables:
         adapter = interactions.adapter
         self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
         self._validation = Validation(interactions, speech, guide)
+        self._tables = CodeTables(speech, adapter.books, adapter.now)
         self._bundles = Bundles(interactions, speech)
         self._messages = Messages(interactions, speech)
         self._release = speech.forms.release
@@ -117,6 +120,9 @@ class Tables:
             told = "Look a code up."
             yield Row(method, "/ConceptMap/$translate", self._looked(translate), told)
             yield Row(method, "/CodeSystem/$lookup", self._looked(lookup), told)
+        yield Row("GET", "/ConceptMap", self._maps, "The code tables of the institution.")
+        yield Row("GET", "/ConceptMap/{id}", self._map, "A code table.")
+        yield Row("GET", "/CodeSystem/national-{id}", self._list, "A national list.")
 
     def _looking(self, name: str) -> Iterator[Row]:
         """What is kept of one type."""
@@ -200,6 +206,16 @@ class Tables:
         info = request.match_info
         body = await self._body(request) if await request.read() else b""
         return await self._validation.validate(ask, info["type"], body, info.get("id", ""))
+
+    async def _maps(self, request: web.Request, ask: Ask) -> Reply:
+        del request
+        return await self._tables.search(ask)
+
+    async def _map(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._tables.read(ask, request.match_info["id"])
+
+    async def _list(self, request: web.Request, ask: Ask) -> Reply:
+        return await self._tables.read_list(ask, f"{NATIONAL}{request.match_info['id']}")
 
     async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
         del request

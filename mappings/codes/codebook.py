@@ -21,6 +21,8 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from mappings.codes.csvfile import Finding
 from mappings.codes.kinds import KINDS, SYSTEMS, system_name, system_of
 from mappings.codes.loader import NATIONAL, MappingKey, Tables, load_tables
@@ -28,6 +30,7 @@ from mappings.codes.tables import ListEntry, MappingRow, NationalList, alias_key
 from mappings.codes.text import normalise_name
 from mappings.codes.translation import (
     NO_MAPPING,
+    InForce,
     Method,
     Reason,
     Translation,
@@ -88,6 +91,42 @@ class CodeBook:
         """Every row of the site's tables that is in force or in waiting, reviewed or not."""
         for rows in self._tables.mappings.values():
             yield from rows
+
+    def in_force(self, kind: str, *, on: date) -> list[InForce]:
+        """Every local code of a kind that translates on the date, by coding system and code.
+
+        The site's rows, and those of the official crosswalks that no row of the site goes before.
+
+        Raises:
+            ValueError: `kind` is none of the five.
+        """
+        if kind not in KINDS:
+            raise ValueError(f"unknown kind {kind!r}")
+        found: dict[tuple[str, str], InForce] = {}
+        for (of, edition, code), rows in self._tables.mappings.items():
+            for one in self._site[of, edition, code] if of == kind else ():
+                if one.valid_from <= on <= one.valid_to:
+                    named = next(r for r in rows if r.row.reference == one.translation.source_row)
+                    name = named.row["local_name"]
+                    found.setdefault((edition, code), InForce(code, name, edition, *one))
+        for (edition, to_list), crossings in self._tables.crosswalks.items():
+            if kind not in self._tables.kinds_of(to_list):
+                continue
+            compact = KINDS[kind].systems[0].compact
+            for crossing in crossings:
+                code = crossing.from_code.strip()
+                if ("", code) in found:
+                    continue
+                for one in self._crossed.get((kind, edition, compact(code)), ()):
+                    if one.valid_from <= on <= one.valid_to:
+                        name = crossing.row["from_name"]
+                        found.setdefault((edition, code), InForce(code, name, edition, *one))
+        return [found[key] for key in sorted(found)]
+
+    def entries(self, system: str, *, on: date) -> list[ListEntry]:
+        """The codes of a national list (name of its code system) that `entry` knows on the date."""
+        every = (self.entry(of, code, on=on) for of, code in self._entries if of == system)
+        return sorted((one for one in every if one), key=lambda entry: entry.code)
 
     def entry(self, system: str, code: str, *, on: date) -> ListEntry | None:
         """The entry of a national code (`system`: name of a code system) valid on the date."""
@@ -246,12 +285,16 @@ class CodeBook:
                     source_row=row.row.reference,
                     caty=row.caty,
                     system=system,
+                    relation=row.row["relation"] or "equivalent",
                 ),
             )
         for entry in entries:
             self._compare_names(row, entry)
             start, end = max(row.valid_from, entry.valid_from), min(row.valid_to, entry.valid_to)
-            found = _translation(entry, Method.SITE, row.row.reference, caty=row.caty)
+            found = msgspec.structs.replace(
+                _translation(entry, Method.SITE, row.row.reference, caty=row.caty),
+                relation=row.row["relation"] or "equivalent",
+            )
             yield _Candidate(start, end, found)
 
     def _compare_names(self, row: MappingRow, entry: ListEntry) -> None:

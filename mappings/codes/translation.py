@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +33,7 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     site's row. `source_row` is file and line (`items.csv:12`), empty when only the sender's word
     stands behind the code. `gray` marks a code that a settlement list does not take as principal
     (灰码). `caty` is the class of a department. `system` names the code system (`western_drug`).
+    `relation` is that of FHIR R5 ConceptMap, from the local code to the national one.
     """
 
     code: str
@@ -41,6 +43,19 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     gray: bool = False
     caty: str = ""
     system: str = ""
+    relation: str = "equivalent"
+
+
+class InForce(NamedTuple):
+    """A local code that translates on a day, and the days on which it translates so."""
+
+    code: str
+    name: str
+    edition: str
+    """The coding system of the local code; empty where the row holds for any."""
+    valid_from: date
+    valid_to: date
+    translation: Translation
 
 
 class Cause(StrEnum):

@@ -87,6 +87,28 @@ CODES: Final = (
     Codes("cum-type", "累计类别代码", "What is counted over a year", content="not-present"),
     Codes("visit-class", "就诊场景", "Setting of a visit"),
     Codes("med-list", "医保目录编码", "National item codes", content="not-present"),
+    *(
+        Codes(name, zh, en, content="not-present")
+        for name, zh, en in (
+            ("western-drug", "西药编码", "Western drugs"),
+            ("patent-drug", "中成药编码", "Chinese patent drugs"),
+            ("herbal", "中药饮片编码", "Herbal pieces"),
+            ("preparation", "医疗机构制剂编码", "Preparations of hospitals"),
+            ("service-item", "医疗服务项目编码", "Medical services"),
+            ("consumable", "医用耗材编码", "Consumables"),
+            ("disease", "疾病诊断编码", "Diagnoses"),
+            ("tcm", "中医病证编码", "Diseases and syndromes of Chinese medicine"),
+            ("surgery", "手术操作编码", "Operations"),
+            ("chronic", "门诊慢特病病种编码", "Chronic and special diseases"),
+            ("physician", "医保医师编码", "Physicians"),
+            ("department", "科室编码", "Departments"),
+            ("local-item", "医院收费项目编码", "Charge items of the hospital"),
+            ("local-diagnosis", "医院诊断编码", "Diagnoses of the hospital"),
+            ("local-operation", "医院手术操作编码", "Operations of the hospital"),
+            ("local-physician", "医院医师编码", "Physicians of the hospital"),
+            ("local-department", "医院科室编码", "Departments of the hospital"),
+        )
+    ),
 )
 
 FLAG: Final = ("boolean", "code")
@@ -181,6 +203,13 @@ EXTENSIONS: Final = (
         "How the settlement is cleared",
         ("ClaimResponse",),
         parts=(("clr_optins", "code"), ("clr_way", "code"), ("clr_type", "code")),
+    ),
+    Extension(
+        "valid-period",
+        "有效期",
+        "Days on which a mapping or a code holds",
+        ("ConceptMap.group.element.target", "CodeSystem.concept"),
+        ("Period",),
     ),
     Extension(
         "reversed-setl-id",

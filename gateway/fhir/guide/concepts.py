@@ -12,6 +12,7 @@ from gateway.fhir.guide.catalogue import CODES, Codes
 from gateway.fhir.guide.frame import Frame
 from gateway.fhir.message_events import MESSAGE_EVENTS
 from gateway.intents import VisitClass
+from mappings.codes.kinds import KINDS, system_name
 
 Dictionaries = Mapping[str, Mapping[str, str]]
 """National dictionary -> code -> label."""
@@ -89,8 +90,15 @@ def value_sets(frame: Frame) -> list[dict[str, Any]]:
         | {"compose": {"include": [{"system": frame.names.code_system(codes.name)}]}}
         for codes in CODES
     ]
+    for kind, word in KINDS.items():
+        systems = [system_name(module).replace("_", "-") for module in word.systems]
+        resource = frame.canonical("ValueSet", f"national-{kind}", word.zh, word.en)
+        include = [{"system": frame.names.code_system(name)} for name in systems]
+        if kind == "item":
+            include = [{"system": frame.names.code_system("med-list")}]
+        found.append(resource | {"compose": {"include": include}})
     for name, (system, codes, title) in STANDARD_SETS.items():
-        include = {"system": system, "concept": [{"code": code} for code in codes]}
+        listed = {"system": system, "concept": [{"code": code} for code in codes]}
         resource = frame.canonical("ValueSet", name, title, title)
-        found.append(resource | {"compose": {"include": [include]}})
+        found.append(resource | {"compose": {"include": [listed]}})
     return found

@@ -20,6 +20,9 @@ REFUSED = [
     ("system/Claim.cuds", "POST", f"{CLAIM}/1/$validate", "system/Claim.r"),
     ("system/Claim.cruds", "POST", f"{CLAIM}/$inquire", "system/ClaimResponse.s"),
     ("system/Claim.cruds", "GET", "/fhir/r4/CodeSystem/$lookup", "system/CodeSystem.r"),
+    ("system/Claim.cruds", "GET", "/fhir/r4/CodeSystem/national-disease", "system/CodeSystem.r"),
+    ("system/Claim.cruds", "GET", "/fhir/r4/ConceptMap", "system/ConceptMap.s"),
+    ("system/ConceptMap.s", "GET", "/fhir/r4/ConceptMap/item", "system/ConceptMap.r"),
     ("system/Claim.r", "GET", "/fhir/r4/_status/ClaimResponse/1", "system/ClaimResponse.r"),
 ]
 """Scope of a client, method, path, scope that is wanted."""
