@@ -7,7 +7,7 @@ from typing import Any
 from gateway.fhir.names import Names
 from gateway.fhir.published import GUIDE_TYPES, PROFILES
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
-from gateway.fhir.release import Release
+from gateway.fhir.release import R5, Release
 from gateway.fhir.search import (
     COMMON,
     MAP_PARAMETERS,
@@ -26,6 +26,12 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
 }
 """Type -> its operations beside $validate, with their definitions; empty for one of ours."""
+R5_OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Subscription": tuple(
+        (name, f"{DEFINITIONS}/Subscription-{name}") for name in ("status", "events")
+    ),
+}
+"""The same of those that only R5 has."""
 TERMINOLOGY = {"CodeSystem": "lookup", "ConceptMap": "translate", "ValueSet": "expand"}
 """Type -> its terminology operation."""
 PUBLISHED_PARAMETERS = {
@@ -75,7 +81,7 @@ def capability_statement(
                     }
                 ],
                 "resource": [
-                    *(_resource(names, type_name) for type_name in types_of(release)),
+                    *(_resource(names, release, type_name) for type_name in types_of(release)),
                     *(_published(type_name) for type_name in GUIDE_TYPES),
                     _maps(release),
                 ],
@@ -97,7 +103,7 @@ def _security(token_url: str) -> dict[str, Any]:
     return security
 
 
-def _resource(names: Names, type_name: str) -> dict[str, Any]:
+def _resource(names: Names, release: Release, type_name: str) -> dict[str, Any]:
     interactions = ["read", "vread", "history-instance", "search-type"]
     if type_name in CREATED_TYPES:
         interactions.append("create")
@@ -129,6 +135,8 @@ def _resource(names: Names, type_name: str) -> dict[str, Any]:
     if profiles:
         resource["supportedProfile"] = [names.extension(name) for name in profiles]
     operations = [("validate", VALIDATE), *OPERATIONS.get(type_name, ())]
+    if release is R5:
+        operations += R5_OPERATIONS.get(type_name, ())
     own = f"{names.base}/OperationDefinition/{type_name}"
     resource["operation"] = [
         {"name": name, "definition": url or f"{own}-{name}"} for name, url in operations

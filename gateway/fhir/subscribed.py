@@ -21,12 +21,25 @@ from gateway.intents import Resource
 
 BOOK = "subscription"
 """Kind of the books."""
-HANDSHAKE, HEARTBEAT, EVENTS, QUERY = (
+HANDSHAKE, HEARTBEAT, EVENTS, QUERY, QUERY_EVENTS = (
     "handshake",
     "heartbeat",
     "event-notification",
     "query-status",
+    "query-event",
 )
+MAX_TOLD = 100
+"""Events of a subscription that are remembered after they were told, the last ones."""
+
+
+class Told(msgspec.Struct, array_like=True):
+    """An event that the subscriber took; names the resource, and says nothing of it."""
+
+    number: int
+    type: str
+    id: str
+    at: str
+    """When the resource was made or changed: a FHIR instant."""
 
 
 class State(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -45,6 +58,8 @@ class State(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Place in the order of changes up to which it was told."""
     events: int = 0
     """Events that it was told."""
+    told: list[Told] = []
+    """The last of them."""
     sent: str = ""
     """When something was delivered last."""
     failures: int = 0
@@ -80,10 +95,33 @@ def with_status(found: Resource, state: State) -> Resource:
 
 
 class Event(msgspec.Struct):
-    """Something to tell: the number of it, and the resource as it is now."""
+    """Something to tell: the number of it, and the resource as it is now.
+
+    `told` is there for an event that was told before, whose resource may be gone.
+    """
 
     number: int
-    resource: Resource
+    resource: Resource | None
+    told: Told | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Type and id of the resource."""
+        one = self.told or self.resource
+        assert one is not None
+        return one.type, one.id
+
+    @property
+    def at(self) -> str:
+        """When the resource was made or changed."""
+        if self.told is not None:
+            return self.told.at
+        assert self.resource is not None
+        return str(decode_own(self.resource.body)["meta"]["lastUpdated"])
+
+    def remembered(self) -> Told:
+        """What is kept of it once it was told."""
+        return Told(self.number, *self.name, self.at)
 
 
 def notification(
@@ -102,7 +140,7 @@ def notification(
     Source: https://hl7.org/fhir/R5/subscriptions.html#payloads.
     """
     url = f"{base}/Subscription/{identity_}"
-    count = events[-1].number if events else state.events
+    count = events[-1].number if events and kind == EVENTS else state.events
     status: dict[str, Any] = {
         "resourceType": "SubscriptionStatus",
         "status": ACTIVE if kind in {HEARTBEAT, EVENTS} else state.status,
@@ -113,7 +151,7 @@ def notification(
     }
     if events:
         status["notificationEvent"] = [_event(base, one, wish.content) for one in events]
-    if kind == QUERY and state.error:
+    if kind in {QUERY, QUERY_EVENTS} and state.error:
         system = names.code_system("fsi-gateway-error")
         coding = {"system": system, "code": "FSI-NOTSENT"}
         status["error"] = [{"coding": [coding], "text": state.error}]
@@ -121,12 +159,15 @@ def notification(
         {
             "fullUrl": _urn(identity_, kind, str(count), state.version),
             "resource": status,
-            "request": {"method": "GET", "url": f"{url}/$status"},
+            "request": {
+                "method": "GET",
+                "url": f"{url}/${'events' if kind == QUERY_EVENTS else 'status'}",
+            },
             "response": {"status": "200"},
         }
     ]
     if wish.content == FULL:
-        entries += [_entry(base, one.resource) for one in events]
+        entries += [_entry(base, one.resource) for one in events if one.resource is not None]
     kind_of = "searchset" if kind == QUERY else "subscription-notification"
     bundle: dict[str, Any] = {"resourceType": "Bundle", "type": kind_of}
     if kind == QUERY:
@@ -138,13 +179,9 @@ def notification(
 
 
 def _event(base: str, event: Event, content: str) -> dict[str, Any]:
-    resource = event.resource
-    told: dict[str, Any] = {
-        "eventNumber": str(event.number),
-        "timestamp": decode_own(resource.body)["meta"]["lastUpdated"],
-    }
+    told: dict[str, Any] = {"eventNumber": str(event.number), "timestamp": event.at}
     if content != EMPTY:
-        told["focus"] = {"reference": f"{base}/{resource.type}/{resource.id}"}
+        told["focus"] = {"reference": "/".join((base, *event.name))}
     return told
 
 

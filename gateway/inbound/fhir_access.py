@@ -29,6 +29,7 @@ OPERATIONS: Mapping[tuple[str, str], Need] = {
     ("Claim", "$inquire"): Need("ClaimResponse", "s"),
     ("ConceptMap", "$translate"): Need("ConceptMap", "r"),
     ("CodeSystem", "$lookup"): Need("CodeSystem", "r"),
+    ("Subscription", "$status"): Need("Subscription", "s"),
 }
 """Type and operation -> what it needs."""
 
@@ -77,7 +78,7 @@ def needed(method: str, parts: Sequence[str]) -> Need | None:
             return None
         case [name, _, "$validate"]:
             return Need(name, "r")
-        case ["Subscription", _, "$status"]:
+        case ["Subscription", _, "$status" | "$events"]:
             return Need("Subscription", "r")
         case [name, operation] if operation.startswith("$"):
             return OPERATIONS.get((name, operation), EVERYTHING)

@@ -37,6 +37,7 @@ from gateway.fhir.subscribed import (
     EVENTS,
     HANDSHAKE,
     HEARTBEAT,
+    MAX_TOLD,
     Event,
     State,
     notification,
@@ -241,6 +242,7 @@ class Notifier:
         state.failures, state.due, state.sent = 0, "", _text(self._clock.now())
         if rows:
             state.after, state.events = rows[-1][0], state.events + len(rows)
+            state.told = [*state.told, *(one.remembered() for one in told)][-MAX_TOLD:]
         await self._save(work)
         return True
 
@@ -266,6 +268,7 @@ class Notifier:
         elif wish.content == FULL:
             # R4: with a payload, the notification is an update at the endpoint as base.
             resource = events[0].resource
+            assert resource is not None  # what is told for the first time is there
             tree = decode_own(resource.body)
             request.method = "PUT"
             request.url = _below(wish.endpoint, resource)

@@ -11,8 +11,6 @@ from gateway.fhir.decode import decode, decode_own
 from gateway.fhir.guide import Guide
 from gateway.fhir.references import as_list
 from gateway.fhir.stored import tokens_of
-from gateway.fhir.subscribed import QUERY, notification
-from gateway.fhir.subscriptions import read_wish
 from gateway.fhir.terminology import Books, looked_up, lookup, parse_wanted, translate
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
 from gateway.inbound.fhir_speech import Reply, Speech, reply
@@ -73,26 +71,6 @@ class Operations:
             return reply(200, looked_up(wanted.system.rpartition("/")[2], "", label))
         book = await self._books.of(ask.peer)
         return reply(200, lookup(book, self._speech.names, wanted))
-
-    async def standing(self, ask: Ask, identity: str) -> Reply:
-        """Subscription/$status of R5: how it stands, without a change."""
-        store = self._do.store(ask)
-        found = await store.kept("Subscription", identity)
-        body = decode_own(found.body) if found is not None else {}
-        if "topic" not in body:
-            raise Refusal(404, problem("没有这个资源", "There is no such resource"))
-        wish, _ = read_wish(self._speech.names, body, [])
-        state = await self._do.adapter.standing(identity)
-        bundle = notification(
-            names=self._speech.names,
-            base=ask.base,
-            identity_=identity,
-            wish=wish,
-            state=state,
-            kind=QUERY,
-            now=self._now(),
-        )
-        return reply(200, bundle)
 
     def _parameters(self, raw: bytes) -> dict[str, Any] | None:
         if not raw:

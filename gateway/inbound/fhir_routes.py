@@ -27,6 +27,7 @@ from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import content_format
 from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_speech import Reply, Speech, reply
+from gateway.inbound.fhir_standing import Standing
 from gateway.inbound.fhir_terminology import CodeTables
 from gateway.inbound.fhir_validating import Validation
 from gateway.inbound.http_routes import Permission, Refusal
@@ -63,6 +64,7 @@ class Tables:
         adapter = interactions.adapter
         self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
         self._validation = Validation(interactions, speech, guide)
+        self._standing = Standing(interactions, speech, adapter.now)
         self._tables = CodeTables(speech, adapter.books, adapter.now)
         self._bundles = Bundles(interactions, speech)
         self._messages = Messages(interactions, speech)
@@ -77,13 +79,13 @@ class Tables:
         yield from self._later()
         yield from self._operating()
         yield from self._terminology()
+        if self._release is R5:
+            yield from self._subscribed()
         for name in types_of(self._release):
             yield from self._looking(name)
         yield from self._changing()
         if self._guide is not None:
             yield from self._published(self._guide)
-        if self._release is R5:
-            yield from self._subscribed()
 
     # The tables
 
@@ -146,8 +148,13 @@ class Tables:
 
     def _subscribed(self) -> Iterator[Row]:
         """Subscriptions of R5."""
-        told = "How a subscription stands."
-        yield Row("GET", "/Subscription/{id}/$status", self._standing, told)
+        status, events = self._stood(self._standing.status), self._stood(self._standing.events)
+        for method in BOTH:
+            told = "How a subscription stands."
+            yield Row(method, "/Subscription/$status", status, "How subscriptions stand.")
+            yield Row(method, "/Subscription/{id}/$status", status, told)
+            told = "What a subscriber was told."
+            yield Row(method, "/Subscription/{id}/$events", events, told)
 
     def _published(self, guide: GuideReader) -> Iterator[Row]:
         """The guide, which anyone may read."""
@@ -199,8 +206,13 @@ class Tables:
 
     # What only looks
 
-    async def _standing(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._operations.standing(ask, request.match_info["id"])
+    def _stood(self, look: Callable[[Ask, bytes, str], Awaitable[Reply]]) -> Work:
+        async def work(request: web.Request, ask: Ask) -> Reply:
+            posted = request.method == "POST" and await request.read()
+            body = await self._body(request) if posted else b""
+            return await look(ask, body, request.match_info.get("id", ""))
+
+        return work
 
     async def _validate(self, request: web.Request, ask: Ask) -> Reply:
         info = request.match_info
