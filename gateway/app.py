@@ -309,7 +309,7 @@ class Gateway:
             watch=self._watch,
         )
         await self._hl7.start()
-        self._later.open(self._hl7)
+        self._later.open(self._hl7, self.journal)
         if settings.http.enabled:
             services = backend_services(settings, self.journal, self._clock)
             mounts = all_mounts(

@@ -18,11 +18,17 @@ from gateway.hl7v2.profiles import profile_of, to_xml
 from gateway.intents import Verb, VisitClass
 from gateway.settings import PeerSettings, Settings, load_settings
 from gateway.settlement.supplies import Supplied, Supply, classes_of, supplies
+from gateway.settlement.twofold import REFILINGS
 from mappings.messages.grammar import Sheet
 
 maps = typer.Typer(no_args_is_help=True, help="Message maps: how messages become national fields.")
 
-FURTHER = {Verb.CHARGE: (Verb.SETTLE,)}
+FURTHER = {
+    Verb.CHARGE: (Verb.SETTLE,),
+    Verb.TO_OUTPATIENT: (Verb.UNADMIT, Verb.REGISTER),
+    Verb.TO_INPATIENT: (Verb.UNREGISTER, Verb.ADMIT),
+    **REFILINGS,
+}
 """What a message of a verb may ask for besides: charge lines may come with their payment line."""
 
 PeerOption = Annotated[

@@ -28,7 +28,7 @@ from gateway.fhir.names import Names
 from gateway.fhir.payment_reconciliation import payment_reconciliation
 from gateway.fhir.release import R4
 from gateway.hl7v2.acks import Identity
-from gateway.hl7v2.remittances import Payee, receiver, remittance
+from gateway.hl7v2.remittances import Payee, invoice_numbers, receiver, remittance
 from gateway.settlement.reconciling.rendering import Form, content, render
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side
 from gateway.settlement.reconciling.stored import days_of, report_of
@@ -209,9 +209,10 @@ def _written(report: Report, form: Form, config: Path) -> bytes:
         payee = Payee(
             report.fixmedins_code, institution_of(settings, report.fixmedins_code).fixmedins_name
         )
+        numbers = with_journal(config, None, lambda store: invoice_numbers(store, report))
         try:
             identity = Identity(settings.application, settings.facility)
-            return remittance(report, payee, identity, receiver())
+            return remittance(report, payee, identity, receiver(), numbers)
         except StateError as error:
             stop(Exit.PROBLEMS, str(error))
     names = Names(settings.fhir.canonical_base)

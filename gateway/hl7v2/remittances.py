@@ -2,8 +2,10 @@
 
 A remittance is written of a day that balances, so that nothing in it is disputed. Each settlement
 is one IPR group with the amount of the funds in IPR-6; a refund is one of its own, `CN` in IVC-4,
-with negative amounts. PMT-6 is the sum of IPR-6 and of ADJ-5, but for ADJ of category IN (F-030):
-all of ours are, as they repeat amounts that IPR-6 has or that the patient paid. No person is named.
+with negative amounts. IVC-1 is the number of the sender's invoice (EHC^E01, and E02 of a refund),
+and our msgid where there was none. PMT-6 is the sum of IPR-6 and of ADJ-5, but for ADJ of category
+IN (F-030): all of ours are, as they repeat amounts that IPR-6 has or that the patient paid. No
+person is named.
 
 The control id is made of the content: the same day with the same settlements is the same message,
 whenever it is written. Source: v2.6 chapter 16 (E15, PMT, IPR); mapping matrix 1.8.
@@ -11,9 +13,10 @@ whenever it is written. Source: v2.6 chapter 16 (E15, PMT, IPR); mapping matrix 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,7 +28,8 @@ from gateway.hl7v2.charset import encode
 from gateway.hl7v2.header import Header
 from gateway.hl7v2.invoice_replies import checksum
 from gateway.hl7v2.invoices import ADJUDICATED
-from gateway.hl7v2.segments import SYSTEM, built, changed, money, stamp
+from gateway.hl7v2.reader import Segment
+from gateway.hl7v2.segments import SYSTEM, built, changed, money, of, stamp
 from gateway.hl7v2.writer import Components, components, message
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side, SideState
 
@@ -49,8 +53,37 @@ class Payee(NamedTuple):
     name: str
 
 
-def remittance(report: Report, payee: Payee, identity: Identity, to: Header) -> bytes:
+class Contexts(Protocol):
+    """The part of the journal that knows what a message was about."""
+
+    async def context(self, exchange_id: str) -> dict[str, Any]:
+        """What was kept to write its answer with."""
+        ...  # pragma: no cover - the body of a protocol never runs
+
+
+async def invoice_numbers(contexts: Contexts, report: Report) -> dict[str, str]:
+    """The sender's invoice number of each settlement that an invoice made, by its msgid."""
+    found: dict[str, str] = {}
+    for row in report.rows:
+        context = await contexts.context(row.exchange_id) if row.exchange_id else {}
+        raw = next(iter(of(context.get("echo", {}).get("lines", []), "IVC")), "")
+        if raw:
+            header = msgspec.convert(context["header"], Header)
+            number = Segment("IVC", 1, raw, header.delimiters, header.codec).get(1)
+            found |= {row.msgid: number} if number else {}
+    return found
+
+
+def remittance(
+    report: Report,
+    payee: Payee,
+    identity: Identity,
+    to: Header,
+    numbers: Mapping[str, str] | None = None,
+) -> bytes:
     """The message; `to` says to whom it goes: its sending side is the receiver.
+
+    `numbers` are those of `invoice_numbers`.
 
     Raises:
         StateError: the day does not balance.
@@ -67,7 +100,7 @@ def remittance(report: Report, payee: Payee, identity: Identity, to: Header) -> 
         built("PYE", {1: "1", 2: "ORG", 4: _organization(*payee)}, to),
     ]
     for row in rows:
-        lines += _settlement(row, report, payee, to)
+        lines += _settlement(row, report, payee, to, (numbers or {}).get(row.msgid, ""))
     return encode(message(lines), to.codec)
 
 
@@ -116,11 +149,14 @@ def _payment(report: Report, total: Decimal, made: datetime, to: Header) -> str:
     )
 
 
-def _settlement(row: ReportRow, report: Report, payee: Payee, to: Header) -> list[str]:
+def _settlement(
+    row: ReportRow, report: Report, payee: Payee, to: Header, invoice: str
+) -> list[str]:
     """IPR, IVC, and one line that stands for all of the settlement."""
     paid, billed = f"{_amount(row) or 0:f}", f"{row.ours.medfee_sumamt or 0:f}"
     refund = row.ours.state is SideState.REFUND
     number, time = row.msgid or row.setl_id, _time(row.setl_time, report)
+    invoice = invoice or number
     text = "医疗费总额"
     return [
         built(
@@ -132,14 +168,14 @@ def _settlement(row: ReportRow, report: Report, payee: Payee, to: Header) -> lis
                 4: components(ADJUDICATED),
                 5: stamp(time),
                 6: money(paid),
-                8: checksum(number, ADJUDICATED, paid, stamp(time)),
+                8: checksum(invoice, ADJUDICATED, paid, stamp(time)),
             },
             to,
         ),
         built(
             "IVC",
             {
-                1: components(number),
+                1: components(invoice),
                 2: components(row.setl_id),
                 4: CANCELLATION if refund else INVOICE,
                 5: "NORM",

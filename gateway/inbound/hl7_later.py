@@ -17,7 +17,14 @@ from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import TABLE_0211, codec_of_setting
 from gateway.hl7v2.escapes import Delimiters, escape
 from gateway.hl7v2.header import Header
-from gateway.hl7v2.remittances import Payee, control_id, receiver, remittance
+from gateway.hl7v2.remittances import (
+    Contexts,
+    Payee,
+    control_id,
+    invoice_numbers,
+    receiver,
+    remittance,
+)
 from gateway.intents import Answer
 from gateway.journal import ExchangeRow
 from gateway.settings import PeerSettings, Settings
@@ -43,11 +50,13 @@ class LaterMessages:
         self._peers = {peer.name: peer for peer in settings.peers}
         self._names = {one.fixmedins_code: one.fixmedins_name for one in settings.institutions}
         self._port: Port | None = None
+        self._contexts: Contexts | None = None
         self._opened = asyncio.Event()
 
-    def open(self, port: Port) -> None:
-        """The port is there."""
+    def open(self, port: Port, contexts: Contexts) -> None:
+        """The port is there, and the journal that knows what the messages were about."""
         self._port = port
+        self._contexts = contexts
         self._opened.set()
 
     async def closed(self, report: Report) -> None:
@@ -57,11 +66,20 @@ class LaterMessages:
             JournalError: it is not known whether it was told before; nothing is sent.
         """
         payee = Payee(report.fixmedins_code, self._names.get(report.fixmedins_code, ""))
-        for peer in self._peers.values():
-            if peer.hl7v2.remittances and report.fixmedins_code in peer.institutions:
-                size, to = ROW_BYTES * len(report.rows), receiver_of(peer)
-                body = await beside(size, remittance, report, payee, self._identity, to)
-                await self._deliver(peer, f"remittance {control_id(report)}", body)
+        told = [
+            peer
+            for peer in self._peers.values()
+            if peer.hl7v2.remittances and report.fixmedins_code in peer.institutions
+        ]
+        if not told:
+            return
+        await self._opened.wait()
+        assert self._contexts is not None
+        numbers = await invoice_numbers(self._contexts, report)
+        for peer in told:
+            size, to = ROW_BYTES * len(report.rows), receiver_of(peer)
+            body = await beside(size, remittance, report, payee, self._identity, to, numbers)
+            await self._deliver(peer, f"remittance {control_id(report)}", body)
 
     async def resolved(self, exchange: ExchangeRow, answer: Answer) -> None:
         """Tell the sender of an invoice what takes the place of an outcome that was unknown.

@@ -118,6 +118,21 @@ async def test_a_day_that_balances_is_told_as_a_remittance(
     assert (told["MSH"][4], told["MSH"][8]) == ("PAY", "EHC^E15^EHC_E15")
     assert told["PMT"][6] == told["IPR"][6] == f"{paid.field('ZSL', 8)}&CNY" == "116.20&CNY"
     assert told["IVC"][2] == paid.field("ZSL", 3)
+    assert told["IVC"][1] == told["IPR"][1] == paid.field("ZSL", 21)
+
+
+async def test_a_remittance_names_the_invoices_of_the_sender(
+    open_world: Any, payments: PaymentSystem
+) -> None:
+    """F-031: the provider's own invoice number comes back in IVC-1, beside our msgid in IPR-2."""
+    world = await open_world(sections=GROUPS, limits=payments.peer("remittances = true"))
+    paid = await world.tell(invoice(world))
+    assert paid.field("IPR", 4) == "ADJ"
+    today = datetime.now(CHINA).date()
+    await world.gateway.office.schedule.reconcile("H43010000001", today)
+    told = await payments.next()
+    assert told["IVC"][1:3] == ["INV5", paid.field("IVC", 2)]
+    assert told["IPR"][2] == paid.field("IPR", 2)
     assert told["IVC"][10].startswith(told["PYE"][4])
     assert await named(world) == ["delivered"]
     assert payments.got.empty()

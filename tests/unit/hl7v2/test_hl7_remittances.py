@@ -6,12 +6,13 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.errors import StateError
 from gateway.hl7v2.acks import Identity
 from gateway.hl7v2.reader import read_document
-from gateway.hl7v2.remittances import Payee, receiver, remittance
+from gateway.hl7v2.remittances import Payee, invoice_numbers, receiver, remittance
 from gateway.settlement.reconciling.report import (
     Finding,
     GroupReport,
@@ -125,6 +126,31 @@ def test_a_refund_takes_an_invoice_back() -> None:
         ("M3", "S-M3", "CN", "-100.00&CNY"),
     ]
     assert PERSON not in body.decode()
+
+
+class Contexts:
+    """What was kept of two messages: an invoice, and a payment that had none."""
+
+    async def context(self, exchange_id: str) -> dict[str, Any]:
+        lines = {"E1": ["IVC#A^B\\T\\1!NS#9"], "E2": []}[exchange_id]
+        header = {"delimiters": {"field": "#", "component": "!", "escape": "\\"}}
+        return {"echo": {"lines": lines}, "header": header}
+
+
+async def test_an_invoice_keeps_the_number_that_its_sender_gave(conforms: Any) -> None:
+    """F-031: IVC-1 as it was meant, whatever its delimiters; of a payment it is our msgid."""
+    rows = [
+        msgspec.structs.replace(one, exchange_id=exchange)
+        for one, exchange in zip(ROWS[:2], ("E1", "E2"), strict=True)
+    ]
+    one = report(*rows)
+    numbers = await invoice_numbers(Contexts(), one)
+    assert numbers == {"M1": "A^B&1"}
+    payee = Payee("H43010000001", "长沙示范医院")
+    body = remittance(one, payee, Identity("GATE", "GW"), receiver("PAY", "MAIN"), numbers)
+    conforms(body)
+    assert [line[1] for line in fields_of(body, "IVC")] == ["A\\S\\B\\T\\1", "M2"]
+    assert [line[2] for line in fields_of(body, "IPR")] == ["M1", "M2"]
 
 
 def test_the_same_settlements_are_the_same_message() -> None:
