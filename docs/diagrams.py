@@ -102,6 +102,7 @@ Without a row the message is refused (`VISIT-STATE`, `VISIT-UNKNOWN`) and nothin
 | `%` | only when the peer or the message asks for the entitlement check |
 | `+` | once for each upload of charge lines |
 | `!` | only when the message shows a certificate |
+| `#` | only for a visit of a chronic disease: PV1-2 `R`, or its category is stated |
 | `=` | with every charge line of the message in it |
 | `*` | once for each charge batch; marked neighbours go batch by batch (2206 2207, 2206 2207) |
 

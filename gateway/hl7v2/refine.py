@@ -14,6 +14,9 @@ from gateway.hl7v2.reader import Document
 from gateway.intents import Intent, Record, Source, Verb, VisitClass
 from gateway.settings import HL7Dialect, PeerSettings
 
+CHRONIC_LIST = "OPSP"
+"""DG1-3.3 of a disease of the national list of chronic diseases."""
+
 _PRE_ADMISSION = "P"
 
 _NEEDS_CLASS = frozenset({
@@ -53,6 +56,18 @@ def refine_diagnoses(intent: Intent, *, has_actions: bool) -> None:
         for row in rows:
             flag = "1" if row is main else "0"
             row.set("maindiag_flag", flag, row.sources.get("maindiag_flag"))
+
+
+def refine_chronic_disease(intent: Intent) -> None:
+    """A DG1 of the list of chronic diseases names what was filed, and is no diagnosis of the visit.
+
+    It stays where the visit has no other: then it is refused as a code of another list.
+    """
+    filed = [row for row in intent.diagnoses if row.get("diag_system") == CHRONIC_LIST]
+    if filed and len(filed) < len(intent.diagnoses):
+        code = filed[0].get("diag_code")
+        intent.visit.set("opsp_dise_code", code, filed[0].sources.get("diag_code"))
+        intent.diagnoses = [row for row in intent.diagnoses if row not in filed]
 
 
 def check_visit(intent: Intent, problems: list[Problem]) -> list[Problem]:
@@ -137,6 +152,7 @@ def is_without_insurance(document: Document, intent: Intent, dialect: HL7Dialect
 def refined(intent: Intent, document: Document, problems: list[Problem]) -> list[Problem]:
     """What is still wrong once the values that follow from others are set."""
     refine_certificate(intent)
+    refine_chronic_disease(intent)
     has_actions = any(it.get(21) for it in document.all("DG1"))
     refine_diagnoses(intent, has_actions=has_actions)
     if intent.verb is Verb.IDENTIFY:

@@ -25,6 +25,7 @@ from gateway.intents import Record, Settlement, Verb
 from gateway.settlement import reading
 from gateway.settlement.agreeing import MismatchError, differing, mismatches
 from gateway.settlement.charges import batches_of
+from gateway.settlement.chronic import choose
 from gateway.settlement.coverage import choose_insurance
 from gateway.settlement.standing import SettlementEvent, check
 from gateway.settlement.visits import Batch, Visit, VisitEvent
@@ -114,6 +115,14 @@ def _plain(name: str) -> str:
 
 def _entitled(work: Work, call: Absorption) -> None:
     work.result.entitlements = rows(call.output, "trtinfo")
+
+
+def _filed_diseases(work: Work, call: Absorption) -> None:
+    """5301: asked for itself, or for the category of the visit that is about to begin."""
+    reading.ABSORBERS["5301"](work, call)
+    if work.visit is not None:
+        filed = work.result.found[Verb.FIND_CHRONIC.value]
+        work.result.problems += choose(work.intent, filed, work.chronic, call.today)
 
 
 def _registered(work: Work, call: Absorption) -> None:
@@ -327,6 +336,7 @@ ABSORBERS: dict[str, Absorber] = {
     "2404": _event(VisitEvent.CANCELLED),
     "2405": _event(VisitEvent.UNDISCHARGED),
     **reading.ABSORBERS,
+    "5301": _filed_diseases,
 }
 
 REQUIRED = {

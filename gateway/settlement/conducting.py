@@ -260,6 +260,7 @@ def _work(result: Result, visit: Visit | None, preparer: Preparer) -> Work:
         visit=visit,
         money=frozenset(profile.money),
         classify=profile.classify,
+        chronic=profile.med_types.get("chronic", ""),
     )
 
 

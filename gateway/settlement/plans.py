@@ -6,6 +6,7 @@ Marks behind a transaction number:
 * ``%`` only when the peer or the message asks for the entitlement check,
 * ``+`` once for each upload of charge lines (whole charge batches within the input limit),
 * ``!`` only when the message shows a certificate; without one the person's number is stated,
+* ``#`` only for a visit that a chronic-disease filing may decide the category of (`chronic`),
 * ``=`` with every charge line of the message in it (a purchase in a pharmacy),
 * ``*`` once for each charge batch that is to be settled or withdrawn; marked neighbours are
   interleaved batch by batch (2206 2207, 2206 2207).
@@ -23,7 +24,7 @@ from gateway.settlement.visits import VisitState
 _OUT, _IN, _SHOP = VisitClass.OUTPATIENT, VisitClass.INPATIENT, VisitClass.PHARMACY
 _S = VisitState
 
-MARKS = "?%!+=*"
+MARKS = "?%!+=*#"
 """Every mark."""
 
 PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
@@ -53,7 +54,7 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.FILE_DESIGNATION, None, _S.NONE): ("1101", "2505"),
     (Verb.WITHDRAW_DESIGNATION, None, _S.NONE): ("1101!", "2506"),
     # outpatient: open, describe, close
-    (Verb.REGISTER, _OUT, _S.NONE): ("1101", "2001%", "2201", "2203?"),
+    (Verb.REGISTER, _OUT, _S.NONE): ("1101", "5301#", "2001%", "2201", "2203?"),
     (Verb.REGISTER, _OUT, _S.REGISTERED): ("2203?",),
     (Verb.REGISTER, _OUT, _S.CHARGED): ("2203?",),
     (Verb.REGISTER, _OUT, _S.SETTLED): ("2203?",),
@@ -73,11 +74,15 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.REFUND, _OUT, _S.CHARGED): ("2205*",),
     (Verb.REFUND, _OUT, _S.SETTLED): ("2205*",),
     (Verb.REFUND, _OUT, _S.REGISTERED): (),
-    (Verb.PRESETTLE, _OUT, _S.NONE): ("1101", "2001%", "2201", "2203?", "2204+", "2206*"),
+    (Verb.PRESETTLE, _OUT, _S.NONE): (
+        *("1101", "5301#", "2001%", "2201", "2203?", "2204+", "2206*"),
+    ),
     (Verb.PRESETTLE, _OUT, _S.REGISTERED): ("2203?", "2204+", "2206*"),
     (Verb.PRESETTLE, _OUT, _S.CHARGED): ("2203?", "2204+", "2206*"),
     (Verb.PRESETTLE, _OUT, _S.SETTLED): ("2203?", "2204+", "2206*"),
-    (Verb.SETTLE, _OUT, _S.NONE): ("1101", "2001%", "2201", "2203?", "2204+", "2206*", "2207*"),
+    (Verb.SETTLE, _OUT, _S.NONE): (
+        *("1101", "5301#", "2001%", "2201", "2203?", "2204+", "2206*", "2207*"),
+    ),
     (Verb.SETTLE, _OUT, _S.REGISTERED): ("2203?", "2204+", "2206*", "2207*"),
     (Verb.SETTLE, _OUT, _S.CHARGED): ("2203?", "2204+", "2206*", "2207*"),
     (Verb.SETTLE, _OUT, _S.SETTLED): ("2203?", "2204+", "2206*", "2207*"),

@@ -30,6 +30,7 @@ from gateway.settlement.charges import (
     make_uploads,
     number_lines,
 )
+from gateway.settlement.chronic import wanted
 from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
@@ -140,6 +141,7 @@ class Preparer:
                 prepared.problems.append(_impossible(intent, state))
                 line.note(outcome="impossible")
                 return prepared
+            marks = wanted(marks, intent, self.site.profile.med_types.get("chronic", ""))
             line.note(calls=[mark.rstrip(MARKS) for mark in marks])
         if late:
             prepared.problems.append(for_the_list_only(intent))

@@ -31,6 +31,8 @@ class Work(msgspec.Struct, kw_only=True):
     """Transactions that move money, by the regional profile."""
     classify: Callable[[str], str]
     """What the regional profile takes a refusal's text for."""
+    chronic: str = ""
+    """`med_type` of a visit for a chronic disease, by the regional profile; empty for none."""
     stopped: list[Problem] = []
     """The platform accepted, but what it said ends the message (no insurance, another person)."""
     stored: bool = False
