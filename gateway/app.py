@@ -316,6 +316,7 @@ class Gateway:
                 settings,
                 self.pipeline,
                 self._hl7.intake,
+                self._hl7.limits,
                 fhir=adapters.fhir,
                 hl7v2=adapters.hl7v2,
                 decider=decider,

@@ -52,6 +52,7 @@ def documented_server() -> HTTPServer:
         SETTINGS,
         nothing,
         nothing,
+        nothing,
         fhir=adapters.fhir,
         hl7v2=adapters.hl7v2,
         decider=nothing,

@@ -221,8 +221,10 @@ def refuse_batch(
 ) -> bytes:
     """The answer to a batch of which nothing was done: one acknowledgement with its control id.
 
-    Its MSA-2 is the control id of the batch or file, which is all that names the whole.
+    Its MSA-2 is the control id of the batch or file, which is all that names the whole. AR says
+    that the batch may come again as it is: it came too soon.
     """
+    busy = any(problem.code is ProblemCode.LIMIT_BUSY for problem in problems)
     envelope = _outer(raw)
     marks = envelope.delimiters
     header = Header(
@@ -234,7 +236,7 @@ def refuse_batch(
         control_id=envelope.control_id,
         codec=envelope.codec,
     )
-    return acknowledgement(header, "AE", problems, identity, now)
+    return acknowledgement(header, "AR" if busy else "AE", problems, identity, now)
 
 
 def _outer(raw: bytes) -> Envelope:

@@ -15,7 +15,8 @@ from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.batch import batch_meta, is_batch, read_batch
 from gateway.hl7v2.beside import beside
 from gateway.hl7v2.header import lenient_header
-from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
+from gateway.inbound.hl7_limits import LimitError
+from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline, Taken
 from gateway.intents import Message, Status
 from gateway.settings import PeerSettings
 
@@ -26,6 +27,8 @@ class Carried(NamedTuple):
     body: bytes
     read: bool
     """False where the whole was refused: it could not be read, or was not let in."""
+    limit: LimitError | None = None
+    """The bound of the peer that kept it out."""
 
 
 class SingleAnswer:
@@ -59,10 +62,11 @@ class SingleAnswer:
             return Carried(b"", read=True)
         received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
         message: Message | None = received.message
+        limit = received.limit if isinstance(received, Taken) else None
         answer = received.answer or await self._pipeline.work(received)
         if answer.body or message is None:
             kept = answer.outcome is Status.DONE
-            return Carried(answer.body, read=kept or message is not None)
+            return Carried(answer.body, read=kept or message is not None, limit=limit)
         return Carried(self._adapter.accept_answer(message.context), read=True)
 
     async def _batch(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Carried:
@@ -72,10 +76,14 @@ class SingleAnswer:
             return Carried(self._adapter.refuse_batch(raw, error), read=False)
         answers: list[list[bytes]] = []
         for batch in file.batches:
-            bodies = []
+            bodies: list[bytes] = []
             for number, message in enumerate(batch.messages, start=1):
                 more = {**meta, **batch_meta(file, batch, number)}
-                bodies.append((await self._message(message, peer, more)).body)
+                one = await self._message(message, peer, more)
+                if one.limit is not None and not (bodies or answers):
+                    body = self._adapter.refuse_batch(raw, one.limit)
+                    return Carried(body, read=False, limit=one.limit)
+                bodies.append(one.body)
                 await asyncio.sleep(0)  # a long batch lets others in between its messages
             answers.append([body for body in bodies if body])
         return Carried(self._adapter.write_batch(file, answers), read=True)

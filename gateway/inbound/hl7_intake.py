@@ -17,7 +17,7 @@ from gateway.hl7v2.continuation import fragment_of
 from gateway.hl7v2.header import Header, lenient_header
 from gateway.inbound.hl7_deliveries import BookStore
 from gateway.inbound.hl7_fragments import Fragments
-from gateway.inbound.hl7_limits import Limits
+from gateway.inbound.hl7_limits import LimitError, Limits
 from gateway.inbound.hl7_sequence import OutOfSequenceError, Sequences, Step
 from gateway.inbound.mllp_client import read_acknowledgement
 from gateway.inbound.mllp_exchange import Pipeline, Taken
@@ -73,7 +73,8 @@ class Intake:
             return Taken(answer=Answer(body=body))
         except (MessageError, StateError, JournalError) as error:
             self._refused(protocol, peer.name, error)
-            return Taken(answer=self._adapter.refuse(raw, meta, error))
+            limit = error if isinstance(error, LimitError) else None
+            return Taken(answer=self._adapter.refuse(raw, meta, error), limit=limit)
 
     async def work(self, received: Any) -> Answer:
         """Carry the message out."""

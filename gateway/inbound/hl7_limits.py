@@ -17,6 +17,19 @@ from gateway.settings import PeerLimits, PeerSettings
 
 MIN_WAIT = 0.1
 """Seconds that a refused sender is asked to wait at least."""
+SEAT_WAIT = 1.0
+"""Seconds that a sender with too many connections is asked to wait."""
+
+
+class LimitError(InvalidError):
+    """A bound of the peer: what it sent was not worked on.
+
+    `wait` is after how many seconds the same may come again; 0 where it never may.
+    """
+
+    def __init__(self, problem: Problem, wait: float = 0.0) -> None:
+        super().__init__([problem])
+        self.wait = wait
 
 
 class TokenBucket:
@@ -68,11 +81,11 @@ class Limits:
         """Let a message of so many bytes pass; `in_batch` for all but the first of a batch.
 
         Raises:
-            InvalidError: it is longer than it may be, or comes too soon.
+            LimitError: it is longer than it may be, or comes too soon.
         """
         most = self.of(peer).max_message_bytes
         if most and size > most:
-            raise InvalidError([_too_long(most)])
+            raise LimitError(_too_long(most))
         bucket = self._buckets.get(peer)
         if bucket is None:
             return
@@ -81,17 +94,17 @@ class Limits:
             return
         wait = bucket.take()
         if wait:
-            raise InvalidError([_too_fast(wait)])
+            raise LimitError(_too_fast(wait), wait)
 
     def enter(self, peer: str) -> None:
         """A connection more over which the peer speaks.
 
         Raises:
-            InvalidError: it has as many as it may.
+            LimitError: it has as many as it may.
         """
         most, now = self.of(peer).max_connections, self._connections.get(peer, 0)
         if most and now >= most:
-            raise InvalidError([_too_many(most)])
+            raise LimitError(_too_many(most), SEAT_WAIT)
         self._connections[peer] = now + 1
 
     def leave(self, peer: str) -> None:
@@ -112,13 +125,13 @@ class Seat:
         """The peer speaks on this connection.
 
         Raises:
-            InvalidError: it has as many connections as it may.
+            LimitError: it has as many connections as it may.
         """
         if peer in self._peers:
             return
         try:
             self._limits.enter(peer)
-        except InvalidError:
+        except LimitError:
             self.is_full = True
             raise
         self._peers.add(peer)

@@ -1,7 +1,7 @@
 """Everything that HL7 v2 comes in by: the MLLP port, the drop folders, and what they share.
 
-HTTP has a port of its own; it uses the same `intake`, so that the bounds of a peer hold for all of
-its messages together.
+HTTP has a port of its own; it uses the same `intake` and `limits`, so that the bounds of a peer
+hold for all of its messages together.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class HL7Ports:
         store: BookStore,
         watch: HL7Watcher,
     ) -> None:
-        limits = Limits(settings.peers, clock)
+        self.limits = limits = Limits(settings.peers, clock)
         self.intake = Intake(
             pipeline,
             adapter,

@@ -10,6 +10,7 @@ connection watches it for the head; the server's middleware takes it over for th
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import web
@@ -63,7 +64,7 @@ class ConnectionLimits:
 class Connection(web.RequestHandler):
     """aiohttp's connection with a deadline for the head, and refusals in our words."""
 
-    __slots__ = ("_busy", "_deadline", "_limits", "_refused", "_seen", "_timer")
+    __slots__ = ("_at_end", "_busy", "_deadline", "_limits", "_refused", "_seen", "_timer")
 
     def __init__(self, limits: ConnectionLimits, manager: web.Server, **options: Any) -> None:
         super().__init__(manager, **options)
@@ -73,6 +74,11 @@ class Connection(web.RequestHandler):
         self._seen = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Call this when the connection is gone."""
+        self._at_end.append(call)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Admit or close."""
@@ -89,6 +95,8 @@ class Connection(web.RequestHandler):
             return
         self._stop_timer()
         self._limits.left()
+        for call in self._at_end:
+            call()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -16,6 +16,7 @@ from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.fhir_interactions import Handles
 from gateway.inbound.hl7_http import hl7_mount
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http_routes import Mount, Route
 from gateway.inbound.mllp_exchange import Pipeline
 from gateway.inbound.national_routes import national_mount
@@ -30,6 +31,7 @@ def all_mounts(
     settings: Settings,
     pipeline: Handles,
     intake: Pipeline[Any],
+    limits: Limits,
     *,
     fhir: FHIRAdapter,
     hl7v2: HL7Adapter,
@@ -41,8 +43,9 @@ def all_mounts(
 ) -> list[Mount]:
     """The mounts of a port: FHIR, HL7 v2 and national JSON, access tokens, operators.
 
-    `intake` takes HL7 v2, `pipeline` everything else; `office` are the operators' routes to the
-    gateway's own work, and `services` gives access tokens out where somebody asks for them.
+    `intake` takes HL7 v2 within the `limits` of its peers, `pipeline` everything else; `office` are
+    the operators' routes to the gateway's own work, and `services` gives access tokens out where
+    somebody asks for them.
     """
     return [
         *fhir_mounts(
@@ -53,7 +56,7 @@ def all_mounts(
             token_url=services.audience if services is not None else "",
             guides=published_guides(settings),
         ),
-        hl7_mount(intake, hl7v2),
+        hl7_mount(intake, hl7v2, limits),
         national_mount(pipeline, clock),
         *smart_mounts(services, metrics, get_logger()),
         operator_mount(decider, office),

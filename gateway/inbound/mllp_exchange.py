@@ -22,7 +22,7 @@ from gateway.hl7v2.beside import beside
 from gateway.hl7v2.header import Header, Mode, lenient_header
 from gateway.inbound.hl7_deliveries import Deliveries
 from gateway.inbound.hl7_forms import Form, form_of, to_er7, written
-from gateway.inbound.hl7_limits import Seat
+from gateway.inbound.hl7_limits import LimitError, Seat
 from gateway.inbound.peers import PeerDirectory, needs_certificate
 from gateway.inbound.tls import Presented
 from gateway.intents import Answer, Message, Status
@@ -100,13 +100,14 @@ class Taken(NamedTuple):
     """What came of a message in front of the pipeline, or of the fragments of one.
 
     `received` is what the pipeline gave for the whole, `accepted` the accept acknowledgement of the
-    last fragment, which has a control id of its own.
+    last fragment, which has a control id of its own, `limit` the bound that kept the message out.
     """
 
     received: Any = None
     accepted: bytes = b""
     answer: Answer | None = None
     message: Message | None = None
+    limit: LimitError | None = None
 
 
 R = TypeVar("R", bound=Received)

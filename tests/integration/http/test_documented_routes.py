@@ -19,6 +19,7 @@ from gateway.inbound.fhir import fhir_mount
 from gateway.inbound.fhir_guide import canonical_mounts
 from gateway.inbound.fhir_speech import Speech
 from gateway.inbound.hl7_http import hl7_mount
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import published_guides
 from gateway.inbound.http_routes import Permission, Route
@@ -80,7 +81,7 @@ def routes(port: Any) -> list[Route]:
             guide=guides[0],
         ),
         *canonical_mounts(guides[:1], [Speech(names, Forms(R4), 32)], names),
-        hl7_mount(port.pipeline, adapters.hl7v2),
+        hl7_mount(port.pipeline, adapters.hl7v2, Limits([], SystemClock())),
         national_mount(port.pipeline, clock),
         operator_mount(
             cast("Decider", None),

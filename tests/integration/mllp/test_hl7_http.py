@@ -9,7 +9,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from gateway.clock import SystemClock
 from gateway.inbound.hl7_http import hl7_mount
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.peers import PeerDirectory
 from gateway.settings import HTTPSettings, PeerSettings
@@ -32,7 +34,7 @@ async def post(start_port: Callable[..., Any]) -> AsyncIterator[Post]:
     server = HTTPServer(
         HTTPSettings(port=0),
         PeerDirectory([peer]),
-        [hl7_mount(pipeline, pipeline.adapter)],
+        [hl7_mount(pipeline, pipeline.adapter, Limits([], SystemClock()))],
         metrics=Metrics(),
         log=get_logger(),
     )

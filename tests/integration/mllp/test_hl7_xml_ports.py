@@ -10,10 +10,12 @@ import aiohttp
 import pytest
 from lxml import etree
 
+from gateway.clock import SystemClock
 from gateway.hl7v2.xml_reader import xml_to_er7
 from gateway.hl7v2.xml_writer import er7_to_xml
 from gateway.inbound.hl7_forms import Form
 from gateway.inbound.hl7_http import hl7_mount
+from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_client import MLLPClient
 from gateway.inbound.mllp_framing import frame
@@ -103,7 +105,7 @@ async def post(start_port: Start) -> AsyncIterator[Post]:
     server = HTTPServer(
         HTTPSettings(port=0),
         PeerDirectory([peer]),
-        [hl7_mount(pipeline, pipeline.adapter)],
+        [hl7_mount(pipeline, pipeline.adapter, Limits([], SystemClock()))],
         metrics=Metrics(),
         log=get_logger(),
     )
@@ -135,6 +137,14 @@ async def post(start_port: Start) -> AsyncIterator[Post]:
         (ER7, "text/html, */*;q=0.1", ER7),
         (ER7, f"{XML}", XML),
         (ER7, f"{ER7}, {XML}", ER7),
+        (ER7, f"{ER7};q=0, */*", XML),
+        (ER7, f"*/*;q=0.5, {ER7};q=0", XML),
+        (XML, f"{XML}; q=0.0, application/*;q=0.2", ER7),
+        (XML, f"{XML};q=0, text/xml", "text/xml"),
+        (ER7, "text/plain", "text/plain"),
+        (ER7, "text/plain;q=0.3, application/xml;q=0.7", "application/xml"),
+        (ER7, f"{ER7};q=0.3, {ER7};q=0.9, {XML};q=0.5", ER7),
+        (ER7, f"{ER7.upper()};Q=0.001", ER7),
     ],
 )
 async def test_the_answer_has_the_form_that_is_accepted(
@@ -146,10 +156,16 @@ async def test_the_answer_has_the_form_that_is_accepted(
     headers = {"Content_Type": sent} | ({"Accept": accept} if accept else {})
     status, media, answer = await post(body, **headers)
     assert (status, media, _codes(answer)) == (200, expected, ["AA|C1"])
-    assert answer.startswith(b"<?xml") is (expected == XML)
+    assert answer.startswith(b"<?xml") is ("xml" in expected)
 
 
-@pytest.mark.parametrize("accept", ["text/html", f"{XML};q=0", "image/*", "nonsense"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html", f"{XML};q=0", "image/*", "nonsense", "*/*;q=0", "*;q=1",
+        f"application/*;q=0, text/*;q=0.000, {ER7};q=0",
+    ],
+)  # fmt: skip
 async def test_an_answer_that_nobody_accepts_is_406(
     post: Post, make_message: Make, accept: str
 ) -> None:
