@@ -22,6 +22,7 @@ from gateway.fsi.profiles import load_profile
 from gateway.fsi.signin import SignIn
 from gateway.fsi.transport import HTTPTransport
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.fhir_audit import AuditEvents
 from gateway.inbound.fhir_payments import Payments
 from gateway.inbound.hl7_later import LaterMessages
 from gateway.inbound.hl7_ports import HL7Ports
@@ -261,6 +262,8 @@ class Gateway:
         adapters = build_adapters(settings, clock, journal)
         payments = partial(Payments, journal, adapters.fhir.names, clock.now)
         adapters.fhir.made["PaymentReconciliation"] = payments
+        audit = partial(AuditEvents, journal, adapters.fhir.names, clock.now)
+        adapters.fhir.made["AuditEvent"] = audit
         self._pipeline = Pipeline(
             adapters=adapters.by_protocol(),
             journal=journal,

@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 from gateway.fhir.names import Names
 
 DICOM: Final = "http://dicom.nema.org/resources/ontology/DCM"
+OUTCOME_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/audit-event-outcome"
 OBJECT_ROLE: Final = "http://terminology.hl7.org/CodeSystem/object-role"
 
 _TYPES: Final = {
@@ -32,6 +33,8 @@ _TYPES: Final = {
     "trim": ("110100", "Application Activity", "D"),
 }
 _OTHER: Final = ("110100", "Application Activity", "U")
+OUTCOMES: Final = ("0", "4", "8")
+"""The outcomes that a row may have, the success first."""
 _FAILURES: Final = {"rejected": "4", "not-sent": "4", "invalid": "4", "unknown": "8"}
 
 
@@ -84,14 +87,15 @@ def audit_event(row: Row, names: Names, *, peer: str, kind: str) -> dict[str, An
         "subtype": [{"system": names.expand("code/audit-station"), "code": row.station}],
         "action": action,
         "recorded": f"{row.time.replace(' ', 'T')}+08:00",
-        "outcome": _outcome(row.detail),
+        "outcome": outcome_of(row.detail),
         "agent": _agents(row, peer),
         "source": {"observer": {"display": "fsi-gateway"}},
         "entity": [_entity(row, names, kind)],
     }
 
 
-def _outcome(detail: dict[str, str]) -> str:
+def outcome_of(detail: dict[str, str]) -> str:
+    """The outcome of a row with these details."""
     return _FAILURES.get(detail.get("outcome") or detail.get("status", ""), "0")
 
 
@@ -121,3 +125,27 @@ def _entity(row: Row, names: Names, kind: str) -> dict[str, Any]:
     if kind:
         entity["name"] = kind
     return entity
+
+
+def audit_event_out(outer: dict[str, Any], kept: dict[str, Any]) -> None:
+    """The form of R5: category and code, an outcome with its system, every agent by name."""
+    del kept
+    outer["category"] = [{"coding": [outer.pop("type")]}]
+    (station,) = outer.pop("subtype")
+    outer["code"] = {"coding": [station]}
+    outer["outcome"] = {"code": {"system": OUTCOME_SYSTEM, "code": outer["outcome"]}}
+    outer["agent"] = [
+        {"who": agent.get("who", {"display": agent.get("altId")}), "requestor": agent["requestor"]}
+        for agent in outer["agent"]
+    ]
+    outer["entity"] = [
+        {
+            **({"what": entity["what"]} if "what" in entity else {}),
+            "role": {"coding": [entity["role"]]},
+            "detail": [
+                {"type": {"text": row["type"]}, "valueString": row["valueString"]}
+                for row in entity["detail"]
+            ],
+        }
+        for entity in outer["entity"]
+    ]

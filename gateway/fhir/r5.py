@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.fhir.audit_events import audit_event_out
 from gateway.fhir.filings import entitled_decision
 from gateway.fhir.names import ERROR_PLACE
 from gateway.fhir.references import as_list
@@ -365,6 +366,7 @@ _OUTWARD: dict[str, Callable[[Resource, Resource], None]] = {
     "Encounter": _encounter_out,
     "Coverage": _coverage_out,
     "PaymentNotice": _payment_notice_out,
+    "AuditEvent": audit_event_out,
     "PaymentReconciliation": _reconciliation_out,
     "Task": _task_out,
     "Condition": _condition_out,

@@ -16,13 +16,15 @@ from urllib.parse import urlencode
 import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
+from gateway.fhir.dates import span
 from gateway.fhir.decode import decode_own
 from gateway.fhir.release import R5, Release
 from gateway.intents import Resource
 
-TOKEN, REFERENCE, URI, STRING = "token", "reference", "uri", "string"
+TOKEN, REFERENCE, URI, STRING, DATE = "token", "reference", "uri", "string", "date"
 
 PARAMETERS: dict[str, dict[str, str]] = {
+    "AuditEvent": {"date": DATE, "exchange": TOKEN, "outcome": TOKEN},
     "Claim": {"identifier": TOKEN, "patient": REFERENCE, "status": TOKEN, "use": TOKEN},
     "ClaimResponse": {
         "identifier": TOKEN,
@@ -153,6 +155,12 @@ def parse_search(
             else:
                 search.offset = int(value)
         elif name in served:
+            if served[name] == DATE:
+                if span(value) is None:
+                    problems.append(_wrong(name, "不是有效的日期", "is no date that is served"))
+                search.tokens[name] = [*search.tokens.get(name, []), value]
+                search.stated.append((name, value))
+                continue
             if name in search.tokens:
                 problems.append(_wrong(name, "每个参数只能出现一次", "can be stated once only"))
             search.tokens[name] = _tokens(name, served[name], value)

@@ -126,8 +126,10 @@ class Maker(Protocol):
         """The resource of this id."""
         ...
 
-    async def found(self, tokens: dict[str, list[str]]) -> list[Resource]:
-        """The resources that have these tokens, newest first."""
+    async def page(
+        self, tokens: Mapping[str, Sequence[str]], limit: int, offset: int
+    ) -> tuple[int, list[Resource]]:
+        """How many resources have these tokens, and a page of them, newest first."""
         ...
 
 
@@ -183,8 +185,7 @@ class PeerStore:
     ) -> tuple[int, list[Resource]]:
         """How many of this peer's resources have all the tokens, and a page of them."""
         if type_name in self._made:
-            every = await self._made[type_name].found({n: list(v) for n, v in tokens.items()})
-            return len(every), every[offset : offset + limit]
+            return await self._made[type_name].page(tokens, limit, offset)
         if type_name in self._fixed:
             fitting = [one for one in self._fixed[type_name] if has_tokens(one, tokens)]
             return len(fitting), fitting[offset : offset + limit]

@@ -6,7 +6,7 @@ They are read and searched; no platform is asked. A report is written by the dai
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from gateway.fhir.building import instant, kept, stamped
@@ -48,7 +48,9 @@ class Payments:
         report = await report_of(self._journal, code, day)
         return None if report is None else self._resource(report)
 
-    async def found(self, tokens: dict[str, list[str]]) -> list[Resource]:
+    async def page(
+        self, tokens: Mapping[str, Sequence[str]], limit: int, offset: int
+    ) -> tuple[int, list[Resource]]:
         """Those of the last days that have the tokens, newest first."""
         since = self._now().date() - timedelta(days=SEARCHED_DAYS)
         reports = [
@@ -58,7 +60,8 @@ class Payments:
         ]
         reports.sort(key=lambda one: one.begin, reverse=True)
         resources = [self._resource(report) for report in reports]
-        return [one for one in resources if has_tokens(one, tokens)]
+        found = [one for one in resources if has_tokens(one, tokens)]
+        return len(found), found[offset : offset + limit]
 
     def _resource(self, report: Report) -> Resource:
         tree = payment_reconciliation(report, self._names, R4)

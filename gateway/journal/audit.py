@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.journal.chain import GENESIS, Link, link_hash, verify
 from gateway.journal.queries import SQL
-from gateway.journal.records import AuditEvent, AuditHead, AuditReport, AuditRow
+from gateway.journal.records import AuditEvent, AuditHead, AuditReport, AuditRow, AuditSearch
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -57,6 +57,14 @@ def rows(db: sqlite3.Connection, after: int, limit: int) -> list[AuditRow]:
     """Rows in order."""
     found = db.execute(SQL["audit_rows"], {"after": after, "limit": limit})
     return [audit_row(Link._make(row)) for row in found]
+
+
+def found(db: sqlite3.Connection, search: AuditSearch) -> tuple[int, list[AuditRow]]:
+    """How many rows fit, and a page of them, last first."""
+    values = msgspec.structs.asdict(search)
+    ((total,),) = db.execute(SQL["count_audit_found"], values).fetchall()
+    page = db.execute(SQL["audit_found"], values)
+    return total, [audit_row(Link._make(row)) for row in page]
 
 
 def head(db: sqlite3.Connection) -> AuditHead:

@@ -13,6 +13,7 @@ from gateway.journal.records import (
     AuditHead,
     AuditReport,
     AuditRow,
+    AuditSearch,
     Begun,
     BookRow,
     ExchangeRow,
@@ -304,6 +305,10 @@ class Journal(Protocol):
 
     async def audit_rows(self, after: int = 0, limit: int = 1000) -> list[AuditRow]:
         """Rows of the audit in order, from the one behind number `after`."""
+        ...
+
+    async def audit_found(self, search: AuditSearch) -> tuple[int, list[AuditRow]]:
+        """How many rows of the audit fit, and one page of them, last first."""
         ...
 
     async def audit_head(self) -> AuditHead:

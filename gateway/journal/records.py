@@ -40,6 +40,22 @@ class AuditRow(msgspec.Struct, frozen=True, kw_only=True):
     hash: str
 
 
+class AuditSearch(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of the audit: those of a peer's exchanges in a span of numbers and time.
+
+    `outcomes` are characters: 0 success, 4 refused or not sent, 8 unknown.
+    """
+
+    peer: str
+    after: int
+    until: int
+    begin: str
+    end: str
+    outcomes: str
+    limit: int
+    offset: int
+
+
 class AuditHead(msgspec.Struct, frozen=True, kw_only=True):
     """The last row of the audit: its number and its hash."""
 

@@ -1,8 +1,7 @@
 """The journal in one SQLite file: the default, and enough for a hospital.
 
-Write-ahead log, synchronous=FULL, one writing thread with group commit (`writer`), reading
-threads beside it (`readers`). Each method is one function of `exchanges`, `sends` or `audit` run
-on the right thread; what is written and the audit of it are one database transaction.
+Write-ahead log, synchronous=FULL, one writing thread with group commit, reading threads beside
+it. Each method is one function run on the right thread; a write and its audit are one transaction.
 """
 
 from __future__ import annotations
@@ -27,6 +26,7 @@ from gateway.journal.records import (
     AuditHead,
     AuditReport,
     AuditRow,
+    AuditSearch,
     Begun,
     BookRow,
     ExchangeRow,
@@ -353,6 +353,10 @@ class SQLiteJournal(Journal):
     async def audit_rows(self, after: int = 0, limit: int = 1000) -> list[AuditRow]:
         """See `Journal.audit_rows`."""
         return await self._readers.run(lambda db: audit.rows(db, after, limit))
+
+    async def audit_found(self, search: AuditSearch) -> tuple[int, list[AuditRow]]:
+        """See `Journal.audit_found`."""
+        return await self._readers.run(lambda db: audit.found(db, search))
 
     async def audit_head(self) -> AuditHead:
         """See `Journal.audit_head`."""

@@ -12,6 +12,8 @@ from gateway.fhir.release import R5
 from gateway.fhir.search import PARAMETERS, types_of
 
 ELEMENTS: Final = {
+    ("AuditEvent", "date"): "recorded",
+    ("AuditEvent", "exchange"): "entity.what.identifier",
     ("Coverage", "patient"): "beneficiary",
     ("Encounter", "patient"): "subject",
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from gateway.intents import Answer, Reply, Resource, Result
 from gateway.journal import storage
 from gateway.journal.audit import audit_row
@@ -17,6 +19,7 @@ from gateway.journal.records import (
     AuditHead,
     AuditReport,
     AuditRow,
+    AuditSearch,
     BookRow,
     ExchangeRow,
     SendRow,
@@ -145,6 +148,14 @@ class Views(Journal):
         """See `Journal.audit_rows`."""
         rows = await self._readers.rows("audit_rows", after, limit)
         return [audit_row(Link._make(row)) for row in rows]
+
+    async def audit_found(self, search: AuditSearch) -> tuple[int, list[AuditRow]]:
+        """See `Journal.audit_found`."""
+        *where, limit, offset = msgspec.structs.astuple(search)
+        counted = await self._readers.row("count_audit_found", *where)
+        rows = await self._readers.rows("audit_found", *where, limit, offset)
+        total = 0 if counted is None else int(counted[0])
+        return total, [audit_row(Link._make(row)) for row in rows]
 
     async def audit_head(self) -> AuditHead:
         """See `Journal.audit_head`."""

@@ -35,6 +35,7 @@ from gateway.telemetry import Metrics, get_logger
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "routes.md"
 TYPES = (
+    "AuditEvent",
     "Claim",
     "ClaimResponse",
     "Coverage",

@@ -158,6 +158,31 @@ WHERE seq > $1 ORDER BY seq LIMIT $2;
 SELECT seq, time, exchange_id, station, detail, previous, hash FROM audit
 WHERE exchange_id = $1 ORDER BY seq;
 
+-- name: audit_found
+-- Rows of a peer's exchanges in a span of numbers and time, of these outcomes, last first.
+SELECT a.seq, a.time, a.exchange_id, a.station, a.detail, a.previous, a.hash
+FROM audit AS a JOIN exchanges AS x ON x.exchange_id = a.exchange_id
+WHERE x.peer = $1 AND a.seq > $2 AND a.seq <= $3 AND a.time >= $4 AND a.time < $5
+  AND strpos($6, CASE
+    WHEN a.detail LIKE '%"outcome":"unknown"%' OR a.detail LIKE '%"status":"unknown"%' THEN '8'
+    WHEN a.detail LIKE '%"outcome":"rejected"%' OR a.detail LIKE '%"status":"rejected"%'
+      OR a.detail LIKE '%"outcome":"not-sent"%' OR a.detail LIKE '%"status":"not-sent"%'
+      OR a.detail LIKE '%"outcome":"invalid"%' OR a.detail LIKE '%"status":"invalid"%' THEN '4'
+    ELSE '0' END) > 0
+ORDER BY a.seq DESC LIMIT $7 OFFSET $8;
+
+-- name: count_audit_found
+-- How many those are.
+SELECT count(*)
+FROM audit AS a JOIN exchanges AS x ON x.exchange_id = a.exchange_id
+WHERE x.peer = $1 AND a.seq > $2 AND a.seq <= $3 AND a.time >= $4 AND a.time < $5
+  AND strpos($6, CASE
+    WHEN a.detail LIKE '%"outcome":"unknown"%' OR a.detail LIKE '%"status":"unknown"%' THEN '8'
+    WHEN a.detail LIKE '%"outcome":"rejected"%' OR a.detail LIKE '%"status":"rejected"%'
+      OR a.detail LIKE '%"outcome":"not-sent"%' OR a.detail LIKE '%"status":"not-sent"%'
+      OR a.detail LIKE '%"outcome":"invalid"%' OR a.detail LIKE '%"status":"invalid"%' THEN '4'
+    ELSE '0' END) > 0;
+
 -- name: counts
 -- Rows by status or state, and other numbers for operators, each as kind, name and count.
 SELECT 'exchanges' AS kind, status AS name, count(*) AS count FROM exchanges GROUP BY status
