@@ -27,6 +27,8 @@ class ReconciliationSettings(Section):
     """Clearing classes asked for beside those of our own settlements and earlier reports."""
     setl_optins: list[str] = []
     """Clearing centres asked for beside those of our own settlements and earlier reports."""
+    keep_days: Annotated[int, Field(ge=0)] = 0
+    """Days after which the report of a day that balances is emptied; 0 keeps it for ever."""
     folder: Path = Path("reconciliation")
     """Folder of the detail and result files; they hold person numbers."""
 

@@ -40,6 +40,10 @@ REPORTS = "reconciliation-report"
 RUNNING = "running"
 LEASE_SECONDS = 900.0
 """How long a node that went silent in the middle of a group is waited for."""
+TRIMMED = "trimmed"
+"""State of a report that retention has emptied; what is known of its day stays."""
+TRIMMED_AT_ONCE = 100
+"""Reports that one look empties at most."""
 LOOK_SECONDS = 20.0
 """Seconds between looks at what is due."""
 KNOWN_DAYS = 31
@@ -125,6 +129,8 @@ class Schedule:
         self._clock = clock
         self._watcher = watcher
         self._node = node
+        self._kept_from: dict[str, str] = {}
+        """Institution -> the last report that retention has looked at."""
 
     async def run(self) -> None:
         """Do what is due, again and again, until cancelled."""
@@ -146,7 +152,36 @@ class Schedule:
                     continue
             if not done:
                 await self._tell(code)
+            await self.trim(code)
         return done
+
+    async def trim(self, fixmedins_code: str) -> int:
+        """Empty the reports of days that balance and are older than `keep_days`; how many.
+
+        A day that does not balance keeps its report. The books of the days, the money
+        transactions and their keys stay in any case: only the listing of settlements goes.
+        """
+        if not self._settings.keep_days:
+            return 0
+        today = self._clock.now().astimezone(CHINA).date()
+        first = book_key(fixmedins_code, today - timedelta(days=self._settings.keep_days))
+        after, count = self._kept_from.get(fixmedins_code, ""), 0
+        rows = await self._journal.books(
+            REPORTS, prefix=f"{fixmedins_code}/", after=after, limit=TRIMMED_AT_ONCE
+        )
+        for row in rows:
+            if row.key >= first:
+                break
+            if row.state == ReportState.BALANCED:
+                detail = {"institution": fixmedins_code, "day": row.key.partition("/")[2]}
+                empty = BookRow(row.kind, row.key, TRIMMED, row.version)
+                try:
+                    await self._journal.put_book(empty, events=[AuditEvent("", "trim", detail)])
+                except StateError:
+                    continue  # another gateway was first
+                count += 1
+            self._kept_from[fixmedins_code] = row.key
+        return count
 
     async def due(self, fixmedins_code: str) -> list[date]:
         """The days of an institution that are due now, oldest first."""
@@ -216,7 +251,7 @@ class Schedule:
     async def report(self, fixmedins_code: str, day: date) -> Report | None:
         """The report of a day as it stands."""
         row = await self._journal.book(REPORTS, book_key(fixmedins_code, day))
-        return None if row is None else decode_report(row.data)
+        return None if row is None or row.state == TRIMMED else decode_report(row.data)
 
     async def kinds(self, fixmedins_code: str) -> Kinds:
         """The groups of the settings and of the reports of the last days."""
@@ -244,7 +279,8 @@ class Schedule:
         key = book_key(fixmedins_code, day)
         row = await self._journal.book(KIND, key)
         paper = await self._journal.book(REPORTS, key)
-        held = decode_report(paper.data) if paper is not None else None
+        kept_paper = paper is not None and paper.state != TRIMMED
+        held = decode_report(paper.data) if paper is not None and kept_paper else None
         earlier: Report | None = None
         if row is not None:
             kept = decode_book(row)

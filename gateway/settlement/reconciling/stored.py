@@ -8,7 +8,13 @@ import msgspec
 
 from gateway.journal import Journal
 from gateway.settlement.reconciling.report import Report, decode_report
-from gateway.settlement.reconciling.scheduling import KIND, REPORTS, book_key, decode_book
+from gateway.settlement.reconciling.scheduling import (
+    KIND,
+    REPORTS,
+    TRIMMED,
+    book_key,
+    decode_book,
+)
 
 MAX_DAYS = 400
 """Days of one question at most."""
@@ -29,9 +35,9 @@ class Day(msgspec.Struct, kw_only=True, frozen=True):
 
 
 async def report_of(journal: Journal, fixmedins_code: str, day: date) -> Report | None:
-    """The report of a day as it stands; None when nothing of it was compared yet."""
+    """The report of a day as it stands; None when nothing was compared yet, or it was emptied."""
     row = await journal.book(REPORTS, book_key(fixmedins_code, day))
-    return None if row is None else decode_report(row.data)
+    return None if row is None or row.state == TRIMMED else decode_report(row.data)
 
 
 async def reports_of(
@@ -45,7 +51,8 @@ async def reports_of(
         limit=MAX_DAYS,
     )
     last = book_key(fixmedins_code, end)
-    return [decode_report(row.data) for row in rows if row.key <= last]
+    kept = [row for row in rows if row.key <= last and row.state != TRIMMED]
+    return [decode_report(row.data) for row in kept]
 
 
 def _before(fixmedins_code: str, day: date) -> str:
