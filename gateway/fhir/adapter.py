@@ -114,9 +114,10 @@ class FHIRAdapter:
     async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         """The message of a request.
 
-        `meta` has `interaction` (create, update, submit), `type`, for an update `id`, `base`, the
-        base URL as the sender sees it, `release`, the path segment of the release (`r4`), and
-        `wait`, which is `async` where the sender will ask for the answer later.
+        `meta` has `interaction` (create, update, submit, match), `type`, for an update `id`,
+        `base`, the base URL as the sender sees it, `release`, the path segment of the release
+        (`r4`), `wait`, which is `async` where the sender will ask for the answer later, and
+        `asked`, when a question arrived that is read a second time.
 
         Raises:
             MessageError: it cannot be read, is not served, or its key was used for other content.
@@ -132,7 +133,7 @@ class FHIRAdapter:
             id="",
             base=meta.get("base", ""),
             peer=peer.name,
-            received=instant(self.now()),
+            received=meta.get("asked") or instant(self.now()),
             waits=meta.get("wait") == "async",
             release=meta.get("release", ""),
             content=document.fingerprint,
@@ -155,6 +156,9 @@ class FHIRAdapter:
                 )
                 key = f"{key}/{upon}" + (f"/{exchange.received}" if asks else "")
                 exchange.id = identity(peer.name, exchange.type, system, key)
+        elif exchange.interaction == "match":
+            # It may be asked again at any time: who a person is changes elsewhere.
+            key = f"match/{exchange.received}/{exchange.content}"
         elif exchange.type in LOCAL_TYPES:
             key = await local_key(exchange, store, key)
         elif exchange.type == "Claim" and exchange.interaction == "update":

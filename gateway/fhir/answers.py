@@ -35,6 +35,7 @@ from gateway.fhir.claim_response import claim_response, reversal_response
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.eligibility_response import coverages, eligibility_response
 from gateway.fhir.local import LOCAL_TYPES, gone, local_tokens
+from gateway.fhir.matching import likeness_tokens, platform_part
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.references import as_list
@@ -103,6 +104,11 @@ class Answers:
             return self._task(exchange, resource, result)
         if result.status is Status.INVALID:
             return self.outcome(status_of(result.problems), result.problems, result.status)
+        if exchange.interaction == "match" and result.status is Status.UNKNOWN:
+            return self.outcome(503, result.problems, Status.NOT_SENT)
+        if exchange.interaction == "match":
+            body = encode(platform_part(self._names, exchange, result))
+            return Answer(body=body, content_type=MEDIA_TYPE, status=200, outcome=result.status)
         if exchange.type in LOCAL_TYPES:
             return self._local(exchange, resource, result)
         if exchange.type == "Encounter":
@@ -215,7 +221,10 @@ class Answers:
             return Answer(body=b"", status=204, outcome=result.status, resources=[left])
         own = {**resource, "id": exchange.id}
         stamp = stamped(own, instant(self._now()), str(exchange.version))
-        made = self._keep(exchange, stamp, local_tokens(exchange), "status")
+        tokens = local_tokens(exchange)
+        if exchange.type == "Patient":
+            tokens |= likeness_tokens(own)
+        made = self._keep(exchange, stamp, tokens, "status")
         return self._made(exchange, result, stamp, [made], made)
 
     def _waiting(self) -> dict[str, str]:

@@ -65,6 +65,8 @@ class Exchange(msgspec.Struct, kw_only=True):
             told["id"] = self.id
         if self.release:
             told["release"] = self.release
+        if self.interaction == "match" or self.type == "Task":
+            told["asked"] = self.received
         return told | ({"wait": "async"} if self.waits else {})
 
     def url(self, type_name: str, identity: str) -> str:

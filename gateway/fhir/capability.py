@@ -23,6 +23,7 @@ DEFINITIONS = "http://hl7.org/fhir/OperationDefinition"
 VALIDATE = f"{DEFINITIONS}/Resource-validate"
 OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "Claim": (("submit", f"{DEFINITIONS}/Claim-submit"), ("inquire", "")),
+    "Patient": (("match", f"{DEFINITIONS}/Patient-match"),),
     "CoverageEligibilityRequest": (("submit", f"{DEFINITIONS}/CoverageEligibilityRequest-submit"),),
 }
 """Type -> its operations beside $validate, with their definitions; empty for one of ours."""

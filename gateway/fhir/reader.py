@@ -36,7 +36,7 @@ UPDATED_TYPES = ("Claim", "Encounter", "Patient", "Subscription")
 """Types that can be updated (a Claim only to cancel it)."""
 DELETED_TYPES = ("Subscription",)
 """Types that can be deleted."""
-_SERVED = {"update": UPDATED_TYPES, "delete": DELETED_TYPES}
+_SERVED = {"update": UPDATED_TYPES, "delete": DELETED_TYPES, "match": ("Patient",)}
 
 
 class Document(msgspec.Struct):

@@ -78,6 +78,8 @@ class Understanding:
             case "Subscription" if document.interaction != "delete":
                 intent = Intent(verb=Verb.IGNORE)
                 _, found = read_wish(self._names, document.resource, peer.subscription_origins)
+            case "Patient" if document.interaction == "match":
+                intent, found = maps.understand("match Patient", document.root(), {})
             case "Subscription" | "Patient" | "PaymentNotice":
                 intent, found = Intent(verb=Verb.IGNORE), []
             case "CoverageEligibilityRequest":

@@ -28,6 +28,7 @@ OPERATIONS: Mapping[tuple[str, str], Need] = {
     ("CoverageEligibilityRequest", "$submit"): Need("CoverageEligibilityRequest", "c"),
     ("Claim", "$inquire"): Need("ClaimResponse", "s"),
     ("ConceptMap", "$translate"): Need("ConceptMap", "r"),
+    ("Patient", "$match"): Need("Patient", "rs"),
     ("CodeSystem", "$lookup"): Need("CodeSystem", "r"),
     ("Subscription", "$status"): Need("Subscription", "s"),
 }

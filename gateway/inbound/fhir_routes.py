@@ -23,6 +23,7 @@ from gateway.fhir.search import types_of
 from gateway.inbound.fhir_bundles import Bundles
 from gateway.inbound.fhir_guide import GuideReader, Work, listing, reading, stated
 from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions, form_pairs, problem
+from gateway.inbound.fhir_matching import Matching
 from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import content_format
 from gateway.inbound.fhir_operations import Operations
@@ -66,6 +67,7 @@ class Tables:
         self._validation = Validation(interactions, speech, guide)
         self._standing = Standing(interactions, speech, adapter.now)
         self._tables = CodeTables(speech, adapter.books, adapter.now)
+        self._matching = Matching(interactions, speech)
         self._bundles = Bundles(interactions, speech)
         self._messages = Messages(interactions, speech)
         self._release = speech.forms.release
@@ -111,6 +113,8 @@ class Tables:
         yield Row("POST", "/", take, "The same.")
         yield Row("POST", "/$process-message", message, "Carry out a message.")
         yield Row("POST", "/Claim/$inquire", inquire, "What was answered to a Claim.")
+        match = self._taken(self._matching.match)
+        yield Row("POST", "/Patient/$match", match, "Who of the known persons this is.")
         for name in SUBMITTED:
             submit = self._given(self._do.submit, name)
             yield Row("POST", f"/{name}/$submit", submit, "Carry out a request.")

@@ -121,7 +121,10 @@ EXTENSIONS: Final = (
         "mdtrt-cert",
         "就诊凭证",
         "Certificate that the person presents; the number of an e-voucher is never repeated",
-        ("Claim", "Claim.insurance", "CoverageEligibilityRequest", "Coverage", "Encounter"),
+        (
+            *("Claim", "Claim.insurance", "CoverageEligibilityRequest", "Coverage"),
+            *("Encounter", "Patient"),
+        ),
         parts=(("type", "code"), ("value", "string"), ("card-sn", "string")),
         codes="mdtrt-cert-type",
     ),
@@ -137,7 +140,10 @@ EXTENSIONS: Final = (
         "insuplc-admdvs",
         "参保地区划",
         "Insured region",
-        ("Coverage", "Claim", "ClaimResponse", "CoverageEligibilityRequest", "Encounter"),
+        (
+            *("Coverage", "Claim", "ClaimResponse", "CoverageEligibilityRequest"),
+            *("Encounter", "Patient"),
+        ),
         ("code",),
     ),
     Extension(
