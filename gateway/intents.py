@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -24,7 +24,7 @@ from gateway.verbs import Verb as Verb  # noqa: PLC0414 - a word of intents
 from gateway.verbs import VisitClass as VisitClass  # noqa: PLC0414 - a word of intents
 
 
-class Source(NamedTuple):
+class Source(msgspec.Struct, frozen=True, gc=False):
     """Where a value came from: its place in the message, what stood there, which map line took it.
 
     `raw` may identify a patient: it is shown by `gateway explain` to the person who holds the

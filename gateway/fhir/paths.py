@@ -119,9 +119,9 @@ class FHIRPaths:
     def column(self, path: str, node: Any) -> None:
         """None: no path takes a text that stands beside others."""
 
-    def texts(self, node: Any) -> tuple[tuple[str, ...], str]:
+    def texts(self, node: Any) -> tuple[tuple[str, ...], str, None]:
         """No texts stand side by side in a node."""
-        return (), node.place
+        return (), node.place, None
 
     def _compile(self, path: str) -> tuple[Step, ...]:
         steps: list[Step] = []

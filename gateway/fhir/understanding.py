@@ -229,7 +229,9 @@ def _tell_places(intent: Intent, document: Document) -> None:
         *intent.charges,
     ):
         for code, source in record.sources.items():
-            record.sources[code] = source._replace(place=document.said(source.place))
+            record.sources[code] = msgspec.structs.replace(
+                source, place=document.said(source.place)
+            )
 
 
 def _encounters(root: Node) -> list[list[Node]]:

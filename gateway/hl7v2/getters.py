@@ -49,7 +49,8 @@ ABOVE = {"PSL": ("PSG", "PSS")}
 MAX_NAMES = 20
 """Repetitions of a name that are compared."""
 
-_CURRENCIES = frozenset({"", "CNY", "RMB"})
+CURRENCIES = frozenset({"", "CNY", "RMB"})
+"""How an amount in yuan may state its currency."""
 _CJK = re.compile("[\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 Found = tuple[str, str] | None
@@ -295,7 +296,7 @@ def money_of(target: Target, component: int) -> Read:
             marks = segment.delimiters
             raw = fields[target.field].partition(marks.component)[0]
             amount, _, rest = raw.partition(marks.subcomponent or "\0")
-            if rest in _CURRENCIES:
+            if rest in CURRENCIES:
                 return (amount, label + suffix) if amount else None
         found = target.find(segment)
         if found is None:
@@ -306,7 +307,7 @@ def money_of(target: Target, component: int) -> Read:
         amount, _, rest = part[0].partition(marks.subcomponent or "\0") if part else ("", "", "")
         currency = rest.partition(marks.subcomponent or "\0")[0]
         place = target.place(segment, repetition, component)
-        if currency not in _CURRENCIES and segment.data(currency) not in _CURRENCIES:
+        if currency not in CURRENCIES and segment.data(currency) not in CURRENCIES:
             raise InvalidError([_foreign(place)])
         text = segment.data(amount)
         return (text, place) if text else None

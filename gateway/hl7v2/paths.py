@@ -25,10 +25,12 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from gateway.hl7v2 import getters
+from gateway.hl7v2 import columns, getters
+from gateway.hl7v2.escapes import Delimiters
 from gateway.hl7v2.getters import GROUPED, TYPE_FIELDS, Group, Read, Target
 from gateway.hl7v2.reader import Document
 from mappings.messages import Getter
+from mappings.messages.language import ColumnPlace
 
 _PATH = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<type>[A-Za-z0-9_]{1,24})\])?-(?P<field>[1-9][0-9]{0,2})"
@@ -54,6 +56,7 @@ class HL7Language:
         self, identifier_aliases: Mapping[str, str] | None = None, amount_component: int = 1
     ) -> None:
         self._aliases = dict(identifier_aliases or {})
+        self._amount_component = amount_component
         self._views: dict[str, Callable[[Target, str], Read]] = {
             "name": lambda target, _: getters.joined_of(target, family=1, representation=8),
             "staff": lambda target, _: getters.joined_of(target, family=2, representation=0),
@@ -117,20 +120,20 @@ class HL7Language:
             return None
         return getters.getter(target, read)
 
-    def column(self, path: str, node: Group) -> tuple[int, str] | None:
-        """The number of the field, for a path to the first component of a plain segment's own."""
+    def column(self, path: str, node: Group) -> ColumnPlace | None:
+        """The number of the field, for a path into a plain segment's own."""
         target, _ = self._read(path)
         fields, _, plain = node.anchor.parts or node.anchor.split()
-        whole = target.component == target.subcomponent == 1 and not target.identifier
-        if " | " in path or not plain or not whole or target.segment != node.anchor.name:
+        if not plain or target.segment != node.anchor.name or target.field >= len(fields):
             return None
-        return (target.field, target.suffix) if target.field < len(fields) else None
+        view, _, argument = path.partition(" | ")[2].partition(" ")
+        return columns.column_of(target, view, argument, self._amount_component)
 
-    def texts(self, node: Group) -> tuple[list[str], str]:
-        """The fields of the segment, and its name in places."""
+    def texts(self, node: Group) -> tuple[list[str], str, Delimiters]:
+        """The fields of the segment, its name in places, and its delimiters."""
         segment = node.anchor
         fields, label, _ = segment.parts or segment.split()
-        return fields, label
+        return fields, label, segment.delimiters
 
     def target(self, path: str) -> Target:
         """What a path points at, without the function behind it.

@@ -54,34 +54,35 @@ class _Loop:
         self._rules = rules
         self._shaped = language if isinstance(language, ShapedLanguage) else None
         self._all = every(tuple(setter_of(rule) for rule in rules))
-        self._by_shape: dict[Hashable, Setter] = {}
+        self._by_shape: dict[Hashable, list[Column]] = {}
 
     def run(
         self, root: Any, constants: Mapping[str, str], records: list[Record], problems: Problems
     ) -> None:
         """Add one record a node."""
-        shaped, by_shape = self._shaped, self._by_shape
+        shaped = self._shaped
+        rows: dict[Hashable | None, Setter] = {}
         for node in self._each(root):
             record = Record()
             fill = self._all
             if shaped is not None:
                 shape = shaped.shape(node)
-                fill = by_shape.get(shape) or self._remember(shape, node, shaped)
+                fill = rows.get(shape) or rows.setdefault(shape, self._row(shape, node, shaped))
             fill(node, constants, record, problems)
             records.append(record)
 
-    def _remember(self, shape: Hashable | None, node: Any, language: ShapedLanguage) -> Setter:
-        """The rules for nodes of this shape, remembered unless there are too many shapes."""
-        if shape is None or len(self._by_shape) >= MAX_SHAPES:
-            return self._all
-        columns: list[Column] = []
-        for rule in self._rules:
-            reads = tuple(_narrowed(rule.reads, node, language))
-            if reads:
-                setter = setter_of(Compiled(rule.code, rule.name, reads))
-                columns.append(column_of(rule, reads[0], node, language, setter))
-        self._by_shape[shape] = row_setter(columns, language.texts)
-        return self._by_shape[shape]
+    def _row(self, shape: Hashable | None, node: Any, language: ShapedLanguage) -> Setter:
+        """The rules for the nodes of this shape in a message."""
+        columns = None if shape is None else self._by_shape.get(shape)
+        if columns is None:
+            if shape is None or len(self._by_shape) >= MAX_SHAPES:
+                return self._all
+            columns = self._by_shape[shape] = [
+                column_of(rule, reads, node, language)
+                for rule in self._rules
+                if (reads := tuple(_narrowed(rule.reads, node, language)))
+            ]
+        return row_setter(columns, language.texts)
 
 
 def _narrowed(reads: tuple[Read, ...], node: Any, language: ShapedLanguage) -> Iterator[Read]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 Getter = Callable[[Any], tuple[str, str] | None]
 """Takes a node and gives the text found there and its place in the sender's words.
@@ -13,8 +13,27 @@ raise `gateway.errors.InvalidError` when what it finds breaks a rule (a foreign 
 """
 
 
-Texts = Callable[[Any], tuple[Sequence[str], str]]
-"""Takes a node and gives the texts that stand side by side in it, and how their places begin."""
+Texts = Callable[[Any], tuple[Sequence[str], str, Any]]
+"""Takes a node and gives the texts that stand side by side in it, how their places begin, and the
+marks by which the language divides a text."""
+
+Take = Callable[[str, Any], str | None]
+"""Takes one of these texts and the marks, and gives what a path means of it.
+
+It is empty where the path states nothing, and None where the getter of the path has to look.
+"""
+
+
+class ColumnPlace(NamedTuple):
+    """Which of the texts of a node a path takes."""
+
+    at: int
+    """Counts from 1."""
+    suffix: str
+    """How the place of the value ends."""
+    whole: bool
+    """A text of letters and digits alone is taken as it stands; `take` is for any other."""
+    take: Take
 
 
 class PathLanguage(Protocol):
@@ -60,14 +79,13 @@ class ShapedLanguage(PathLanguage, Protocol):
         """The getter of a path for nodes of the shape of this one; None where it states nothing."""
         ...  # pragma: no cover - the body of a protocol never runs
 
-    def column(self, path: str, node: Any) -> tuple[int, str] | None:
-        """Which of the `texts` of a node of this shape a path takes as it stands; counts from 1.
+    def column(self, path: str, node: Any) -> ColumnPlace | None:
+        """Which of the `texts` of a node of this shape a path takes.
 
-        With it comes how the place of the value ends. It holds for texts of letters and digits
-        alone. None where the path asks for something else.
+        None where the path asks for something else.
         """
         ...  # pragma: no cover - the body of a protocol never runs
 
-    def texts(self, node: Any) -> tuple[Sequence[str], str]:
-        """The texts that `column` counts, and how their places begin (`FT1[2]`)."""
+    def texts(self, node: Any) -> tuple[Sequence[str], str, Any]:
+        """The texts that `column` counts, how their places begin (`FT1[2]`), and the marks."""
         ...  # pragma: no cover - the body of a protocol never runs

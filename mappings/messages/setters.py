@@ -16,7 +16,7 @@ import msgspec
 from gateway.errors import MessageError, Problem
 from gateway.intents import Record, Source
 from mappings.messages.functions import Function
-from mappings.messages.language import Getter, ShapedLanguage, Texts
+from mappings.messages.language import Getter, ShapedLanguage, Take, Texts
 
 Problems = list[Problem]
 Setter = Callable[[Any, Mapping[str, str], Record, Problems], None]
@@ -74,7 +74,6 @@ def _plain_setter(
     code: str, name: str, reads: tuple[tuple[Getter, tuple[Function, ...]], ...]
 ) -> Setter:
     """The same for sources that all come from the message: no call that is not needed."""
-    new = tuple.__new__
     if len(reads) == 1 and len(reads[0][1]) <= 1:
         return _single_setter(code, name, reads[0][0], next(iter(reads[0][1]), None))
 
@@ -91,7 +90,7 @@ def _plain_setter(
                     value = function(value)
                 if value is not None:
                     record.values[code] = value
-                    record.sources[code] = new(Source, (place, raw, name))
+                    record.sources[code] = Source(place, raw, name)
                     return
         except MessageError as error:
             problems.extend(_placed(error, place, code))
@@ -101,7 +100,6 @@ def _plain_setter(
 
 def _single_setter(code: str, name: str, get: Getter, function: Function | None) -> Setter:
     """The same for one source with one function at most."""
-    new = tuple.__new__
 
     def run(node: Any, _: Mapping[str, str], record: Record, problems: Problems) -> None:
         place = ""
@@ -116,7 +114,7 @@ def _single_setter(code: str, name: str, get: Getter, function: Function | None)
             return
         if value is not None:
             record.values[code] = value
-            record.sources[code] = new(Source, (place, raw, name))
+            record.sources[code] = Source(place, raw, name)
 
     return run
 
@@ -141,46 +139,97 @@ def every(setters: tuple[Setter, ...]) -> Setter:
 class Column(NamedTuple):
     """A rule of a block for nodes of one shape.
 
-    Where the text `at` in the node (0: none) is a plain word it is what the rule takes, and
-    `function` is all that is done to it. Anything else is left to the `setter` of the rule.
+    Where the text `at` in the node (0: none) is `taken` by the language, `function` is all that is
+    done to it. Anything else is left to the `setter` of the rule.
     """
 
     code: str
     name: str
     at: int
-    suffix: str
+    place: str
+    """How the place of the value ends."""
+    whole: bool
+    """A plain word is taken as it stands, and nothing is done to it."""
+    take: Take
     function: Function | None
+    only: bool
+    """There is no other source: where this one states nothing, the rule does not either."""
     setter: Setter
 
 
 def column_of(
-    rule: Compiled, read: Read, node: Any, language: ShapedLanguage, setter: Setter
+    rule: Compiled, reads: tuple[Read, ...], node: Any, language: ShapedLanguage
 ) -> Column:
-    """The rule of a block for nodes of the shape of this one; `read` is its first source."""
+    """The rule of a block for nodes of the shape of this one; `reads` are the sources it has."""
+    read = reads[0]
+    setter = setter_of(Compiled(rule.code, rule.name, reads))
     place = language.column(read.path, node) if read.path and not read.fills else None
-    at, suffix = place if place and len(read.functions) <= 1 else (0, "")
+    if place is None or len(read.functions) > 1:
+        return Column(rule.code, rule.name, 0, "", False, _left, None, False, setter)
     function = next(iter(read.functions), None)
-    return Column(rule.code, rule.name, at, suffix, function, setter)
+    return Column(
+        code=rule.code,
+        name=rule.name,
+        at=place.at,
+        place=place.suffix,
+        whole=place.whole and function is None,
+        take=_whole_or(place.take) if place.whole else place.take,
+        function=function,
+        only=len(reads) == 1,
+        setter=setter,
+    )
+
+
+def _left(_text: str, _marks: Any) -> None:
+    """Left to the setter."""
+
+
+def _whole_or(take: Take) -> Take:
+    return lambda text, marks: text if text.isalnum() else take(text, marks)
+
+
+Taken = tuple[str, str | None]
+"""What a rule takes of a text, and its value; no value where it states nothing."""
 
 
 def row_setter(columns: list[Column], texts_of: Texts) -> Setter:
-    """Runs the rules of a block over one node, most of them without a call."""
-    new = tuple.__new__
+    """Runs the rules of a block over the nodes of one message, most of them without a call.
+
+    The lines of a message say much alike: what a rule made of a text is remembered.
+    """
+    rows = [(*column, dict[str, Taken | None]()) for column in columns]
 
     def run(node: Any, constants: Mapping[str, str], record: Record, problems: Problems) -> None:
         values, sources = record.values, record.sources
-        texts, label = texts_of(node)
-        for code, name, at, suffix, function, setter in columns:
-            if at and (raw := texts[at]).isalnum():
-                try:
-                    value = raw if function is None else function(raw)
-                except MessageError as error:
-                    problems.extend(_placed(error, label + suffix, code))
-                    continue
-                if value is not None:
-                    values[code] = value
-                    sources[code] = new(Source, (label + suffix, raw, name))
-                    continue
-            setter(node, constants, record, problems)
+        texts, label, marks = texts_of(node)
+        for code, name, at, place, whole, take, function, only, setter, known in rows:
+            if not at:
+                setter(node, constants, record, problems)
+                continue
+            text = texts[at]
+            if whole and text.isalnum():
+                values[code] = text
+                sources[code] = Source(label + place, text, name)
+                continue
+            if text in known:
+                taken = known[text]
+            else:
+                taken = known[text] = _taken(take(text, marks), function, only=only)
+            if taken is None:
+                setter(node, constants, record, problems)
+            elif taken[1] is not None:
+                values[code] = taken[1]
+                sources[code] = Source(label + place, taken[0], name)
 
     return run
+
+
+def _taken(raw: str | None, function: Function | None, *, only: bool) -> Taken | None:
+    """What a rule makes of a text; None where its setter has to look."""
+    if not raw:
+        return (raw, None) if raw is not None and only else None
+    try:
+        value = raw if function is None else function(raw)
+    except MessageError:
+        return None  # which the setter reports
+    return (raw, value) if value is not None else None
