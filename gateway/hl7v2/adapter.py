@@ -68,6 +68,10 @@ class HL7Adapter:
         self._identity = acks.Identity(settings.application, settings.facility)
         self._dialects = {peer.name: peer.hl7v2 for peer in settings.peers}
         self._maps = {peer.name: _compiled(peer, maps) for peer in settings.peers}
+        self._served = {
+            peer: frozenset(name.partition(" ")[0] for name in maps.events())
+            for peer, maps in self._maps.items()
+        }
         if any(peer.hl7v2.validation is not Validation.OFF for peer in settings.peers):
             load_definitions()
         self._token_types = frozenset(
@@ -310,8 +314,7 @@ class HL7Adapter:
 
     def _kind(self, header: Header, peer: PeerSettings) -> str:
         kind = peer.hl7v2.event_aliases.get(header.kind, header.kind)
-        served = {name.partition(" ")[0] for name in self._maps[peer.name].events()}
-        events.check_kind(header, kind, served)
+        events.check_kind(header, kind, self._served[peer.name])
         return kind
 
     def _dialect(self, source: Mapping[str, Any]) -> HL7Dialect:

@@ -94,23 +94,31 @@ class HL7Language:
 
         return groups
 
-    def shape(self, node: Group) -> Hashable | None:
+    def shape(self, node: Document | Group) -> Hashable | None:
         """Which fields of the segment are filled, if it is plain, and which segments follow.
 
-        None for groups above `MAX_SHAPE`: a shape is remembered, and has to be small.
+        Of a message, which fields are filled in the first segment of each name. None for what is
+        above `MAX_SHAPE`: a shape is remembered, and has to be small.
         """
+        if isinstance(node, Document):
+            return _shape_of_message(node)
         fields, _, plain = node.anchor.parts or node.anchor.split()
         if len(fields) > MAX_SHAPE or len(node.members) > MAX_SHAPE:
             return None
         members = tuple([it.name for it in node.members]) if node.members else ()
         return bytes(map(bool, fields)), plain, members
 
-    def narrowed(self, path: str, node: Group) -> Getter | None:
-        """The getter of a path for groups like this one.
+    def narrowed(self, path: str, node: Document | Group) -> Getter | None:
+        """The getter of a path for groups or messages like this one.
 
-        None for an empty field of the segment and for a segment that is not in the group.
+        None for an empty field of the segment and for a segment that is not there.
         """
         target, read = self._read(path)
+        if isinstance(node, Document):
+            first = node.first(target.segment)
+            if first is None or not (target.wanted or first.field(target.field)):
+                return None
+            return getters.getter(target, read)
         if target.segment == node.anchor.name:
             if not node.anchor.field(target.field):
                 return None
@@ -172,6 +180,13 @@ class HL7Language:
             identifier=match["identifier"] or "",
             aliases=self._aliases,
         )
+
+
+def _shape_of_message(message: Document) -> Hashable | None:
+    firsts = [segments[0] for segments in message.by_name.values()]
+    if len(firsts) > MAX_SHAPE or any(len(it.fields) > MAX_SHAPE for it in firsts):
+        return None
+    return tuple([(it.name, bytes(map(bool, it.fields))) for it in firsts])
 
 
 __all__ = ["Group", "HL7Language"]

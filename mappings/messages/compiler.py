@@ -92,18 +92,48 @@ def _narrowed(reads: tuple[Read, ...], node: Any, language: ShapedLanguage) -> I
             yield dataclasses.replace(read, get=get)
 
 
+class _Fields:
+    """The compiled rules outside of blocks, each with the name of its record.
+
+    Messages of the same shape share the rules that can state something.
+    """
+
+    def __init__(self, rules: tuple[tuple[str, Compiled], ...], language: PathLanguage) -> None:
+        self._rules = rules
+        self._shaped = language if isinstance(language, ShapedLanguage) else None
+        self._all = tuple((record, setter_of(rule)) for record, rule in rules)
+        self._by_shape: dict[Hashable, tuple[tuple[str, Setter], ...]] = {}
+
+    def setters(self, root: Any) -> tuple[tuple[str, Setter], ...]:
+        """The rules that can state something of this message."""
+        if self._shaped is None:
+            return self._all
+        shape = self._shaped.shape(root)
+        found = None if shape is None else self._by_shape.get(shape)
+        if found is not None:
+            return found
+        if shape is None or len(self._by_shape) >= MAX_SHAPES:
+            return self._all
+        self._by_shape[shape] = tuple(
+            (record, setter_of(Compiled(rule.code, rule.name, reads)))
+            for record, rule in self._rules
+            if (reads := tuple(_narrowed(rule.reads, root, self._shaped)))
+        )
+        return self._by_shape[shape]
+
+
 @dataclass(frozen=True, slots=True)
 class _Program:
     """One compiled event."""
 
     verbs: Mapping[VisitClass | None, Verb]
-    setters: tuple[tuple[str, Setter], ...]
+    fields: _Fields
     loops: tuple[_Loop, ...]
 
     def run(self, root: Any, constants: Mapping[str, str]) -> tuple[Intent, list[Problem]]:
         problems: list[Problem] = []
         intent = Intent(verb=next(iter(self.verbs.values())))
-        for name, setter in self.setters:
+        for name, setter in self.fields.setters(root):
             setter(root, constants, getattr(intent, name), problems)
         for loop in self.loops:
             loop.run(root, constants, getattr(intent, loop.target), problems)
@@ -246,10 +276,13 @@ class _Compiler:
             raise sheet.kinds[0][1].error("the event has no verb")
         return _Program(
             verbs=sheet.verbs,
-            setters=tuple(
-                (rule.record, setter_of(self._compiled(rule, values)))
-                for rule in sheet.rules.values()
-                if rule.sources
+            fields=_Fields(
+                tuple(
+                    (rule.record, self._compiled(rule, values))
+                    for rule in sheet.rules.values()
+                    if rule.sources
+                ),
+                self._language,
             ),
             loops=tuple(
                 _Loop(

@@ -69,7 +69,7 @@ class ShapedLanguage(PathLanguage, Protocol):
     """
 
     def shape(self, node: Any) -> Hashable | None:
-        """What is filled in a node of a block; equal for nodes that are filled alike.
+        """What is filled in a message or in a node of a block; equal for those filled alike.
 
         None for a node that is too large to be remembered.
         """
