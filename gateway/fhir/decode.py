@@ -88,6 +88,11 @@ def decode_list(text: str) -> list[Any]:
     return tree
 
 
+def may_be_escaped(raw: bytes) -> bool:
+    """False when every letter of the text stands as itself."""
+    return b"\\" in raw and b"\\u" in raw
+
+
 def _skeleton(text: bytes) -> bytes:
     """JSON text without its strings; without escapes these are every second part between quotes."""
     if b"\\" in text:
@@ -102,7 +107,8 @@ def _has_members(tree: dict[str, Any], stated: int) -> bool:
     that ends in a backslash looks as if it were: then the strings are taken out to count.
     """
     text = _ENCODER.encode(tree)
-    if text.count(b'":') - text.count(b'\\":') == stated:
+    escaped = text.count(b'\\":') if b"\\" in text else 0
+    if text.count(b'":') - escaped == stated:
         return True
     return _skeleton(text).count(b":") == stated
 

@@ -29,16 +29,26 @@ sender's message: `Claim.item[1].net.value`, `Bundle.entry[2].resource.identifie
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
+from functools import partial
+from operator import eq, ne
 from typing import Any
 
+from gateway.fhir.finders import (
+    Finder,
+    Found,
+    Linked,
+    LocalPart,
+    Test,
+    TextOf,
+    linked_finder,
+    local_finder,
+)
 from gateway.fhir.names import ENCOUNTER, Names, is_extension
 from gateway.fhir.references import Node, as_list
 from gateway.fhir.texts import human_name, scalar
 
 Step = Callable[[list[Node]], list[Node]]
-Test = Callable[[Any], bool]
-"""Does a value pass a filter?"""
 
 ROOT = "%resource."
 MAX_SHAPED = 50
@@ -75,25 +85,20 @@ class FHIRPaths:
             raise ValueError(f"no function {function!r}")
         steps = self._compile(path)
         text_of = human_name if bar else scalar
-
-        local = self._local(path)
-        if local is not None:
-            return _local_getter(local, text_of)
+        find = self._finder(path, text_of) or _finder_of_steps(steps, text_of)
         of_root = _first_name(path[len(ROOT) :]) if path.startswith(ROOT) else ""
         first = _first_name(path)
+        if not (of_root or first):
+            return find
 
-        def get(node: Node) -> tuple[str, str] | None:
+        def get(node: Node) -> Found:
             value = node.value
             if of_root:
                 if of_root not in node.scope.root:
                     return None
-            elif first and (type(value) is not dict or first not in value):
+            elif type(value) is not dict or first not in value:
                 return None
-            for found in _run(steps, node):
-                text = text_of(found.value)
-                if text:
-                    return text, found.place
-            return None
+            return find(node)
 
         return get
 
@@ -170,22 +175,45 @@ class FHIRPaths:
             absent = match["absent"]
             return lambda value: not (isinstance(value, dict) and value.get(absent))
         names = tuple(match["path"].split("."))
-        compare = _COMPARISONS[match["operator"]](self._names.expand(match["text"]))
+        fits = _COMPARISONS[match["operator"]](self._names.expand(match["text"]))
+        some = all if match["operator"] == "!=" else any
         if len(names) > 1:
-            return lambda value: compare([scalar(found) for found in _values(value, names)])
+            return lambda value: some([fits(scalar(found)) for found in _values(value, names)])
         name = names[0]
 
         def holds(value: Any) -> bool:
             found = value.get(name) if type(value) is dict else None
             if type(found) is str:
-                return compare((found.strip(),))
-            return compare([scalar(one) for one in _values(value, names)])
+                return fits(found.strip())
+            return some([fits(scalar(one)) for one in _values(value, names)])
 
         return holds
 
-    def _local(self, path: str) -> tuple[tuple[str, Test | None], ...] | None:
+    def _finder(self, path: str, text_of: TextOf) -> Finder | None:
+        """The quick way to a value, which finds what the steps find; None where there is none."""
+        references, arrow, rest = path.partition("->")
+        steps = self._compile(references)
+        parts = self._local(references)
+        if not arrow:
+            return local_finder(parts, text_of) if parts is not None else None
+        name = _first_name(rest)
+        logical = f"{LOGICAL[name]}{rest[len(name) :]}" if name in LOGICAL else ""
+        return linked_finder(
+            references,
+            Linked(
+                references=partial(_run, steps),
+                resource=self._below(rest, text_of),
+                logical=self._below(logical, text_of) if logical else None,
+                other=_finder_of_steps(self._compile(path)[len(steps) :], text_of),
+            ),
+        )
+
+    def _below(self, path: str, text_of: TextOf) -> Finder:
+        return self._finder(path, text_of) or _finder_of_steps(self._compile(path), text_of)
+
+    def _local(self, path: str) -> tuple[LocalPart, ...] | None:
         """The names and tests of a path that stays below its node; None for any other path."""
-        parts: list[tuple[str, Test | None]] = []
+        parts: list[LocalPart] = []
         for match in _PART.finditer(path):
             filters = re.findall(r"\[([^\[\]]+)\]", match["filters"])
             special = any(text == "x" or text.isdigit() for text in filters)
@@ -196,12 +224,12 @@ class FHIRPaths:
         return tuple(parts)
 
 
-_COMPARISONS: dict[str, Callable[[str], Callable[[Sequence[str]], bool]]] = {
-    "=": lambda wanted: lambda texts: wanted in texts,
-    "!=": lambda wanted: lambda texts: wanted not in texts,
-    "^=": lambda wanted: lambda texts: any(text.startswith(wanted) for text in texts),
+_COMPARISONS: dict[str, Callable[[str], Test]] = {
+    "=": lambda wanted: partial(eq, wanted),
+    "!=": lambda wanted: partial(ne, wanted),
+    "^=": lambda wanted: lambda text: text.startswith(wanted),
 }
-"""Operator of a filter -> from the wanted text to the test of the texts that are there."""
+"""Operator of a filter -> from the wanted text to the test of a text that is there."""
 
 
 def _all_of(tests: list[Test]) -> Test | None:
@@ -210,58 +238,15 @@ def _all_of(tests: list[Test]) -> Test | None:
     return lambda value: all(test(value) for test in tests)
 
 
-def _local_getter(
-    parts: tuple[tuple[str, Test | None], ...], text_of: Callable[[Any], str]
-) -> Callable[[Any], tuple[str, str] | None]:
-    """The getter of a path that stays below its node: walks the values, makes no nodes."""
-    last = len(parts) - 1
-    names = tuple(name for name, _ in parts)
-    whole = ".".join(names)
-    plain = all(test is None for _, test in parts)
-
-    def walk(value: Any, depth: int) -> tuple[str, str] | None:
-        """The text, and the place as seen from the value, which only what is found needs."""
-        name, test = parts[depth]
-        inner = value.get(name) if type(value) is dict else None
-        if inner is None:
-            return None
-        if type(inner) is not list:
-            found = step(inner, test, depth)
-            return found and (found[0], f".{name}{found[1]}")
-        for index, item in enumerate(inner):
-            found = step(item, test, depth)
-            if found is not None:
-                return found[0], f".{name}[{index}]{found[1]}"
+def _finder_of_steps(steps: tuple[Step, ...], text_of: TextOf) -> Finder:
+    def find(node: Node) -> Found:
+        for found in _run(steps, node):
+            text = text_of(found.value)
+            if text:
+                return text, found.place
         return None
 
-    def step(value: Any, test: Test | None, depth: int) -> tuple[str, str] | None:
-        if test is not None and not test(value):
-            return None
-        if depth < last:
-            return walk(value, depth + 1)
-        text = text_of(value)
-        return (text, "") if text else None
-
-    def get(node: Node) -> tuple[str, str] | None:
-        value = node.value
-        if plain:
-            for name in names:
-                value = value.get(name) if type(value) is dict else None
-                if value is None:
-                    return None
-                if type(value) is list:
-                    break
-            else:
-                text = text_of(value)
-                if not text:
-                    return None
-                return text, node.place if node.fixed else f"{node.place}.{whole}"
-        found = walk(node.value, 0)
-        if found is None:
-            return None
-        return found[0], node.place if node.fixed else f"{node.place}{found[1]}"
-
-    return get
+    return find
 
 
 def _first_name(path: str) -> str:

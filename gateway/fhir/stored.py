@@ -48,8 +48,6 @@ REVISED_TYPES = frozenset({"Coverage", "Encounter", "Patient", "PaymentNotice", 
 """Types of which each version is kept; of the others, those that a later answer replaced."""
 
 _NAMED = tuple(f"{name}/".encode() for name in sorted(KEPT_TYPES))
-_ESCAPED = (b"\\/", b"\\u")
-"""How JSON may write the slash of a reference, or any of its letters, in another way."""
 
 MAX_LOOKUPS = 20
 """References of one message that are looked up in the store."""
@@ -57,7 +55,11 @@ MAX_LOOKUPS = 20
 
 def may_refer(raw: bytes) -> bool:
     """False when nothing in these bytes can be a reference to a kept resource."""
-    return any(part in raw for part in (*_ESCAPED, *_NAMED))
+    if b"\\" in raw:  # JSON may write the slash of a reference, or any letter, in another way
+        return True
+    if raw.count(b'"reference"') == raw.count(b'"reference":"#'):
+        return False  # each is to a contained resource
+    return any(name in raw for name in _NAMED)
 
 
 class Book(Protocol):

@@ -12,13 +12,12 @@ def scalar(value: Any) -> str:
     """A value of a primitive type as text, empty for anything else; decimals keep every digit."""
     if isinstance(value, str):
         return value.strip()
+    if isinstance(value, Decimal):
+        text = str(value)
+        return format(value, "f") if "E" in text else text
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return ""
+    return str(value) if isinstance(value, int) else ""
 
 
 def human_name(value: Any) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.decode import decode_own, encode, may_be_escaped
 from gateway.fhir.names import CERTIFICATE, VOUCHER, is_extension
 from gateway.fhir.references import as_list
 
@@ -34,7 +34,7 @@ def without_certificate(value: Any) -> Any:
 
 def may_hold_certificate(raw: bytes) -> bool:
     """False when no certificate extension can stand in these bytes, plainly or escaped."""
-    return CERTIFICATE.encode() in raw or b"\\u" in raw
+    return CERTIFICATE.encode() in raw or may_be_escaped(raw)
 
 
 def without_token(value: Any) -> Any:
