@@ -46,3 +46,30 @@ def test_a_segment_gives_the_same_with_and_without_its_shortcuts(
         assert _found(language, path, quick, narrowed=False) == expected, path
         assert _found(language, path, quick, narrowed=True) == expected, path
         assert _found(language, path, slow, narrowed=True) == expected, path
+
+
+def _taken(language: HL7Language, path: str, node: Any) -> tuple[str, str] | str | None:
+    """What stands in its field by the quick way of a row; a text where it says to look."""
+    place = language.column(path, node)
+    if place is None:
+        return "no column"
+    texts, label, marks = language.texts(node)
+    text = texts[place.at]
+    found = text if place.whole and text.isalnum() else place.take(text, marks)
+    if found is None:
+        return "left to the getter"
+    return (found, label + place.suffix) if found else None
+
+
+@given(fields=FIELDS)
+def test_a_row_takes_of_a_field_what_its_path_gives(fields: list[str]) -> None:
+    """Lines are read field by field: what a field is taken for is what the path finds there."""
+    language = HL7Language()
+    node = groups(read_document("MSH|^~\\&|\rFT1|" + "|".join(fields) + "|\r"), "FT1")[0]
+    for path in PATHS:
+        target = language.target(path)
+        if target.segment != "FT1" or not node.anchor.field(target.field):
+            continue
+        taken = _taken(language, path, node)
+        if not isinstance(taken, str):
+            assert taken == _found(language, path, node, narrowed=False), path
