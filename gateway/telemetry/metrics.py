@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
@@ -26,136 +27,169 @@ _KIND = re.compile(
 )
 
 
+class _Make(NamedTuple):
+    """Makes metrics in one registry."""
+
+    registry: CollectorRegistry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """Counts what happened."""
+        return Counter(name, text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """Says how much there is now."""
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def histogram(self, name: str, text: str, label: str, buckets: tuple[float, ...]) -> Histogram:
+        """Says how long things took."""
+        return Histogram(name, text, [label], buckets=buckets, registry=self.registry)
+
+
 class Metrics:
     """The metrics of one gateway in a registry of their own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
-        r = self.registry = CollectorRegistry() if registry is None else registry
+        self.registry = CollectorRegistry() if registry is None else registry
         self._kinds: set[str] = set()
         self._unknown: set[str] = set()
+        make = _Make(self.registry)
+        self._of_messages(make)
+        self._of_transactions(make)
+        self._of_the_office(make)
+        self._of_senders(make)
+        self._of_peers(make)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(name, text, labels, registry=r)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, registry=r)
-
-        def histogram(name: str, text: str, label: str, buckets: tuple[float, ...]) -> Histogram:
-            return Histogram(name, text, [label], buckets=buckets, registry=r)
-
-        self.messages = counter(
+    def _of_messages(self, make: _Make) -> None:
+        """Messages on their way through the stations."""
+        self.messages = make.counter(
             "gateway_messages",
             "Messages answered, by protocol, kind and outcome",
             "protocol",
             "kind",
             "outcome",
         )
-        self.message_seconds = histogram(
+        self.message_seconds = make.histogram(
             "gateway_message_seconds",
             "Seconds from a message's arrival to its answer",
             "protocol",
             _SLOW,
         )
-        self.in_flight = gauge("gateway_messages_in_flight", "Messages being worked on", "protocol")
-        self.station_seconds = histogram(
+        self.in_flight = make.gauge(
+            "gateway_messages_in_flight", "Messages being worked on", "protocol"
+        )
+        self.station_seconds = make.histogram(
             "gateway_station_seconds", "Seconds a message spent at a station", "station", _FAST
         )
+
+    def _of_transactions(self, make: _Make) -> None:
+        """What the platform was asked, and what is not known of it."""
         # outcome: accepted, rejected, not-sent, unknown
-        self.calls = counter(
+        self.calls = make.counter(
             "gateway_calls", "Transactions by number and outcome", "infno", "outcome"
         )
-        self.call_seconds = histogram(
+        self.call_seconds = make.histogram(
             "gateway_call_seconds",
             "Seconds from sending a transaction to its outcome",
             "infno",
             _SLOW,
         )
         # the number an operator watches
-        self.unknown_open = gauge(
+        self.unknown_open = make.gauge(
             "gateway_unknown_open", "Transactions whose outcome is unknown and not yet resolved"
         )
-        self.unknown_transactions = gauge(
+        self.unknown_transactions = make.gauge(
             "gateway_unknown_transactions", "The same by transaction number", "infno"
         )
-        self.unknown_oldest = gauge(
+        self.unknown_oldest = make.gauge(
             "gateway_unknown_oldest_seconds", "Age of the oldest of them; 0 when there is none"
         )
         # outcome: accepted, rejected, unusable, none, too-many; mismatch, contradicts
-        self.late_replies = counter(
+        self.late_replies = make.counter(
             "gateway_late_replies",
             "Money transactions listened for after their timeout, by what came",
             "infno",
             "outcome",
         )
         # how: reversed, confirmed; accepted, rejected by a late reply
-        self.unknown_resolved = counter(
+        self.unknown_resolved = make.counter(
             "gateway_unknown_resolved",
             "Unknown outcomes that the resolver ended, or an operator's reversal",
             "infno",
             "how",
         )
+
+    def _of_the_office(self, make: _Make) -> None:
+        """The gateway's own work: books compared, audit written out, subscribers told."""
         # state: balanced, different, incomplete
-        self.reconciliations = counter(
+        self.reconciliations = make.counter(
             "gateway_reconciliations",
             "Days that were reconciled, by institution and result",
             "institution",
             "state",
         )
-        self.reconciliation_differences = gauge(
+        self.reconciliation_differences = make.gauge(
             "gateway_reconciliation_differences",
             "Settlements in which we and the centre differ, by institution and finding",
             "institution",
             "finding",
         )
-        self.reconciliation_behind = gauge(
+        self.reconciliation_behind = make.gauge(
             "gateway_reconciliation_behind_days",
             "Days in the window that were not compared yet",
             "institution",
         )
-        self.audit_exported = gauge(
+        self.audit_exported = make.gauge(
             "gateway_audit_exported_row",
             "Row of the audit whose hash was last written down outside the journal",
         )
         # result: taken, failed
-        self.notifications = counter(
+        self.notifications = make.counter(
             "gateway_subscription_notifications",
             "Notifications sent to FHIR subscribers, by result",
             "result",
         )
-        self.problems = counter("gateway_problems", "Problems told to senders, by code", "code")
-        self.connections = gauge("gateway_connections", "Open connections", "port")
+
+    def _of_senders(self, make: _Make) -> None:
+        """Who sends, and what is refused."""
+        self.problems = make.counter(
+            "gateway_problems", "Problems told to senders, by code", "code"
+        )
+        self.connections = make.gauge("gateway_connections", "Open connections", "port")
         # reason: full, slow, idle
-        self.connections_refused = counter(
+        self.connections_refused = make.counter(
             "gateway_connections_refused", "Connections closed by a limit", "port", "reason"
         )
-        self.bad_input = counter(
+        self.bad_input = make.counter(
             "gateway_bad_input", "Input that was no message of its protocol", "protocol"
         )
         # reason: token, address, operator
-        self.denied = counter(
+        self.denied = make.counter(
             "gateway_http_denied", "HTTP requests refused for who sent them", "reason"
         )
         # route: the template, never the path
-        self.http_requests = counter(
+        self.http_requests = make.counter(
             "gateway_http_requests",
             "HTTP requests by route and status",
             "route",
             "method",
             "status",
         )
-        self.http_seconds = histogram(
+        self.http_seconds = make.histogram(
             "gateway_http_seconds", "Seconds to answer an HTTP request", "route", _SLOW
         )
+
+    def _of_peers(self, make: _Make) -> None:
+        """What goes to peers and comes by folders; what log lines lost."""
         # messages of ours to peers: failed attempts are repeated, lost ones are given up
-        self.deliveries = counter(
+        self.deliveries = make.counter(
             "gateway_hl7_deliveries", "Messages of ours to HL7 v2 peers, by outcome", "outcome"
         )
         # answered, failed (refused as a whole), kept (tried again)
-        self.files = counter(
+        self.files = make.counter(
             "gateway_folder_files", "Files of drop folders, by what became of them", "outcome"
         )
         # every one is a defect to look at
-        self.log_values_dropped = counter(
+        self.log_values_dropped = make.counter(
             "gateway_log_values_dropped", "Log keys and values taken out by the redaction"
         )
 
