@@ -23,6 +23,7 @@ from rich.progress import (
 from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
+    InstitutionOption,
     JSONOption,
     institution_of,
     settings_of,
@@ -53,9 +54,6 @@ FolderOption = Annotated[
     typer.Option(
         "--folder", help="Where catalogues are kept; `catalogues` beside the journal if left out."
     ),
-]
-InstitutionOption = Annotated[
-    str, typer.Option("--institution", help="Whose catalogues; the first one if left out.")
 ]
 
 SHOWN_COLUMNS = 3

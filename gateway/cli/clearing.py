@@ -15,6 +15,7 @@ import typer
 from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
+    InstitutionOption,
     JSONOption,
     institution_of,
     settings_of,
@@ -24,9 +25,7 @@ from gateway.cli.operating import (
     OperatorOption,
     TokenOption,
     URLOption,
-    ask,
-    base_url,
-    token_of,
+    steps_of,
 )
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
@@ -44,9 +43,6 @@ STEP_SECONDS = 1_800.0
 _MONTH = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 
 MonthArgument = Annotated[str, typer.Argument(metavar="MONTH", help="Month such as 2026-03.")]
-InstitutionOption = Annotated[
-    str, typer.Option("--institution", help="Whose clearing; the first one if left out.")
-]
 
 
 class Word(StrEnum):
@@ -63,18 +59,7 @@ def _month(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _step(
-    step: str,
-    config: Path,
-    institution: str,
-    url: str,
-    token_file: Path | None,
-    **more: object,
-) -> Any:
-    asked = institution_of(settings_of(config), institution).fixmedins_code
-    address = f"{base_url(url, config)}/operator/clearing"
-    body = {"step": step, "fixmedins_code": asked, **more}
-    return ask("POST", address, token_of(token_file), body, seconds=STEP_SECONDS)["clearing"]
+_step = steps_of("clearing", STEP_SECONDS)
 
 
 def _shown(found: Any, *, json: bool) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ ConfigOption = Annotated[
     typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="Settings file (TOML)."),
 ]
 JSONOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+InstitutionOption = Annotated[
+    str, typer.Option("--institution", help="Which institution; the first one if left out.")
+]
 
 DEFAULT_CONFIG = Path("gateway.toml")
 
@@ -54,6 +58,17 @@ def institution_of(settings: Settings, code: str) -> InstitutionSettings:
     if institution is None:
         stop(Exit.UNREADABLE, f"no institution {code!r} in the settings")
     return institution
+
+
+def day_of(text: str) -> date:
+    """The day that somebody entered; another form ends the command."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = None
+    if day is None or day.isoformat() != text:
+        stop(Exit.UNREADABLE, f"{text!r} is no day of the form 2026-03-01")
+    return day
 
 
 def _names(settings: Settings) -> str:

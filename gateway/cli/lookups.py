@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
     JSONOption,
+    day_of,
     institution_of,
     settings_of,
 )
@@ -250,9 +251,4 @@ def _show_translation(code: str, found: Translation) -> None:
 
 
 def _day(text: str) -> date:
-    if not text:
-        return SystemClock().now().date()
-    try:
-        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=None).date()  # noqa: DTZ007 - a day has no zone
-    except ValueError:
-        stop(Exit.UNREADABLE, f"{text!r} is not a day of the form yyyy-MM-dd")
+    return day_of(text) if text else SystemClock().now().date()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,7 @@ import aiohttp
 import msgspec
 import typer
 
-from gateway.cli.configuration import settings_of
+from gateway.cli.configuration import institution_of, settings_of
 from gateway.cli.exits import Exit
 from gateway.cli.output import stop
 
@@ -73,3 +74,22 @@ def ask(method: str, url: str, token: str, body: object = None, *, seconds: floa
         told = [str(content[name]) for name in ("error_zh", "error") if content.get(name)]
         stop(Exit.PROBLEMS, "\n".join(told) or str(content))
     return content
+
+
+def steps_of(office: str, seconds: float) -> Callable[..., Any]:
+    """Gives what has the running gateway take a step of its own work for an institution.
+
+    `office` is the last part of the route below `/operator`, and of the answer the member that
+    says what was done; `seconds` is how long that is waited for.
+    """
+
+    def take(
+        step: str, config: Path, institution: str, url: str, token_file: Path | None, **more: object
+    ) -> Any:
+        asked = institution_of(settings_of(config), institution).fixmedins_code
+        address = f"{base_url(url, config)}/operator/{office}"
+        body = {"step": step, "fixmedins_code": asked, **more}
+        answer = ask("POST", address, token_of(token_file), body, seconds=seconds)
+        return answer[office.replace("-", "_")]
+
+    return take

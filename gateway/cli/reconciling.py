@@ -15,7 +15,9 @@ import typer
 from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
+    InstitutionOption,
     JSONOption,
+    day_of,
     institution_of,
     settings_of,
 )
@@ -41,9 +43,6 @@ reconcile = typer.Typer(
 DAY_SECONDS = 300.0
 """How long the answer to one day is waited for."""
 
-InstitutionOption = Annotated[
-    str, typer.Option("--institution", help="Whose settlements; the first one if left out.")
-]
 DayArgument = Annotated[str, typer.Argument(metavar="DAY", help="Day of settlement, 2026-03-01.")]
 
 _EXITS = {
@@ -51,16 +50,6 @@ _EXITS = {
     ReportState.DIFFERENT.value: Exit.PROBLEMS,
     ReportState.INCOMPLETE.value: Exit.NOT_REACHED,
 }
-
-
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day.isoformat() != text:
-        stop(Exit.UNREADABLE, f"{text!r} is no day of the form 2026-03-01")
-    return day
 
 
 def _end(states: list[str]) -> NoReturn:
@@ -85,7 +74,7 @@ def run(
 
     Ends with 0 when every day balances, 1 when there are differences, 4 when a day got no answer.
     """
-    first, last = _day(begin), _day(end or begin)
+    first, last = day_of(begin), day_of(end or begin)
     if last < first:
         stop(Exit.UNREADABLE, f"{end} is before {begin}")
     asked = institution_of(settings_of(config), institution).fixmedins_code
@@ -112,7 +101,7 @@ def list_reports(
 ) -> None:
     """List the days that were reconciled; ends like `run`."""
     asked = institution_of(settings_of(config), institution).fixmedins_code
-    first = _day(begin) if begin else date.min
+    first = day_of(begin) if begin else date.min
     days = with_journal(config, None, lambda store: days_of(store, asked, first))
     rows = [(one.day.isoformat(), one.state, one.count, one.differences) for one in days]
     if json:
@@ -223,7 +212,7 @@ def _written(report: Report, form: Form, config: Path) -> bytes:
 
 def _report(config: Path, institution: str, day: str) -> Report:
     asked = institution_of(settings_of(config), institution).fixmedins_code
-    wanted = _day(day)
+    wanted = day_of(day)
     report = with_journal(config, None, lambda store: report_of(store, asked, wanted))
     if report is None:
         stop(Exit.UNREADABLE, f"{day} was not reconciled yet: `gateway reconcile run {day}`")

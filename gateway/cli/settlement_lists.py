@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -12,12 +11,12 @@ import typer
 from gateway.cli.configuration import (
     DEFAULT_CONFIG,
     ConfigOption,
+    InstitutionOption,
     JSONOption,
-    institution_of,
-    settings_of,
+    day_of,
 )
 from gateway.cli.exits import Exit
-from gateway.cli.operating import TokenOption, URLOption, ask, base_url, token_of
+from gateway.cli.operating import TokenOption, URLOption, steps_of
 from gateway.cli.output import say, show_json, show_problems, show_table, stop
 from gateway.errors import Problem
 from gateway.settlement.listing.record import ListState
@@ -30,29 +29,9 @@ STEP_SECONDS = 600.0
 """How long the answer to a step is waited for."""
 
 SetlArgument = Annotated[str, typer.Argument(metavar="SETL_ID", help="Id of the settlement.")]
-InstitutionOption = Annotated[
-    str, typer.Option("--institution", help="Whose lists; the first one if left out.")
-]
 
 
-def _day(text: str) -> str:
-    try:
-        good = date.fromisoformat(text).isoformat() == text
-    except ValueError:
-        good = False
-    if not good:
-        stop(Exit.UNREADABLE, f"{text!r} is no day of the form 2026-03-01")
-    return text
-
-
-def _step(
-    step: str, config: Path, institution: str, url: str, token_file: Path | None, **more: object
-) -> Any:
-    asked = institution_of(settings_of(config), institution).fixmedins_code
-    address = f"{base_url(url, config)}/operator/settlement-lists"
-    body = {"step": step, "fixmedins_code": asked, **more}
-    answer = ask("POST", address, token_of(token_file), body, seconds=STEP_SECONDS)
-    return answer["settlement_lists"]
+_step = steps_of("settlement-lists", STEP_SECONDS)
 
 
 def _shown(found: list[dict[str, Any]], *, json: bool) -> NoReturn:
@@ -121,7 +100,7 @@ def prepare(
         institution,
         url,
         token_file,
-        day=_day(day),
+        day=day_of(day),
         setl_id=setl_id,
         additions=more,
         outpatient=outpatient,
@@ -201,7 +180,7 @@ def count(
     config: ConfigOption = DEFAULT_CONFIG,
 ) -> None:
     """Ask how many settlements need a list and how many have one (4105); 1 when some are due."""
-    more = {"begin": _day(begin), "end": _day(end), "med_types": med_types}
+    more = {"begin": day_of(begin), "end": day_of(end), "med_types": med_types}
     found = _step("count", config, institution, url, token_file, **more)
     if json:
         show_json(found)

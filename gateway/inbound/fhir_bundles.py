@@ -26,7 +26,7 @@ from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
 
 MAX_ENTRIES = 100
-"""Entries of a Bundle at most."""
+"""Entries of a Bundle at most, of a message too."""
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """The order in which a transaction is carried out (http.html#trules)."""
 

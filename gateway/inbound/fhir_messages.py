@@ -19,11 +19,9 @@ from gateway.fhir.names import Names
 from gateway.fhir.references import as_list, local_name
 from gateway.fhir.release import R5
 from gateway.inbound.fhir_access import require
+from gateway.inbound.fhir_bundles import MAX_ENTRIES
 from gateway.inbound.fhir_interactions import Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
-
-MAX_ENTRIES = 100
-"""Entries of a message at most."""
 
 
 class Messages:

@@ -144,29 +144,25 @@ def row_of(
 
 def unsettled(send: SendRow) -> ReportRow:
     """A message without known outcome that the centre does not name."""
-    return ReportRow(
-        finding=Finding.UNKNOWN_NOT_FOUND,
-        repair=Repair.WAIT,
-        msgid=send.msgid,
-        psn_no=send.psn_no,
-        infno=send.infno,
-        exchange_id=send.exchange_id,
-        refd_setl_flag="0" if send.infno in SETTLING else REFUND,
-        ours=Side(state=SideState.UNKNOWN),
-    )
+    return _of_send(send, Finding.UNKNOWN_NOT_FOUND, Repair.WAIT, SideState.UNKNOWN)
 
 
 def unreadable(send: SendRow) -> ReportRow:
     """An accepted message of which no amounts are kept."""
+    return _of_send(send, Finding.UNREADABLE, Repair.READ_BACK, _standing(send))
+
+
+def _of_send(send: SendRow, finding: Finding, repair: Repair, state: SideState) -> ReportRow:
+    """A message of which only our side is known, and no amounts."""
     return ReportRow(
-        finding=Finding.UNREADABLE,
-        repair=Repair.READ_BACK,
+        finding=finding,
+        repair=repair,
         msgid=send.msgid,
         psn_no=send.psn_no,
         infno=send.infno,
         exchange_id=send.exchange_id,
         refd_setl_flag="0" if send.infno in SETTLING else REFUND,
-        ours=Side(state=_standing(send)),
+        ours=Side(state=state),
     )
 
 

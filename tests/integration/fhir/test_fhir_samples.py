@@ -17,6 +17,7 @@ from gateway.fhir.forms import Forms
 from gateway.fhir.release import BY_SEGMENT, Release
 from gateway.fhir.shapes import shapes_of
 from gateway.fhir.xml import decode_xml, encode_xml
+from tests.unit.fhir.mutating import mutate
 
 FOLDER = Path(__file__).parents[3].parent / "shared" / "samples" / "fhir"
 FILES = [
@@ -34,8 +35,6 @@ READABLE = {
     "Encounter",
     "Task",
 }
-
-WRONG: list[Any] = [None, "", " ", [], {}, 0, -1, True, "x y", ["a"], {"a": 1}, 1.5, "2026-13-01"]
 
 pytestmark = [
     pytest.mark.samples,
@@ -63,7 +62,7 @@ def test_a_sample_that_the_models_refuse_is_refused(release: Release, path: Path
     dice = random.Random(f"{release.name}{path.stem}")  # noqa: S311 - chooses mutations
     shapes = shapes_of(release.models)
     for _ in range(10):
-        tree = mutated(json.loads(path.read_text("utf-8")), dice)
+        tree = mutate(json.loads(path.read_text("utf-8")), dice)
         name = str(tree["resourceType"])
         found = shapes.check(decode_own(json.dumps(tree)), name)
         accepted = accepted_by_the_model(release, name, tree)
@@ -77,31 +76,6 @@ def accepted_by_the_model(release: Release, name: str, tree: Any) -> bool:
     except (ValidationError, ValueError, AttributeError, TypeError):
         return False
     return True
-
-
-def mutated(tree: Any, dice: random.Random) -> Any:
-    """One element somewhere removed, renamed, put into a list, or replaced by something else."""
-    spots: list[tuple[Any, Any]] = []
-    stack = [tree]
-    while stack:
-        value = stack.pop()
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in pairs:
-            if key != "resourceType":
-                spots.append((value, key))
-            if isinstance(inner, dict | list):
-                stack.append(inner)
-    holder, key = dice.choice(spots)
-    match dice.randrange(4):
-        case 0:
-            del holder[key]
-        case 1 if isinstance(holder, dict):
-            holder[f"{key}x"] = holder.pop(key)
-        case 2:
-            holder[key] = [holder[key]]
-        case _:
-            holder[key] = dice.choice(WRONG)
-    return tree
 
 
 @pytest.mark.parametrize(("release", "path"), FILES)

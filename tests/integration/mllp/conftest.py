@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.clock import Clock, SystemClock
 from gateway.errors import MessageError
 from gateway.hl7v2.adapter import HL7Adapter
+from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.hl7_intake import Intake
 from gateway.inbound.hl7_limits import Limits
+from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_exchange import MLLPEvent
 from gateway.inbound.mllp_framing import Frame, FrameReader
 from gateway.inbound.mllp_server import MLLPServer
+from gateway.inbound.peers import PeerDirectory
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
 from gateway.journal.memory import MemoryJournal
-from gateway.settings import PeerSettings, Settings
+from gateway.settings import HTTPSettings, PeerSettings, Settings
+from gateway.telemetry import Metrics, get_logger
 
 
 @dataclass
@@ -203,3 +209,42 @@ def make_message() -> Callable[..., bytes]:
         return b"\x0b" + f"{text}\rPID|1||7^^^^MR||张^三\rPV1|1|O\r".encode() + b"\x1c\r"
 
     return make
+
+
+TOKEN = "t-0123456789abcdef0123"
+
+
+@pytest.fixture
+async def post(start_port: Callable[..., Any]) -> AsyncIterator[Callable[..., Any]]:
+    """Posts a body to a port that serves HL7 v2; gives status, content type and body.
+
+    Further arguments are headers, a `_` in their names a `-`; the token is there unless they say
+    otherwise, and `Accept` only when they do.
+    """
+    pipeline = (await start_port()).pipeline
+    peer = PeerSettings(
+        name="his",
+        institutions=["H43010000001"],
+        token_sha256=[hashlib.sha256(TOKEN.encode()).hexdigest()],
+    )
+    server = HTTPServer(
+        HTTPSettings(port=0),
+        PeerDirectory([peer]),
+        [hl7_mount(pipeline, pipeline.adapter, Limits([], SystemClock()))],
+        metrics=Metrics(),
+        log=get_logger(),
+    )
+    await server.start()
+    host, port = server.address
+
+    async def send(body: bytes, **headers: str) -> tuple[int, str, bytes]:
+        every = {"Authorization": f"Bearer {TOKEN}"}
+        every |= {name.replace("_", "-"): value for name, value in headers.items()}
+        async with (
+            aiohttp.ClientSession(skip_auto_headers=["Accept"]) as session,
+            session.post(f"http://{host}:{port}/hl7v2", data=body, headers=every) as response,
+        ):
+            return response.status, response.content_type, await response.read()
+
+    yield send
+    await server.stop(grace=1.0)

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import pytest
 from lxml import etree
 
-from gateway.clock import SystemClock
 from gateway.hl7v2.xml_reader import xml_to_er7
 from gateway.hl7v2.xml_writer import er7_to_xml
 from gateway.inbound.hl7_forms import Form
-from gateway.inbound.hl7_http import hl7_mount
-from gateway.inbound.hl7_limits import Limits
-from gateway.inbound.http import HTTPServer
 from gateway.inbound.mllp_client import MLLPClient
 from gateway.inbound.mllp_framing import frame
-from gateway.inbound.peers import PeerDirectory
-from gateway.settings import HTTPSettings, PeerSettings
-from gateway.telemetry import Metrics, get_logger
 
-TOKEN = "t-0123456789abcdef0123"
 XML = "application/hl7-v2+xml"
 ER7 = "application/hl7-v2"
 Make = Callable[..., bytes]
@@ -91,38 +81,6 @@ async def test_the_client_speaks_xml(start_port: Start, make_message: Make) -> N
         found = await client.send(make_message("C1", m15="AL", m16="AL")[1:-2])
     assert [(it.code, it.control_id) for it in found] == [("CA", "C1"), ("AA", "C1")]
     assert found[1].body.startswith(b"MSH|")
-
-
-@pytest.fixture
-async def post(start_port: Start) -> AsyncIterator[Post]:
-    """Posts a body to a port that serves HL7 v2; gives status, content type and body."""
-    pipeline = (await start_port()).pipeline
-    peer = PeerSettings(
-        name="his",
-        institutions=["H43010000001"],
-        token_sha256=[hashlib.sha256(TOKEN.encode()).hexdigest()],
-    )
-    server = HTTPServer(
-        HTTPSettings(port=0),
-        PeerDirectory([peer]),
-        [hl7_mount(pipeline, pipeline.adapter, Limits([], SystemClock()))],
-        metrics=Metrics(),
-        log=get_logger(),
-    )
-    await server.start()
-    host, port = server.address
-
-    async def send(body: bytes, **headers: str) -> tuple[int, str, bytes]:
-        every = {"Authorization": f"Bearer {TOKEN}"}
-        every |= {name.replace("_", "-"): value for name, value in headers.items()}
-        async with (
-            aiohttp.ClientSession(skip_auto_headers=["Accept"]) as session,
-            session.post(f"http://{host}:{port}/hl7v2", data=body, headers=every) as response,
-        ):
-            return response.status, response.content_type, await response.read()
-
-    yield send
-    await server.stop(grace=1.0)
 
 
 @pytest.mark.parametrize(

@@ -18,35 +18,9 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.shapes import Shapes
 from gateway.intents import Status
 from gateway.settings import PeerSettings
+from tests.unit.fhir.mutating import mutate
 
 SHAPES = Shapes("R4B")
-WRONG: list[Any] = [None, "", " ", [], {}, 0, -1, True, "x y", ["a"], {"a": 1}, 1.5, "2026-13-01"]
-
-
-def mutate(tree: Any, dice: random.Random) -> Any:
-    """One element, somewhere: removed, renamed, only explained, or replaced by something else."""
-    spots: list[tuple[Any, Any]] = []
-    stack = [tree]
-    while stack:
-        value = stack.pop()
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, inner in pairs:
-            if key != "resourceType":
-                spots.append((value, key))
-            if isinstance(inner, dict | list):
-                stack.append(inner)
-    holder, key = dice.choice(spots)
-    match dice.randrange(4):
-        case 0:
-            del holder[key]
-        case 1 if isinstance(holder, dict):
-            holder[f"{key}x"] = holder.pop(key)
-        case 2 if isinstance(holder, dict):
-            del holder[key]
-            holder[f"_{key}"] = {"extension": [{"url": "urn:why", "valueCode": "unknown"}]}
-        case _:
-            holder[key] = dice.choice(WRONG)
-    return tree
 
 
 def accepted_by_the_model(tree: dict[str, Any]) -> bool:
