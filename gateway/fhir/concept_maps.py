@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from itertools import groupby
 from typing import Any
 
 from gateway.fhir.names import Names
@@ -64,26 +63,20 @@ def concept_map(
         f"source{middle}Canonical": names.value_set(f"local-{kind}"),
         f"target{middle}Canonical": names.value_set(f"national-{kind}"),
     }
-    groups = [
-        _group(names, kind, systems, list(members), r5=r5)
-        for systems, members in groupby(sorted(shown, key=_systems), key=_systems)
+    groups: dict[tuple[str, str], list[InForce]] = {}
+    for row in shown:
+        source = local_system(names, kind, row.edition)
+        target = target_system(names, kind, row.translation.system)
+        groups.setdefault((source, target), []).append(row)
+    made = [
+        {
+            "source": source,
+            "target": target,
+            "element": [_element(names, row, r5=r5) for row in members],
+        }
+        for (source, target), members in groups.items()
     ]
-    return resource | ({"group": groups} if groups else {})
-
-
-def _systems(row: InForce) -> tuple[str, str]:
-    return row.edition, row.translation.system
-
-
-def _group(
-    names: Names, kind: str, systems: tuple[str, str], rows: list[InForce], *, r5: bool
-) -> dict[str, Any]:
-    edition, system = systems
-    return {
-        "source": local_system(names, kind, edition),
-        "target": target_system(names, kind, system),
-        "element": [_element(names, row, r5=r5) for row in rows],
-    }
+    return resource | ({"group": made} if made else {})
 
 
 def _element(names: Names, row: InForce, *, r5: bool) -> dict[str, Any]:

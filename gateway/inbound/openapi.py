@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from gateway.fhir.guide import GUIDE_TYPES
-from gateway.fhir.search import COMMON, PARAMETERS
+from gateway.fhir.search import (
+    COMMON,
+    MAP_PARAMETERS,
+    PARAMETERS,
+    includes_of,
+    revincludes_of,
+)
 from gateway.inbound.fhir_guide import CRITERIA
 from gateway.inbound.http_routes import Mount, Permission, Route
 
@@ -24,6 +30,22 @@ FORM = "application/x-www-form-urlencoded"
 HL7 = ("application/hl7-v2", "application/hl7-v2+xml")
 FHIR = ("application/fhir+json", "application/fhir+xml")
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+PAGED: Final = ("_count", "_offset")
+ASKED_BY: Final[Mapping[str, Sequence[str]]] = {
+    "/_history": ("_since", *PAGED),
+    "/ConceptMap/{id}": ("date", *PAGED),
+    "/CodeSystem/national-{id}": ("date", *PAGED),
+    "/Subscription/$status": ("id", "status"),
+    "/Subscription/{id}/$events": ("eventsSinceNumber", "eventsUntilNumber", "content"),
+}
+"""End of a path of FHIR -> the parameters of its query."""
+BODY_OR_NOT: Final = (
+    *("/$translate", "/$lookup", "/$expand", "/$status", "/$events"),
+    "/{id}/$validate",
+)
+"""Ends of the paths that take a body, and do without one."""
 
 
 class Speech(NamedTuple):
@@ -183,23 +205,36 @@ def _in_path(path: str) -> list[dict[str, Any]]:
 
 
 def _in_query(protocol: str, path: str, route: Route) -> list[dict[str, Any]]:
-    """The search parameters of a FHIR type."""
-    name = path.rpartition("/")[2]
-    if protocol != "fhir" or route.method != "GET":
-        return []
-    if name in PARAMETERS:
-        names = [*sorted(COMMON | PARAMETERS[name]), "_count", "_offset"]
-    elif name in GUIDE_TYPES:
-        names = list(CRITERIA)
-    else:
-        return []
+    """The parameters of a search, a history, a table, or an operation of FHIR."""
+    names = _asked_by(path, route.method) if protocol == "fhir" else ()
     return [{"name": one, "in": "query", "schema": {"type": "string"}} for one in names]
+
+
+def _asked_by(path: str, method: str) -> Sequence[str]:
+    name = path.rpartition("/")[2]
+    if name == "$validate":
+        return ("mode", "profile")
+    if method != "GET":
+        return ()
+    if name in PARAMETERS:
+        controls = [*PAGED]
+        controls += ["_include"] * bool(includes_of(name))
+        controls += ["_revinclude"] * bool(revincludes_of(name))
+        return [*sorted(COMMON | PARAMETERS[name]), *controls]
+    if name == "ConceptMap":
+        return [*sorted(MAP_PARAMETERS[path.split("/")[2]]), "date", *PAGED]
+    if name in GUIDE_TYPES:
+        return CRITERIA
+    for end, names in ASKED_BY.items():
+        if path.endswith(end):
+            return names
+    return ()
 
 
 def _body(speech: Speech, path: str) -> dict[str, Any]:
     if path.endswith("/_search"):
         return {"content": {FORM: {"schema": {"type": "object"}}}}
-    needed = not path.endswith(("/$translate", "/$lookup", "/$expand"))
+    needed = not path.endswith(BODY_OR_NOT)
     return {"required": needed, "content": _content(speech.takes, speech.body)}
 
 
