@@ -16,7 +16,8 @@ def check_answer(text: str) -> None:
     document = read_document(text)
     head = document.segments[0]
     found = validate(document, head.get(9, 3), head.get(12))
-    assert [(it.place, it.en) for it in found if it.stops] == [], text
+    stopping = [(it.place, it.en) for it in found if it.stops]
+    assert stopping == [], (stopping, text)
     assert foreign_codes(document) == [], text
     parsed = parse_message(text, find_groups=True)
     assert parsed.validate() is True, text

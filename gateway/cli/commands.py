@@ -11,6 +11,7 @@ from gateway.cli import (
     catalogues,
     clearing,
     explaining,
+    invoices,
     journals,
     keys,
     lookups,
@@ -73,6 +74,7 @@ app.add_typer(records.audit, name="audit")
 app.add_typer(journals.journal, name="journal")
 app.add_typer(unknown.unknown, name="unknown")
 app.add_typer(reconciling.reconcile, name="reconcile")
+app.add_typer(invoices.invoices, name="invoices")
 app.add_typer(clearing.clearing, name="clearing")
 app.add_typer(settlement_lists.settlement_list, name="settlement-list")
 app.add_typer(keys.keys, name="keys")

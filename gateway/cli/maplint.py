@@ -29,7 +29,10 @@ WORDS: Mapping[str, str] = {
     "inout": "stage of a diagnosis: admission, working, final",
     "oprn_system": "coding system of a procedure",
     "action": "what becomes of an entry of a master file: add, change, remove",
-    "key": "the sender's key of an entry of a master file",
+    "key": "the sender's key of an entry of a master file, or of a remittance",
+    "medins_setl_id": "our message id of a settlement",
+    "payer": "who sent a remittance",
+    "paid_at": "when a remittance was paid",
 }
 """Words of the gateway's own beside the national field codes, and what they are for."""
 

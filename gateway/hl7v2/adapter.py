@@ -23,7 +23,7 @@ from gateway.errors import (
     NotSentError,
     Problem,
 )
-from gateway.hl7v2 import acks, answers, events, invoices, refine, replies
+from gateway.hl7v2 import acks, answers, correspondence, events, invoices, refine, replies
 from gateway.hl7v2.batch import BATCH_KEYS, BatchFile, refuse_batch, write_batch
 from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import codec_of_setting, decode, encode
@@ -125,8 +125,9 @@ class HL7Adapter:
         if message.context["ignored"]:
             return Intent(verb=Verb.IGNORE, place="MSH[1]-9"), []
         size = message.document.size
-        findings = await beside(size, _checked, message, peer.hl7v2.validation)
+        findings = await beside(size, _checked, message, peer.hl7v2)
         kept = await self._kept_of(message, peer)
+        findings += await correspondence.remarks(self._kept, message.kind, message.document, kept)
         intent, problems = await beside(size, self._understood, message, peer, kept)
         return intent, [] if intent.verb is Verb.IGNORE else [*findings, *problems]
 
@@ -169,7 +170,8 @@ class HL7Adapter:
         """
         kept = None
         if self._kept is not None and message.kind in invoices.TYPES:
-            kept = await invoices.find(self._kept, message.kind, peer.name, message.document)
+            of = correspondence.senders(message.kind, peer, self._settings.peers)
+            kept = await invoices.find(self._kept, message.kind, of, message.document)
         check = invoices.CHECKS.get(message.kind)
         if check is not None and (problems := check(message.document, kept)):
             raise InvalidError(problems)
@@ -193,7 +195,7 @@ class HL7Adapter:
         return Answer(
             body=stated(body, dialect) if _application_wanted(header, dialect, code) else b"",
             further=[stated(each, dialect) for each in further],
-            resources=replies.resources(kind, context, header, result),
+            resources=replies.resources(kind, context, header, result, now),
             content_type=CONTENT_TYPE,
             outcome=result.status,
             final=result.status is not Status.UNKNOWN,
@@ -349,15 +351,15 @@ def _token_types(dialect: HL7Dialect) -> set[str]:
     return {stated for stated, meant in dialect.identifier_aliases.items() if meant == TOKEN_TYPE}
 
 
-def _checked(message: Message, level: Validation) -> list[Problem]:
+def _checked(message: Message, dialect: HL7Dialect) -> list[Problem]:
     """What breaks the tables of the version, as strictly as the peer is taken.
 
     Raises:
         InvalidError: a segment is missing, or the message breaks the tables and the peer is taken
             strictly.
     """
-    document: Document = message.document
-    structure = events.check_segments(document, message.kind)
+    document, level = message.document, dialect.validation
+    structure = events.check_segments(document, message.kind, dialect)
     if structure:
         raise InvalidError(structure)
     if level is Validation.OFF:

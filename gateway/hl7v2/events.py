@@ -13,6 +13,7 @@ from itertools import pairwise
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, UnsupportedError
 from gateway.hl7v2.header import ACKNOWLEDGE_WHEN, Header
 from gateway.hl7v2.reader import Document
+from gateway.settings import HL7Dialect
 
 VERSIONS = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2")
 MAX_CONTROL_ID = 199
@@ -112,6 +113,9 @@ REQUIRED = {
     "BAR": ("PID",),
     "EHC": ("IVC",),
     "EHC^E01": ("IVC", "PSS", "PSG", "PID", "PSL"),
+    "EHC^E10": ("IPR", "IVC"),
+    "EHC^E12": ("RFI", "IVC"),
+    "EHC^E15": ("PMT", "PYE"),
     "EHC^E20": ("IVC", "PID", "PSL"),
     "EHC^E21": ("IVC", "PSL"),
     "MFN": ("MFI", "MFE"),
@@ -129,13 +133,19 @@ REQUIRED = {
 
 NOT_DONE = {
     "EHC^E04": ("医保接口没有重新审核", "the insurance re-assesses nothing"),
-    "EHC^E10": ("该消息由医保方发出", "this message is sent by the payer"),
-    "EHC^E12": ("该消息由医保方发出", "this message is sent by the payer"),
-    "EHC^E13": ("医保接口没有补充资料", "the insurance asks for no further information"),
-    "EHC^E15": ("该消息由医保方发出", "this message is sent by the payer"),
-    "EHC^E24": ("该消息由医保方发出", "this message is sent by the payer"),
+    **dict.fromkeys(
+        ("EHC^E10", "EHC^E12", "EHC^E15", "EHC^E24"),
+        (
+            "该消息由付款方发出，该发送方不是付款方",
+            "a payer sends this message, and the sender is none",
+        ),
+    ),
 }
-"""Events that are understood and for which the interface has nothing: AE 207, and why."""
+"""Events that are understood and refused with AE 207, and why, unless the peer's settings say what
+becomes of them (`served_by`)."""
+
+OF_PAYERS = frozenset({"EHC^E10", "EHC^E12", "EHC^E15", "EHC^E24"})
+"""Events that a payer sends, taken in by `payer_messages`."""
 
 MODIFYING = frozenset({"REF^I13", "RQA^I09", "RQA^I10"})
 """Events that change a filing, which the interface cannot: by the peer's `modify_filings` it is
@@ -237,8 +247,16 @@ def check_kind(header: Header, kind: str, served: Collection[str]) -> None:
         raise _unsupported_event("MSH[1]-9[1].3")
 
 
-def check_segments(document: Document, kind: str) -> list[Problem]:
+def served_by(dialect: HL7Dialect) -> frozenset[str]:
+    """The events of `NOT_DONE` that the settings of a peer serve."""
+    reassessed = {"EHC^E04"} if dialect.reassess_invoices else set()
+    return frozenset(reassessed | (OF_PAYERS if dialect.payer_messages else frozenset()))
+
+
+def check_segments(document: Document, kind: str, dialect: HL7Dialect) -> list[Problem]:
     """Segments that are missing or out of order, as problems of kind structure (100)."""
+    if kind in NOT_DONE and kind not in served_by(dialect):
+        return [_not_done(kind)]
     problems = [
         Problem(
             kind=ProblemKind.STRUCTURE,
@@ -260,17 +278,6 @@ def check_segments(document: Document, kind: str) -> list[Problem]:
                 place="PV1[2]",
             )
         )
-    if kind in NOT_DONE:
-        zh, en = NOT_DONE[kind]
-        problems.append(
-            Problem(
-                kind=ProblemKind.BUSINESS,
-                code=ProblemCode.NOT_SUPPORTED,
-                zh=zh,
-                en=en,
-                place="MSH[1]-9",
-            )
-        )
     seen = [segment.name for segment in document.segments if segment.occurrence == 1]
     present = [name for name in seen if name in _ORDER]
     for name, after in pairwise(present):
@@ -285,6 +292,13 @@ def check_segments(document: Document, kind: str) -> list[Problem]:
                 )
             )
     return problems
+
+
+def _not_done(kind: str) -> Problem:
+    """The event is understood, and nothing is done about it here."""
+    zh, en = NOT_DONE[kind]
+    business, code = ProblemKind.BUSINESS, ProblemCode.NOT_SUPPORTED
+    return Problem(kind=business, code=code, zh=zh, en=en, place="MSH[1]-9")
 
 
 def _required(place: str) -> Problem:

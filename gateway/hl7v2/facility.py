@@ -1,8 +1,8 @@
 """Which institution a message is for.
 
-MSH-4 (both of its first components), then PV1-3.4, then the provider of an invoice (IVC-10), is
-compared with the code, the name and the aliases of the institutions. A peer that speaks for one
-institution only and states none means it.
+MSH-4 (both of its first components), then PV1-3.4, then the provider of an invoice (IVC-10) and its
+payee (PYE-4), is compared with the code, the name and the aliases of the institutions. A peer that
+speaks for one institution only and states none means it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def _names(document: Document) -> list[tuple[str, str]]:
     invoice = document.first("IVC")
     if invoice is not None:
         names += [(invoice.get(10, part), f"IVC[1]-10[1].{part}") for part in (10, 3, 1)]
+    payee = document.first("PYE")
+    if payee is not None:
+        names += [(payee.get(4, part), f"PYE[1]-4[1].{part}") for part in (10, 3, 1)]
     return names
 
 

@@ -44,7 +44,7 @@ GROUPED = frozenset(
 TYPE_FIELDS = {"CTD": 1, "FT1": 6, "LCH": 4, "PRD": 1}
 """The field that holds what a segment is: the type of a transaction, the role of a provider, the
 characteristic of a location."""
-ABOVE = {"PSL": ("PSG", "PSS")}
+ABOVE = {"IVC": ("IPR",), "PSL": ("PSG", "PSS")}
 """Segments of a block whose groups stand in others: those are looked up before the segment."""
 MAX_NAMES = 20
 """Repetitions of a name that are compared."""

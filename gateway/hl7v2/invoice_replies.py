@@ -25,7 +25,10 @@ from gateway.hl7v2.header import Header
 from gateway.hl7v2.invoices import Kept
 from gateway.hl7v2.segments import SYSTEM, authorization, built, changed, money, of, stamp
 from gateway.hl7v2.writer import Field, Raw, components, message
-from gateway.intents import Record, Result, Settlement, Status
+from gateway.intents import CallReport, Record, Result, Settlement, Status
+
+NOTHING = "0.00"
+"""What the funds pay of a cancelled invoice, yuan."""
 
 INVOICE_LINES = ("PSS", "PSG", "PSL")
 
@@ -94,12 +97,40 @@ def write_adjudication(
     return code, told.text(body)
 
 
+def write_reassessment(
+    kind: str,
+    header: Header,
+    echoed: Mapping[str, list[str]],
+    result: Result,
+    *,
+    style: answers.Style,
+    now: datetime,
+) -> tuple[str, bytes]:
+    """The code and the bytes of the EHC^E10 to an E04: the settlement as the platform has it now.
+
+    It has the segments of the invoice itself; one that was not read back is told by ACK.
+    """
+    kept, told = kept_in(result), result.settlements[-1:]
+    if result.status is not Status.DONE or not told:
+        return answers.write_answer(kind, header, echoed, result, style=style, now=now)
+    found = msgspec.structs.replace(result, calls=[_made(kept)])
+    return write_adjudication("EHC^E01", header, {"lines": kept.lines}, found, style=style, now=now)
+
+
+def _made(kept: Kept) -> CallReport:
+    """The call that settled the invoice: an E10 names it, not the query that read it back."""
+    reference = kept.inf_refmsgid
+    return CallReport(infno="", msgid=kept.msgid, outcome="accepted", inf_refmsgid=reference)
+
+
 def status_of(result: Result) -> str:
     """IPR-4."""
     if result.status is Status.UNKNOWN:
         return invoices.PENDING
     if result.status is not Status.DONE:
         return invoices.REJECTED
+    if result.settlements and result.settlements[-1].info.get("refd_setl_flag") == "1":
+        return invoices.ADJUDICATED_TO_ZERO
     return invoices.ADJUDICATED if result.settlements else invoices.PREDICTED
 
 
@@ -121,6 +152,8 @@ def _processed(told: Told, invoice: str, status: str, made: Settlement | None) -
     msgid = calls[-1].msgid if calls else ""
     reference = calls[-1].inf_refmsgid if calls else ""
     paid = made.info.get("fund_pay_sumamt") if made else ""
+    if status == invoices.ADJUDICATED_TO_ZERO:
+        paid = NOTHING
     number, time = told.number(invoice), stamp(told.now)
     return built(
         "IPR",
@@ -162,6 +195,8 @@ def _adjudicated(
     marks = told.header.delimiters
     processed = "P" if status in {invoices.ADJUDICATED, invoices.PREDICTED} else "R"
     processed = "" if status == invoices.PENDING else processed
+    if status == invoices.ADJUDICATED_TO_ZERO:
+        made = None
     by_number = {row.get("feedetl_sn"): row for row in told.result.charge_results}
     sent = [charge.get("feedetl_sn") for charge in told.result.intent.charges]
     found: list[str] = []
@@ -254,7 +289,7 @@ def _invoice_rows(told: Told, kept: Kept) -> list[str]:
         if info.get("refd_setl_flag") == "1":
             status = invoices.CANCELLED
     if status == invoices.CANCELLED:
-        status, paid = invoices.ADJUDICATED_TO_ZERO, "0.00"
+        status, paid = invoices.ADJUDICATED_TO_ZERO, NOTHING
     number, time = told.number(kept.lines[0]), stamp(told.now)
     values: dict[int, Field] = {
         1: components(_message_id(told)),

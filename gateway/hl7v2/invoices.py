@@ -9,8 +9,9 @@ Source: v2.6 chapter 16 (E01 to E24), statements F-028 and F-029; mapping matrix
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
+from itertools import product
 from typing import Protocol
 
 import msgspec
@@ -27,9 +28,14 @@ INVOICE, AUTHORIZATION = "EHCInvoice", "EHCAuthorization"
 TYPES = {
     "EHC^E01": INVOICE,
     "EHC^E02": INVOICE,
+    "EHC^E04": INVOICE,
+    "EHC^E10": INVOICE,
+    "EHC^E12": INVOICE,
+    "EHC^E13": INVOICE,
     "QBP^E03": INVOICE,
     "EHC^E20": AUTHORIZATION,
     "EHC^E21": AUTHORIZATION,
+    "EHC^E24": AUTHORIZATION,
     "QBP^E22": AUTHORIZATION,
 }
 """Event to the type that it writes or reads."""
@@ -43,10 +49,15 @@ REJECTED, CANCELLED = "REJECT", "CANCEL"
 ADJUDICATED_TO_ZERO = "ADJZER"
 """IPR-4 of a cancelled invoice: the funds pay nothing of it."""
 
+REASSESS = "RA"
+"""IVC-4 of an invoice that is to be assessed again (table 0553)."""
+
 
 class Kept(msgspec.Struct, kw_only=True):
     """What is kept of an invoice or authorization. Amounts are exact text in yuan."""
 
+    id: str = ""
+    """Under which it is kept."""
     status: str = ""
     lines: list[str] = []
     """Its IVC, PYE, PSS, PSG and PSL as they came."""
@@ -97,12 +108,16 @@ def numbers(kind: str, document: Document) -> list[str]:
     return [invoice.get(1)] if invoice is not None and invoice.get(1) else []
 
 
-async def find(reader: ResourceReader, kind: str, peer: str, document: Document) -> Kept | None:
-    """What is kept of the invoice or authorization that a message means."""
-    for number in numbers(kind, document):
+async def find(
+    reader: ResourceReader, kind: str, peers: Iterable[str], document: Document
+) -> Kept | None:
+    """What is kept of the invoice or authorization that a message means, of the first such peer."""
+    for number, peer in product(numbers(kind, document), peers):
         found = await reader.resource(TYPES[kind], identity(peer, number))
         if found is not None:
-            return msgspec.json.decode(found.body, type=Kept)
+            return msgspec.structs.replace(
+                msgspec.json.decode(found.body, type=Kept), id=identity(peer, number)
+            )
     return None
 
 
@@ -183,15 +198,73 @@ def check_cancel(document: Document, kept: Kept | None) -> list[Problem]:
     note = document.first("NTE")
     if note is None or not note.get(3):
         problems.append(
-            Problem(
-                kind=ProblemKind.REQUIRED,
-                code=ProblemCode.FIELD_REQUIRED,
-                place="NTE[1]-3",
-                zh="缺少撤销原因",
-                en="the reason of the cancellation is missing",
-            )
+            _required("NTE[1]-3", "缺少撤销原因", "the reason of the cancellation is missing")
         )
     return problems
+
+
+def check_reassessment(document: Document, kept: Kept | None) -> list[Problem]:
+    """An E04: IVC-4 says RA, and the invoice was settled here."""
+    invoice = document.first("IVC")
+    assert invoice is not None
+    if invoice.get(4) not in ("", REASSESS):
+        return [_differs("IVC[1]-4")]
+    if kept is None:
+        return [unknown_invoice("IVC[1]-1")]
+    if not kept.setl_id:
+        return [already_done("IVC[1]-1")]
+    return [_differs("IVC[1]-2")] if invoice.get(2) not in ("", kept.setl_id) else []
+
+
+def check_known(_: Document, kept: Kept | None) -> list[Problem]:
+    """What a payer says or asks is about an invoice or authorization that was sent from here."""
+    return [] if kept is not None else [unknown_invoice("IVC[1]-1")]
+
+
+def check_asked(_: Document, kept: Kept | None) -> list[Problem]:
+    """An E13 is about an invoice of ours; `correspondence` sees whether it was asked for."""
+    return [] if kept is not None else [not_asked()]
+
+
+def not_asked() -> Problem:
+    """An E13 without its E12: the interface asks for no information."""
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.NOT_SUPPORTED,
+        place="MSA[1]-2",
+        zh="医保接口没有补充资料，也没有收到对应的补充资料请求（EHC^E12）",
+        en="the insurance asks for no further information, and no request (EHC^E12) is on file",
+    )
+
+
+def check_remittance(document: Document, _: Kept | None) -> list[Problem]:
+    """An E15: PMT-6 is the sum of IPR-6 and of ADJ-5 that are not of category IN (F-030)."""
+    payment = document.first("PMT")
+    assert payment is not None
+    if not payment.get(1):
+        return [_required("PMT[1]-1", "缺少付款编号", "the number of the payment is missing")]
+    counted = [it for it in document.all("ADJ") if it.get(4) != "IN"]
+    parts = [
+        *(_money(it, 6) for it in document.all("IPR")),
+        *(_money(it, 5) for it in counted),
+    ]
+    total, sums = _money(payment, 6), sum((it for it in parts if it is not None), Decimal(0))
+    if total is None or total == sums:
+        return []  # the map reports what is no amount
+    return [
+        Problem(
+            kind=ProblemKind.BUSINESS,
+            code=ProblemCode.AMOUNT_MISMATCH,
+            place="PMT[1]-6",
+            zh=f"付款金额{total}与明细合计{sums}不一致",
+            en=f"the amount of the payment {total} is not the sum of its lines {sums}",
+        )
+    ]
+
+
+def _required(place: str, zh: str, en: str) -> Problem:
+    kind, code = ProblemKind.REQUIRED, ProblemCode.FIELD_REQUIRED
+    return Problem(kind=kind, code=code, place=place, zh=zh, en=en)
 
 
 def _payee(lines: Sequence[str], invoice: Segment) -> str:
@@ -254,5 +327,9 @@ def _mixed_group(patient: Segment) -> Problem:
 CHECKS: Mapping[str, Callable[[Document, Kept | None], list[Problem]]] = {
     "EHC^E01": lambda document, kept: [*check_invoice(document), *check_repeat(document, kept)],
     "EHC^E02": check_cancel,
+    "EHC^E04": check_reassessment,
+    **dict.fromkeys(("EHC^E10", "EHC^E12", "EHC^E24"), check_known),
+    "EHC^E13": check_asked,
+    "EHC^E15": check_remittance,
 }
 """What is looked at before anything else of a message."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.hl7v2 import answers, invoices
+from gateway.hl7v2 import answers, correspondence, invoices
 from gateway.hl7v2.acks import acknowledgement
 from gateway.hl7v2.filing_replies import write_filing_reply
 from gateway.hl7v2.header import Header
@@ -17,6 +17,7 @@ from gateway.hl7v2.invoice_replies import (
     to_keep,
     write_adjudication,
     write_authorization,
+    write_reassessment,
     write_status,
 )
 from gateway.hl7v2.invoices import Kept
@@ -51,6 +52,7 @@ WRITERS: dict[str, Writer] = {
     **dict.fromkeys(("QBP^E03", "QBP^E22"), write_status),
     "QBP^Q11": write_table,
     "EHC^E01": write_adjudication,
+    "EHC^E04": write_reassessment,
     "EHC^E20": write_authorization,
 }
 """Events whose answers are written elsewhere than in `answers`."""
@@ -83,7 +85,7 @@ def writer_of(kind: str) -> Writer:
 
 def echoed(kind: str, masked: str, dialect: HL7Dialect) -> dict[str, list[str]]:
     """The raw segments of a message that its answer repeats, without an e-voucher token."""
-    names = IN_ORDER.get(kind[:3])
+    names = correspondence.SEGMENTS.get(kind, IN_ORDER.get(kind[:3]))
     if names is None and kind[:3] not in {"QBP", "RQI"}:
         return {}
     document = read_document(masked, line_feeds=dialect.accept_line_feeds)
@@ -120,24 +122,27 @@ def carry_along(intent: Intent, kind: str, kept: Kept | None) -> None:
 def is_told_later(kind: str, result: Result, dialect: HL7Dialect) -> bool:
     """True for an invoice whose adjudication follows as a message of its own."""
     later = dialect.ehc_reply is EHCReply.ACK_THEN_E10
-    return later and kind == "EHC^E01" and result.status is not Status.INVALID
+    return later and kind in {"EHC^E01", "EHC^E04"} and result.status is not Status.INVALID
 
 
 def acknowledge_invoice(header: Header, style: answers.Style, now: datetime) -> tuple[str, bytes]:
-    """ACK^E01: the invoice was taken; EHC^E10 says what became of it."""
+    """ACK^E01 (E04): the invoice was taken; EHC^E10 says what became of it."""
     body = acknowledgement(header, "AA", (), style.identity, now, asks_accept=style.asks_accept)
     return "AA", body
 
 
 def resources(
-    kind: str, context: Mapping[str, Any], header: Header, result: Result
+    kind: str, context: Mapping[str, Any], header: Header, result: Result, now: datetime
 ) -> list[Resource]:
-    """What is kept with the answer to an invoice, an authorization, or what undoes one."""
+    """What is kept with the answer to an invoice, an authorization, or what is about one."""
     echo = context.get("echo", {})
     peer = str(context.get("peer", ""))
     number = _number(header, echo.get("lines", []))
     if not number or result.status in (Status.NOT_SENT, Status.INVALID):
         return []
+    if kind in correspondence.SEGMENTS:
+        lines, invoice = echo.get("lines", []), kept_in(result).id
+        return [correspondence.note(kind, peer, header, lines, invoice=invoice, now=now)]
     if kind in INVOICED:
         return [invoices.keep(kind, peer, number, to_keep(kind, echo, result))]
     kept = kept_in(result)

@@ -277,6 +277,10 @@ class HL7Dialect(Section):
     """Check structure, cardinality, types, lengths and tables of the message's version."""
     ehc_reply: EHCReply = EHCReply.E10
     """How an invoice (EHC^E01) is answered: `e10` at once, `ack-then-e10` to `reply_to`."""
+    reassess_invoices: bool = False
+    """True answers EHC^E04 by reading the settlement back; otherwise it is refused."""
+    payer_messages: bool = False
+    """True takes in what a payer sends: EHC^E10, E12, E15, E24 about its institutions' invoices."""
     modify_filings: bool = False
     """True lets RQA^I09, I10 and REF^I13 change a filing: it is withdrawn and filed anew."""
     remittances: bool = False

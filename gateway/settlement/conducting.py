@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from gateway.clock import Clock
+from gateway.clock import Clock, stamp
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
 from gateway.intents import (
     Accepted,
@@ -38,6 +38,7 @@ from gateway.settlement.filling import Filled
 from gateway.settlement.listing.keeping import keep
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
+from gateway.settlement.reconciling import remitted
 from gateway.settlement.sites import Sites, new_visit, renewed, visit_number
 from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
 from gateway.settlement.twofold import TWOFOLD, TwofoldConductor
@@ -90,7 +91,7 @@ class Conductor:
         Raises:
             InvalidError: the institution is not the peer's, or the visit has no number.
         """
-        if intent.verb is Verb.IGNORE:
+        if intent.verb in (Verb.IGNORE, Verb.NOTE):
             return Result(status=Status.DONE, intent=intent)
         preparer = self._sites.preparer(intent, peer)
 
@@ -105,6 +106,11 @@ class Conductor:
                 part, sites=self._sites, journal=self._journal, clock=self._clock, peer=peer
             )
             return await twofold.carry_out(intent, exchange_id)
+        if intent.verb is Verb.TAKE_REMITTANCE:
+            now = stamp(self._clock.now())
+            return await remitted.take(
+                self._journal, intent, peer=peer.name, exchange_id=exchange_id, now=now
+            )
         if intent.verb is Verb.MERGE:
             code = preparer.site.institution.fixmedins_code
             return await merging.merge(self._journal, intent, code)

@@ -22,6 +22,9 @@ from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
 from gateway.settlement.twofold import TWOFOLD, parts_of
 
+WITHOUT_TRANSACTION = frozenset({Verb.MERGE, Verb.NOTE, Verb.TAKE_REMITTANCE})
+"""Verbs that change or keep something here only."""
+
 
 class ExplainedField(msgspec.Struct, kw_only=True):
     """One national field and where its value comes from.
@@ -125,7 +128,7 @@ class Explainer:
             return self._explain_carried(intent, peer, explanation)
         if intent.verb in MASTER_FILES:
             return self._explain_entries(intent, peer, explanation)
-        if intent.verb is Verb.MERGE:
+        if intent.verb in WITHOUT_TRANSACTION:
             return explanation
         if intent.verb in TWOFOLD:
             for part in parts_of(intent):

@@ -140,7 +140,8 @@ MASTER_FILES: dict[Verb, dict[str, Verb | None]] = {
 """The verb of an entry by what is to be done with it; None where nothing is."""
 
 WITHOUT_VISIT = frozenset(
-    {verb for verb, visit_class, _ in PLANS if visit_class is None} | {Verb.CARRY, Verb.IGNORE}
+    {verb for verb, visit_class, _ in PLANS if visit_class is None}
+    | {Verb.CARRY, Verb.IGNORE, Verb.NOTE, Verb.TAKE_REMITTANCE}
 )
 """Verbs that touch no visit of ours."""
 

@@ -142,6 +142,12 @@ def row_of(
     )
 
 
+def held_of(send: SendRow) -> tuple[SideState, Finding, Repair]:
+    """What we hold of a message that the other side has, and of which we have no line."""
+    ours = _SIDES.get(send.state) or _standing(send)
+    return (ours, *_REPAIRS[ours])
+
+
 def unsettled(send: SendRow) -> ReportRow:
     """A message without known outcome that the centre does not name."""
     return _of_send(send, Finding.UNKNOWN_NOT_FOUND, Repair.WAIT, SideState.UNKNOWN)

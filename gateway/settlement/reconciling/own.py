@@ -127,6 +127,18 @@ async def collect(journal: Journal, fixmedins_code: str, begin: date, end: date)
     return books
 
 
+async def own_line(journal: Journal, send: SendRow) -> Own | None:
+    """The settlement or cancellation of a send; None where no amounts of it are kept."""
+    info = await _settlement(journal, send)
+    return await _line(journal, send, info) if info is not None else None
+
+
+async def taken_back(journal: Journal, send: SendRow) -> bool:
+    """True when an accepted 2601 took the send back."""
+    sends = await journal.sends(visit_key=send.visit_key) if send.visit_key else []
+    return any(it.reverses == send.msgid and it.state in STANDING for it in sends)
+
+
 async def _settlement(journal: Journal, send: SendRow) -> Record | None:
     """What the platform said of a settlement: its reply, or the result of the message."""
     reply = await journal.reply(send.msgid)
