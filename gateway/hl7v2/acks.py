@@ -68,6 +68,7 @@ TABLE_0357 = {
 }
 """ERR-3 of each kind of problem; every other kind is an application internal error."""
 _INTERNAL = ("207", "Application internal error")
+_ACCEPTED = ("0", "Message accepted")
 
 _SEVERITY = {Severity.ERROR: "E", Severity.WARNING: "W", Severity.INFORMATION: "I"}
 _REFUSABLE = frozenset({ProblemKind.TOO_COSTLY, ProblemKind.FORBIDDEN})
@@ -249,7 +250,9 @@ def user_text(header: Header, problem: Problem, length: int) -> str:
 
 
 def table_0357(header: Header, problem: Problem) -> tuple[str, str]:
-    """ERR-3 code and text; 104 exists from 2.7 and is 102 before."""
+    """ERR-3 code and text; 104 exists from 2.7 and is 102 before. What only informs is no error."""
+    if problem.severity is Severity.INFORMATION:
+        return _ACCEPTED
     if problem.kind is ProblemKind.LENGTH and not header.at_least("2.7"):
         return TABLE_0357[ProblemKind.TYPE]
     return TABLE_0357.get(problem.kind, _INTERNAL)

@@ -205,7 +205,7 @@ def read_document(text: str, *, codec: str = "utf-8", line_feeds: bool = False) 
             "",
             delimiters.field,
         }:
-            raise _bad_segment(number, line)
+            raise _bad_segment(number, line, segments[-1:])
         if not few and line.count(delimiters.repetition) > MAX_REPETITIONS:
             raise unreadable(
                 "段内重复次数超过上限",
@@ -233,10 +233,15 @@ def unreadable(
     return UnreadableError([Problem(kind=kind, code=code, zh=zh, en=en, place=place)])
 
 
-def _bad_segment(number: int, line: str) -> UnreadableError:
+def _bad_segment(number: int, line: str, before: list[Segment]) -> UnreadableError:
+    """The place is the segment before, because a name that is none may be anything."""
+    place = "".join(f"{it.name}[{it.occurrence}]" for it in before)
     if line.startswith("\n"):
         return unreadable(
             f"第 {number} 段以换行符开头，段应以 CR 结束",
             f"segment {number} begins with a line feed: segments end with CR alone",
+            place=place,
         )
-    return unreadable(f"第 {number} 段没有有效的段名", f"segment {number} has no valid name")
+    return unreadable(
+        f"第 {number} 段没有有效的段名", f"segment {number} has no valid name", place=place
+    )

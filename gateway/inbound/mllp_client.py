@@ -40,7 +40,8 @@ class Acknowledgement(NamedTuple):
 class MLLPClient:
     """A connection, opened with the first message and again after a failure.
 
-    `timeout` is in seconds and covers one message with its acknowledgements; when it is over, the
+    Messages that are given at the same time leave one after the other. `timeout` is in seconds and
+    covers one message with its acknowledgements, from when it leaves; when it is over, the
     connection is closed, because a late acknowledgement must not meet the next message. A
     connection has to be there within `connect_timeout` seconds.
     `commits` speaks release 2: the receiver's commit acknowledgement comes before everything else,
@@ -69,6 +70,7 @@ class MLLPClient:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._frames = FrameReader(MAX_REPLY)
         self._waiting: list[bytes] = []
+        self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,6 +116,10 @@ class MLLPClient:
         if header is None:
             raise ValueError("the message does not begin with MSH")
         framed = frame(await written(message, self._form))
+        async with self._turn:  # one message after the other, each to its last acknowledgement
+            return await self._exchange(header, framed)
+
+    async def _exchange(self, header: Header, framed: bytes) -> list[Acknowledgement]:
         reader, writer = await self._open()
         try:
             async with asyncio.timeout(self._timeout):

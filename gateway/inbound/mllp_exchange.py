@@ -144,6 +144,7 @@ class Exchanger:
         self._adapter = adapter
         self._observe = observe
         self._log = get_logger()
+        self._halves: set[str] = set()
 
     async def handle(self, raw: bytes, line: Line) -> None:
         """One message or batch, to the last acknowledgement that is due on its connection.
@@ -230,6 +231,7 @@ class Exchanger:
             await line.committed()
             await _write_answer(line.write, self._adapter.refuse(raw, meta, error))
             return
+        self._warn_of_half(sender, peer)
         try:
             received = await self._pipeline.accept(PROTOCOL, raw, peer, meta)
         except Exception as error:  # noqa: BLE001 - the last guard: any fault becomes one answer
@@ -259,6 +261,14 @@ class Exchanger:
                 await self._deliveries.put(peer.name, answer.body)
         else:
             await _write_answer(line.write, answer)
+
+    def _warn_of_half(self, header: Header, peer: PeerSettings) -> None:
+        """Say once of a peer that it values only one of MSH-15 and MSH-16, against chapter 2."""
+        half = bool(header.accept_ack) != bool(header.application_ack)
+        if half and peer.name not in self._halves:
+            self._halves.add(peer.name)
+            absent = "MSH-16" if header.accept_ack else "MSH-15"
+            self._log.warning("hl7v2 acknowledgement", peer=peer.name, field=absent, counts_as="NE")
 
     def refuse_oversize(self, head: bytes, remote: str) -> bytes:
         """The answer to a frame above the limit, whose beginning `head` is; empty without MSH."""

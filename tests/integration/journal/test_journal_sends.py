@@ -319,8 +319,8 @@ async def test_sends_are_listed_oldest_first_by_what_is_asked(
 
 
 async def test_serials_never_repeat_within_a_second_restarts_included(open_journal: Open) -> None:
-    """They count from 0 for each institution and second; what a process had reserved and not
-    used when it ended is left out.
+    """F-001: they count from 0 for each institution and second; what a process had reserved and
+    not used when it ended is left out.
     """
     journal = await open_journal()
     second, later = "20260302120000", "20260302120001"

@@ -157,7 +157,7 @@ def test_a_deferred_field_may_be_missing() -> None:
     ],
 )
 def test_a_quantity_has_sixteen_digits_four_behind_the_point(value: Any, code: str | None) -> None:
-    """Cnt is 16,4: twelve before the point, four behind it, zeros at the end do not count."""
+    """F-009: cnt is 16,4: twelve before the point, four behind it, zeros at the end do not count."""
     problems = CHECKER.check("2204", {"feedetail": [_line(cnt=value, pric=None)]})
     found = {p.field: str(p.code) for p in problems}
     assert found.get("cnt") == code

@@ -40,7 +40,7 @@ def test_an_unknown_edition_is_refused() -> None:
 
 
 def test_a_charge_line_has_the_lengths_of_the_table() -> None:
-    """2204: cnt is 16,4, pric 16,6, the amount 16,2, the item code 50 characters."""
+    """F-009, 2204: cnt is 16,4, pric 16,6, the amount 16,2, the item code 50 characters."""
     node = Definitions.load().transaction("2204").input[0]
     assert (node.name, node.repeats, node.required) == ("feedetail", True, True)
     limits = {

@@ -100,7 +100,7 @@ def test_what_is_no_json_is_a_value_error(text: bytes) -> None:
 
 
 def test_a_message_id_is_institution_time_and_serial() -> None:
-    """12 + 14 + 4 characters, the time in China Standard Time."""
+    """F-001: 12 + 14 + 4 characters, the time in China Standard Time."""
     assert new_msgid("H43010000001", NOW, 1) == MSGID
     assert len(new_msgid("H43010000001", NOW, 9999)) == 30
 

@@ -31,7 +31,7 @@ def _lines(*changes: dict[str, Any]) -> dict[str, Any]:
     "infno", ["1101", "2101", "2102", "2201", "2206", "2207", "2303", "2304", "2401"]
 )
 def test_a_card_needs_its_number(infno: str) -> None:
-    """card_sn with mdtrt_cert_type 03, wherever both occur."""
+    """F-008: card_sn with mdtrt_cert_type 03, wherever both occur."""
     content = sample_input(HN, HUNAN, infno)
     node = next(iter(content))
     content[node] |= {"mdtrt_cert_type": "03", "mdtrt_cert_no": "D430000001", "card_sn": ""}

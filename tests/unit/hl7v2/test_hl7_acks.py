@@ -26,6 +26,7 @@ from gateway.hl7v2 import acks
 from gateway.hl7v2.acks import Identity
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.hl7v2.header import Header
+from gateway.hl7v2.reader import read_document
 
 NOW = datetime(2026, 3, 1, 9, 5, 7, tzinfo=CHINA)
 HEADER = Header(
@@ -139,6 +140,40 @@ def test_kinds_have_their_codes_of_table_0357(kind: ProblemKind, code: str) -> N
     """R-007, R-011 to R-016."""
     problem = Problem(kind=kind, code=ProblemCode.INTERNAL, zh="", en="")
     assert acks.table_0357(HEADER, problem)[0] == code
+
+
+@pytest.mark.parametrize("kind", list(ProblemKind))
+@pytest.mark.parametrize("severity", list(Severity))
+def test_message_accepted_is_the_code_of_information_alone(
+    kind: ProblemKind, severity: Severity
+) -> None:
+    """R-009: ERR-3 0 and ERR-4 I come together, whatever the problem is about."""
+    problem = msgspec.structs.replace(MISSING, kind=kind, severity=severity)
+    fields = _lines(HEADER, "AA", [problem])[2].split("|")
+    assert (fields[3].partition("^")[0] == "0") is (fields[4] == "I")
+    assert (fields[4] == "I") is (severity is Severity.INFORMATION)
+
+
+def test_the_place_goes_down_to_the_subcomponent() -> None:
+    """R-006: each of the six parts of ERR-2 as far as it is known, and none that is not."""
+    for place, told in (
+        ("PID[1]-3[2].4.2", "PID^1^3^2^4^2"),
+        ("PID[1]-3[2].4", "PID^1^3^2^4"),
+        ("FT1[12]-7", "FT1^12^7"),
+        ("PV1[1]", "PV1^1"),
+        ("", ""),
+    ):
+        problem = msgspec.structs.replace(MISSING, place=place)
+        assert _lines(HEADER, "AE", [problem])[2].split("|")[2] == told
+
+
+def test_two_hundred_characters_of_the_platform_arrive_whole() -> None:
+    """R-020: err_msg has at most 200 characters; all of them stand in ERR-8, delimiters escaped."""
+    words = "基金|未^开放&" * 25
+    assert len(words) == 200
+    problem = msgspec.structs.replace(REJECTED, zh=words)
+    raw = acks.acknowledgement(HEADER, "AE", [problem], Identity("GW", "F"), NOW).decode()
+    assert read_document(raw).all("ERR")[0].get(8) == words
 
 
 def test_a_warning_is_told_with_its_severity() -> None:

@@ -226,6 +226,36 @@ async def test_a_value_that_is_too_long_is_refused_warned_of_or_let_pass(
     assert (place, Severity.ERROR) in _told(list(caught.value.problems))
 
 
+@pytest.mark.parametrize(
+    ("version", "code"),
+    [
+        ("2.3", "102"),
+        ("2.4", "102"),
+        ("2.5.1", "102"),
+        ("2.6", "102"),
+        ("2.7", "104"),
+        ("2.8.2", "104"),
+    ],
+)
+async def test_the_code_of_a_value_too_long_is_that_of_the_version(
+    make_raw: Callable[..., bytes],
+    understand: Callable[..., Any],
+    make_adapter: Callable[..., Any],
+    version: str,
+    code: str,
+) -> None:
+    """R-015: FT1-2 has 12 characters in every version; a strict peer is told 104, before 2.7 102."""
+    line = "FT1|1|" + "7" * 13 + "||20260301||CG|YP001|||2|25.20"
+    raw = make_raw("DFT^P03", "EVN||20260301", PID, "PV1|1|O|NK", line, m12=version)
+    with pytest.raises(InvalidError) as caught:
+        await understand(raw, {"validation": "strict"})
+    body = make_adapter().refuse(raw, {"peer": "his"}, caught.value).body.decode()
+    errors = [row for row in body.split("\r") if row.startswith("ERR")]
+    place = "FT1^1^2^" if version < "2.5" else "FT1^1^2^1|"
+    (told,) = [row for row in errors if place in row]
+    assert told.partition(place)[2].startswith(code)
+
+
 def test_profiles_show_lengths() -> None:
     """In the page's column and in the XML's attribute Length, of fields and of components."""
     sheets = sheets_of(read_maps(MAPS), "DFT^P03")

@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from gateway.errors import InvalidError, UnreadableError
+from gateway.errors import InvalidError, ProblemKind, UnreadableError
 from gateway.hl7v2 import reader
 from gateway.hl7v2.escapes import Delimiters, escape, unescape
 from gateway.hl7v2.reader import read_document
@@ -61,12 +61,17 @@ def test_escapes_become_data(raw: str, data: str) -> None:
 def test_truncation_is_an_escape_only_where_the_message_declares_it() -> None:
     """E-007: the fifth encoding character exists from 2.7."""
     assert unescape("\\P\\", Delimiters(truncation="#")) == "#"
+    assert unescape("\\P\\", Delimiters()) == "\\P\\"
+    for marks, data in (("^~\\&#", "a#"), ("^~\\&", "a\\P\\")):
+        assert read_document(f"MSH|{marks}|\rPID|a\\P\\\r").segments[1].get(1) == data
 
 
 def test_a_switch_of_the_character_set_is_refused() -> None:
     """E-022: unsupported switches give an error, not garbage."""
-    with pytest.raises(InvalidError):
-        unescape("\\C2842\\", STANDARD)
+    for switch in ("\\C2842\\", "\\M2442\\", "\\M244228\\"):
+        with pytest.raises(InvalidError) as caught:
+            unescape(f"a{switch}b", STANDARD)
+        assert caught.value.problems[0].kind is ProblemKind.BUSINESS  # 207
 
 
 def test_control_characters_are_written_as_hexadecimal() -> None:
@@ -108,7 +113,12 @@ def test_a_segment_name_has_three_characters() -> None:
     """E-018: anything else is an error that says which segment."""
     with pytest.raises(UnreadableError) as caught:
         read_document("MSH|^~\\&|\rPATIENT|1\r")
-    assert "2" in caught.value.problems[0].en
+    assert caught.value.problems[0].en == "segment 2 has no valid name"
+    assert caught.value.problems[0].place == "MSH[1]"
+    for name in ("PI", "P", "pid", "张三丰"):
+        with pytest.raises(UnreadableError) as caught:
+            read_document(f"MSH|^~\\&|\rNTE|1\rNTE|2\r{name}|1\r")
+        assert caught.value.problems[0].place == "NTE[2]"
 
 
 def test_too_many_segments_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,29 @@ async def test_absent_optional_parts_are_not_present(
     assert "ipt_otp_no" not in intent.visit.values
 
 
+async def test_unknown_parts_change_nothing_of_what_is_understood(
+    make_raw: Make, understand: Understand
+) -> None:
+    """E-012, E-014, E-015: unknown segments, fields, components and further repetitions are left
+    aside also by a strict peer, and the first repetition is the value.
+    """
+    plain = ("EVN||202603010901", PID, PV1)
+    extended = (
+        "EVN||202603010901",
+        "ZZZ|1|2|3",
+        PID.replace("|M", "|M^x&y^z~F~U") + "|" * 40 + "beyond",
+        PV1 + "|" * 60 + "beyond",
+        "QQ1|what",
+        "ZBE|7",
+    )
+    strict = {"validation": "strict"}
+    _, usual, nothing = await understand(make_raw("ADT^A04^ADT_A01", *plain), strict)
+    _, more, problems = await understand(make_raw("ADT^A04^ADT_A01", *extended), strict)
+    assert [it.place for it in (*nothing, *problems) if it.stops] == []
+    assert more.person.get("gend") == usual.person.get("gend") == "1"
+    assert (more.person.values, more.visit.values) == (usual.person.values, usual.visit.values)
+
+
 async def test_null_empties_and_absence_leaves_alone(
     make_raw: Make, understand: Understand
 ) -> None:
@@ -72,6 +95,12 @@ async def test_a_local_event_is_answered_by_msh_msa_and_err(
     body = make_adapter().refuse(raw, {"peer": "his"}, caught.value).body.decode()
     assert [line[:3] for line in body.split("\r")[:-1]] == ["MSH", "MSA", "ERR"]
     assert "\rMSA|AR|C1\r" in body
+    dialect = {"ignored_events": ["ZDT^Z01"]}
+    message, intent, _ = await understand(raw, dialect)
+    result = Result(status=Status.DONE, intent=intent)
+    good = make_adapter(dialect).answer(message.kind, message.context, result).body.decode()
+    assert [line[:3] for line in good.split("\r")[:-1]] == ["MSH", "MSA"]
+    assert "\rMSA|AA|C1\r" in good
 
 
 @pytest.mark.parametrize(
@@ -124,7 +153,7 @@ def test_codes_of_later_versions_are_not_used() -> None:
 
 
 async def test_a_fragment_is_refused_with_its_place(make_raw: Make, understand: Understand) -> None:
-    """B-010 is not served: MSH-14 leads to a refusal, and half a message is never worked on."""
+    """B-010: a fragment that nobody joined is refused; half a message is never worked on."""
     with pytest.raises(InvalidError) as caught:
         await understand(make_raw("ADT^A04", PID, PV1, m14="1"))
     assert caught.value.problems[0].place == "MSH[1]-14"

@@ -60,7 +60,7 @@ def test_a_missing_amount_is_taken_only_when_it_is_whole_fen() -> None:
 
 
 def test_a_difference_of_one_fen_passes_and_of_two_does_not() -> None:
-    """3 x 3.33 = 9.99: 10.00 is within 0.01, 10.01 is not (F-001, matrix 1.5)."""
+    """3 x 3.33 = 9.99: 10.00 is within 0.01, 10.01 is not (matrix 1.5)."""
     assert (
         complete_amounts(charge(cnt="3", pric="3.33", det_item_fee_sumamt="10.00"), TOLERANCE) == []
     )
