@@ -60,16 +60,7 @@ class BackOffice:
         }
         # Nobody else can have a journal in a file: what a dead process held is ours at once.
         node = new_id() if settings.journal.dsn_file else ONLY
-        self._notifier = partial(
-            Notifier,
-            settings=settings.subscriptions,
-            peers={peer.name: peer for peer in settings.peers},
-            names=Names(settings.fhir.canonical_base),
-            journal=journal,
-            clock=clock,
-            watcher=watch,
-            node=node,
-        )
+        self._notifier = _notifier_of(settings, journal, clock, watch, node)
         self.clearing: dict[str, Clearing] = {}
         self.lists: dict[str, SettlementLists] = {}
         reconcilers = {}
@@ -84,14 +75,15 @@ class BackOffice:
                 clock=clock,
                 patience=patience,
             )
+            abroad = partial(
+                _pool_abroad, router, site.institution, settings.clearing.cross_province
+            )
             self.clearing[code] = Clearing(
                 line=line,
                 checker=site.checker,
                 journal=journal,
                 clock=clock,
-                pool_of=partial(
-                    _pool_abroad, router, site.institution, settings.clearing.cross_province
-                ),
+                pool_of=abroad,
                 node=node,
                 account_counts=settings.clearing.account_in_payment,
             )
@@ -144,6 +136,22 @@ class BackOffice:
             await self._notifier(send=hooks).run()
         finally:
             await hooks.close()
+
+
+def _notifier_of(
+    settings: Settings, journal: Journal, clock: Clock, watch: Watch, node: str
+) -> partial[Notifier]:
+    """Makes the notifier of FHIR subscribers, once there is something to send with."""
+    return partial(
+        Notifier,
+        settings=settings.subscriptions,
+        peers={peer.name: peer for peer in settings.peers},
+        names=Names(settings.fhir.canonical_base),
+        journal=journal,
+        clock=clock,
+        watcher=watch,
+        node=node,
+    )
 
 
 def _med_types_of_stays(profile: Profile) -> str:

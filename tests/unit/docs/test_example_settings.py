@@ -31,7 +31,7 @@ def site(tmp_path: Path, example: str) -> Path:
     keys = tmp_path / "keys"
     keys.mkdir()
     ours = SigningKey.generate()
-    _write_secret(keys / "signing-key.pem", ours.to_pem())
+    _write_secret(keys / "gateway.sm2.key", ours.to_pem())
     _write_secret(keys / "changsha.secret", b"made-up")
     platform = SigningKey.generate().public_key()
     (keys / "platform-public.pem").write_bytes(platform.to_pem())
