@@ -1,6 +1,9 @@
 """HL7 v2 messages of ours that no connection waits for, each delivered once to its peer.
 
 * EHC^E10 of an invoice whose outcome was unknown, once it is known (`ehc_reply = "ack-then-e10"`).
+* The application acknowledgement of any other message whose outcome was unknown, once it is known,
+  where the first one travelled on an exchange of its own too (`reply_mode = "connect"`, enhanced
+  mode, and MSH-16 wants it). Elsewhere the answer is stored and meets the repeated message.
 * EHC^E15 of a day whose reconciliation balances (`remittances = true`).
 
 Both are durable as deliveries before what they tell is stored: a crash between the two tells them
@@ -16,7 +19,7 @@ from gateway.hl7v2.acks import Identity
 from gateway.hl7v2.beside import beside
 from gateway.hl7v2.charset import TABLE_0211, codec_of_setting
 from gateway.hl7v2.escapes import Delimiters, escape
-from gateway.hl7v2.header import Header
+from gateway.hl7v2.header import Header, lenient_header
 from gateway.hl7v2.remittances import (
     Contexts,
     Payee,
@@ -27,7 +30,7 @@ from gateway.hl7v2.remittances import (
 )
 from gateway.intents import Answer
 from gateway.journal import ExchangeRow
-from gateway.settings import PeerSettings, Settings
+from gateway.settings import PeerSettings, ReplyMode, Settings
 from gateway.settlement.reconciling.report import Report
 
 ROW_BYTES = 1_000
@@ -82,20 +85,29 @@ class LaterMessages:
             await self._deliver(peer, f"remittance {control_id(report)}", body)
 
     async def resolved(self, exchange: ExchangeRow, answer: Answer) -> None:
-        """Tell the sender of an invoice what takes the place of an outcome that was unknown.
+        """Tell the sender what takes the place of an outcome that was unknown.
 
         Raises:
             JournalError: it is not known whether it was told before; nothing is sent.
         """
         peer = self._peers.get(exchange.peer)
         if peer is not None and answer.final:
-            for number, body in enumerate(answer.further):
+            told = answer.further or [it for it in [answer.body] if _travels(peer, it)]
+            for number, body in enumerate(told):
                 await self._deliver(peer, f"resolved {exchange.exchange_id} {number}", body)
 
     async def _deliver(self, peer: PeerSettings, name: str, body: bytes) -> None:
         await self._opened.wait()
         assert self._port is not None
         await self._port.deliver_once(peer, name, body)
+
+
+def _travels(peer: PeerSettings, body: bytes) -> bool:
+    """True for an acknowledgement that is an exchange of its own: it asks to be accepted."""
+    if peer.hl7v2.reply_mode is not ReplyMode.CONNECT:
+        return False
+    header = lenient_header(body)
+    return header is not None and header.accept_ack == "AL"
 
 
 def receiver_of(peer: PeerSettings) -> Header:

@@ -104,6 +104,104 @@ async def test_a_resolved_invoice_is_told_in_place_of_the_unknown_one(
     await world.stop()
 
 
+def connecting(payments: PaymentSystem) -> str:
+    """The hospital takes application acknowledgements on exchanges of their own."""
+    return f'reply_mode = "connect"\nreply_to = "127.0.0.1:{payments.port}"'
+
+
+async def accepted(world: Any, message: bytes) -> str:
+    """MSA-1 of what comes back on the connection that the message went over."""
+    reader, writer = await asyncio.open_connection(*world.gateway.mllp_address)
+    writer.write(frame(message))
+    reply = await asyncio.wait_for(reader.readuntil(b"\x1c\r"), 60)
+    writer.close()
+    return reply.partition(b"\rMSA|")[2][:2].decode()
+
+
+def asking(world: Any, message: bytes, application: str = "AL") -> bytes:
+    """The message in enhanced mode."""
+    changed: bytes = world.change(world.change(message, "MSH", 15, "AL"), "MSH", 16, application)
+    return changed
+
+
+async def test_a_payment_is_acknowledged_again_once_its_outcome_is_known(
+    open_world: Any, payments: PaymentSystem
+) -> None:
+    """A-011, A-020: CA, then AE that says unknown, and AE that says undone, once 2601 undid it; both
+    name the payment, and the message that comes again gets the last.
+    """
+    world = await open_world(policy="reverse", hl7=connecting(payments))
+    await world.charged("O1")
+    await world.admin.fault("drop-after", "2207")
+    payment = asking(world, world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    control_id = payment.split(b"|")[9].decode()
+    assert await accepted(world, payment) == "CA"
+    first, second = await payments.next(), await payments.next()
+    assert [one["MSA"][1:3] for one in (first, second)] == [["AE", control_id]] * 2
+    assert [one["MSH"][8].partition("^")[0] for one in (first, second)] == ["ACK", "ACK"]
+    codes = [one["ERR"][5].partition("^")[0] for one in (first, second)]
+    assert codes[0] == "FSI-UNKNOWN"
+    assert codes[1] != "FSI-UNKNOWN"
+    assert first["MSH"][9] != second["MSH"][9]
+    assert second["MSH"][14:16] == ["AL", "NE"]
+    assert await named(world) == ["delivered"]
+    assert await world.states("2207") == ["reversed"]
+    assert payments.got.empty()
+    await world.stop()
+
+
+async def test_what_is_known_after_a_restart_is_told_after_it(
+    open_world: Any, payments: PaymentSystem
+) -> None:
+    """A-011, T-040: the gateway is stopped while the outcome is unknown; the next one resolves it,
+    and tells it once, also when it is started a third time.
+    """
+    world = await open_world(policy="hold", hl7=connecting(payments))
+    await world.charged("O1")
+    await world.admin.fault("drop-after", "2207")
+    payment = asking(world, world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+    assert await accepted(world, payment) == "CA"
+    assert (await payments.next())["ERR"][5].startswith("FSI-UNKNOWN")
+
+    async def taken() -> bool:
+        books = await world.gateway.journal.books(BOOK)
+        return [it.state for it in books] == ["delivered"]
+
+    await world.until(taken)
+    await world.stop()
+    await world.start(policy="reverse", hl7=connecting(payments))
+    told = await payments.next()
+    assert told["MSA"][2] == payment.split(b"|")[9].decode()
+    assert not told["ERR"][5].startswith("FSI-UNKNOWN")
+    assert await named(world) == ["delivered"]
+    await world.stop()
+    await world.start(policy="reverse", hl7=connecting(payments))
+    assert await named(world) == ["delivered"]
+    assert payments.got.empty()
+    await world.stop()
+
+
+async def test_who_wants_no_application_acknowledgement_is_told_nothing_later(
+    open_world: Any, payments: PaymentSystem
+) -> None:
+    """A-010: MSH-16 NE holds for what is known later too; the repeated message finds the answer."""
+    world = await open_world(policy="reverse", hl7=connecting(payments))
+    await world.charged("O1")
+    await world.admin.fault("drop-after", "2207")
+    payment = asking(world, world.his.payment(m.ZHANG, "O1", "O", "240.00"), "NE")
+    assert await accepted(world, payment) == "CA"
+
+    async def undone() -> bool:
+        return bool(await world.states("2207") == ["reversed"])
+
+    await world.until(undone)
+    other = asking(world, world.register(m.LI, "O2"))
+    assert await accepted(world, other) == "CA"
+    assert (await payments.next())["MSA"][1:3] == ["AA", other.split(b"|")[9].decode()]
+    assert payments.got.empty()
+    await world.stop()
+
+
 async def test_a_day_that_balances_is_told_as_a_remittance(
     open_world: Any, payments: PaymentSystem
 ) -> None:
