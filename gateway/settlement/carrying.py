@@ -31,6 +31,7 @@ from gateway.settlement.carried import check_carried
 from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.following import check_possible, follow, known_visit
+from gateway.settlement.office_keys import CLEARING, key_of
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.preparing import Site
 from gateway.settlement.sites import Sites
@@ -162,8 +163,10 @@ class Carrier:
         psn_no = intent.person.get("psn_no")
         number = mdtrt_id or (f"psn:{psn_no}" if psn_no else "")
         msgid = header.get("msgid")
+        infno = intent.carried_infno
+        office = key_of(code, infno, intent.carried)
         return Call(
-            infno=intent.carried_infno,
+            infno=infno,
             input=intent.carried,
             fixmedins_code=code,
             fixmedins_name=institution.fixmedins_name,
@@ -173,8 +176,8 @@ class Carrier:
             opter_name=header.get("opter_name") or institution.opter_name,
             opter_type=header.get("opter_type") or institution.opter_type,
             psn_no=psn_no,
-            visit_key=visit_key(code, number) if number else "",
-            money=intent.carried_infno in site.profile.money,
+            visit_key=office or (visit_key(code, number) if number else ""),
+            money=infno in site.profile.money or (infno in CLEARING and bool(office)),
             msgid=msgid if MSGID.match(msgid) and msgid.startswith(code) else "",
             reverses=_original(intent),
         )

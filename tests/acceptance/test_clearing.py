@@ -14,8 +14,8 @@ import pytest
 from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.journal import SendState
-from gateway.settlement.clearing.inputs import ClearingError
-from gateway.settlement.clearing.month import LineFinding, MonthState
+from gateway.settlement.clearing.inputs import ClearingError, confirmation
+from gateway.settlement.clearing.month import Batch, LineFinding, MonthState
 from gateway.settlement.clearing.reporting import by_pool, total
 
 HOSPITAL = "H43010000001"
@@ -355,3 +355,94 @@ async def test_the_commands_say_by_their_exit_codes_where_the_month_stands(
     assert (await run("roll-back", "2026-03", "--operator", "王")).code == 2
     assert (await run("show", "2026-13")).code == 2
     assert (await run("show", "2026-04")).code == 2
+
+
+class TestTheHospitalsOwn:
+    """What the hospital did by national JSON is seen, and not done a second time."""
+
+    async def test_confirmation_is_a_portion_of_the_month(
+        self, world: Any, centre: Any, clearing: Any
+    ) -> None:
+        """One of two lines is confirmed by the hospital; the gateway confirms the other one."""
+        await settle(world, "O1")
+        copies(centre, 1)
+        held = await clearing.fetch(*MARCH)
+        mine, rest = (line.setl_sn for line in held.lines)
+        reply = await own(world, "3261", confirmation(held, Batch(number=1, flags={mine: "1"})))
+        assert reply.body["infcode"] == 0, reply.body
+        held = await clearing.month(*MARCH)
+        assert (held.state, held.flags()) == (MonthState.PARTLY, {mine: "1"})
+        assert [batch.own for batch in held.batches] == [True]
+        held = await clearing.confirm(*MARCH, accept=[rest], operator="王")
+        assert (held.state, [len(batch.flags) for batch in held.batches]) == (
+            MonthState.CONFIRMED,
+            [1, 1],
+        )
+        assert len(centre.all("SELECT 1 FROM confirmations")) == 2
+
+    async def test_confirmation_before_the_month_was_fetched_is_seen(
+        self, world: Any, centre: Any, clearing: Any
+    ) -> None:
+        """The gateway fetches afterwards, and has nothing left to confirm."""
+        await settle(world, "O1")
+        page = await world.carry("3260", {"data": {**YEAR_MONTH, "startrow": 1}})
+        (row,) = page.body["output"]["data"]
+        kept = ("certno", "mdtrt_id", "mdtrt_setl_time", "setl_sn", "medfee_sumamt")
+        detail = {code: row[code] for code in (*kept, "optins_pay_sumamt")} | {"cnfm_flag": "1"}
+        content = {"data": {**YEAR_MONTH, "totalrow": 1}, "detail": [detail]}
+        assert (await own(world, "3261", content)).body["infcode"] == 0
+        held = await clearing.fetch(*MARCH)
+        assert (held.state, held.flags()) == (MonthState.CONFIRMED, {row["setl_sn"]: "1"})
+        held = await clearing.confirm(*MARCH, operator="王")
+        assert await world.requests("3261") == ["3261"]
+        assert len(centre.all("SELECT 1 FROM confirmations")) == 1
+
+    async def test_confirmation_of_unknown_outcome_holds_the_month(
+        self, world: Any, clearing: Any
+    ) -> None:
+        """504 to the hospital; the gateway confirms nothing before somebody asked the centre, and
+        the word ends both, the month and the message of the hospital.
+        """
+        await settle(world, "O1")
+        held = await clearing.fetch(*MARCH)
+        (line,) = held.lines
+        content = confirmation(held, Batch(number=1, flags={line.setl_sn: "1"}))
+        await world.admin.fault("drop-after", "3261")
+        msgid = world.msgid()
+        assert (await own(world, "3261", content, msgid)).status == 504
+        assert (await clearing.month(*MARCH)).state is MonthState.UNKNOWN
+        with pytest.raises(ClearingError, match="no known outcome"):
+            await clearing.confirm(*MARCH, accept=[line.setl_sn])
+        again = await own(world, "3261", content)
+        assert [problem["code"] for problem in again.body["problems"]] == ["VISIT-HELD"]
+        held = await clearing.decide(msgid, happened=True, operator="王", note="电话")
+        assert held.state is MonthState.CONFIRMED
+
+        async def ended() -> Any:
+            reply = await own(world, "3261", content, msgid)
+            return reply if reply.status == 200 else None
+
+        assert (await world.until(ended)).body["infcode"] == 0
+        assert await world.requests("3261") == ["3261"]
+
+    async def test_roll_back_opens_the_lines(self, world: Any, centre: Any, clearing: Any) -> None:
+        """Of everything (0), of a month that the gateway had confirmed; it may confirm it anew."""
+        await settle(world, "O1")
+        await clearing.fetch(*MARCH)
+        await everything(clearing)
+        content = {"data": {**YEAR_MONTH, "otransid": "0"}}
+        assert (await own(world, "3262", content)).body["infcode"] == 0
+        held = await clearing.month(*MARCH)
+        assert (held.state, held.flags()) == (MonthState.OPEN, {})
+        assert centre.all("SELECT 1 FROM confirmations") == []
+        held = await everything(clearing)
+        assert held.state is MonthState.CONFIRMED
+        assert len(centre.all("SELECT 1 FROM confirmations")) == 1
+
+
+YEAR_MONTH = {"trt_year": "2026", "trt_month": "03"}
+
+
+async def own(world: Any, infno: str, content: dict[str, Any], msgid: str = "") -> Any:
+    """A transaction about clearing that the hospital composed itself."""
+    return await world.carry(infno, content, msgid=msgid)

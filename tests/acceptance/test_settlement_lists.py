@@ -464,3 +464,62 @@ async def test_the_commands_name_places_and_no_patient(
     assert (ended.code, ended.out.strip()) == (0, "due 1, uploaded 1")
     assert (await run("prepare", "March")).code == 2
     assert (await run("check", "X")).code == 1
+
+
+class TestTheHospitalsOwn:
+    """A list that the hospital uploads by national JSON is its own: seen, and not replaced."""
+
+    async def test_upload_is_seen_and_not_replaced(self, world: Any, lists: Any) -> None:
+        """The gateway uploads nothing over it, and may hand it in."""
+        setl_id = await ready(world)
+        held = (await lists.check(setl_id)).held
+        reply = await world.carry(held.infno, held.input, insuplc="430100")
+        assert reply.body["infcode"] == 0, reply.body
+        (send,) = await world.sends(held.infno)
+        with pytest.raises(ListError, match=f"uploaded this list itself .{send.msgid}"):
+            await lists.upload(setl_id)
+        assert await world.requests(held.infno) == [held.infno]
+        prepared = await lists.upload(setl_id, submit=True)
+        assert (prepared.held.state, prepared.held.own) == (ListState.SUBMITTED, send.msgid)
+        assert await world.requests(held.infno) == [held.infno]
+
+    async def test_upload_before_the_list_was_prepared_is_seen(
+        self, world: Any, lists: Any
+    ) -> None:
+        """`prepare` afterwards shows it as uploaded by the hospital."""
+        setl_id = await ready(world)
+        held = (await lists.check(setl_id)).held
+        content = {**held.input}
+        reply = await world.carry(held.infno, content, insuplc="430100")
+        assert reply.body["infcode"] == 0, reply.body
+        (prepared,) = await prepare(world)
+        assert (prepared.held.state, bool(prepared.held.own)) == (ListState.UPLOADED, True)
+
+    async def test_upload_of_unknown_outcome_is_read_back_first(
+        self, world: Any, lists: Any
+    ) -> None:
+        """504 to the hospital: nothing is uploaded before 4103 has shown what the centre has."""
+        setl_id = await ready(world)
+        held = (await lists.check(setl_id)).held
+        await world.admin.fault("drop-after", held.infno)
+        reply = await world.carry(held.infno, held.input, insuplc="430100")
+        assert reply.status == 504
+        with pytest.raises(ListError, match="no known outcome"):
+            await lists.upload(setl_id)
+        found = await lists.status(setl_id)
+        assert (found.state, bool(found.own)) == (ListState.UPLOADED, True)
+        assert await world.states(held.infno) == ["confirmed"]
+        with pytest.raises(ListError, match="itself"):
+            await lists.upload(setl_id)
+
+    async def test_submission_is_followed(self, world: Any, lists: Any) -> None:
+        """4102 by the hospital of a list that the gateway uploaded: it is submitted."""
+        setl_id = await ready(world)
+        held = (await lists.upload(setl_id)).held
+        assert held.state is ListState.UPLOADED
+        node = {"psn_no": held.psn_no, "setl_id": setl_id, "stas_type": "1"}
+        reply = await world.carry("4102", {"stastinfo": [node]}, insuplc="430100")
+        assert reply.body["infcode"] == 0, reply.body
+        assert (await lists.check(setl_id)).held.state is ListState.SUBMITTED
+        with pytest.raises(ListError, match="submitted"):
+            await lists.upload(setl_id)

@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from gateway.journal import BookRow, SendState
+from gateway.settlement.office_keys import month_key
 
 KIND = "clearing"
 CONFIRMED, LEFT_OUT = "1", "0"
@@ -92,7 +93,8 @@ class Batch(msgspec.Struct, kw_only=True):
     """One 3261: which lines with which flag, and what became of it.
 
     `msgid` is empty while it is not known whether anything left; `number` counts the confirmations
-    of the month. `undone_by` is the message id of the 3262 that took it back, or tries to.
+    of the month. `undone_by` is the message id of the 3262 that took it back, or tries to. `own` is
+    set for one that the hospital made itself by national JSON.
     """
 
     number: int
@@ -102,6 +104,7 @@ class Batch(msgspec.Struct, kw_only=True):
     inf_refmsgid: str = ""
     undone_by: str = ""
     undo_state: SendState | None = None
+    own: bool = False
 
     @property
     def stands(self) -> bool:
@@ -151,7 +154,7 @@ class ClearingMonth(msgspec.Struct, kw_only=True):
     @property
     def money_key(self) -> str:
         """What one money transaction at a time is in flight for: this month."""
-        return f"{self.fixmedins_code}/clearing/{self.year}{self.month}"
+        return month_key(self.fixmedins_code, self.year, self.month)
 
     def flags(self) -> dict[str, str]:
         """`setl_sn` to the flag it stands confirmed or left out with."""

@@ -28,7 +28,13 @@ from gateway.fsi.checks import Checker
 from gateway.intents import Accepted, NotSent, Outcome, Rejected
 from gateway.journal import AuditEvent, BookRow, Journal, SendState
 from gateway.settlement.clearing.comparing import PoolOf, compare
-from gateway.settlement.clearing.following import OPEN, back_key, follow, unaccounted
+from gateway.settlement.clearing.following import (
+    EVERYTHING,
+    OPEN,
+    back_key,
+    follow,
+    unaccounted,
+)
 from gateway.settlement.clearing.inputs import (
     ClearingError,
     confirmation,
@@ -52,8 +58,6 @@ from gateway.settlement.reporting import MASK, NUMBERS
 from gateway.settlement.work import rows
 
 EXTRACT, CONFIRM, ROLL_BACK = "3260", "3261", "3262"
-EVERYTHING = "0"
-"""`otransid` of a 3262 that takes back every confirmation of the month."""
 PAGE = 100
 """Rows of a 3260 and details of a 3261 at most (reference: cross-province, section 8)."""
 MAX_PAGES = 1_000
@@ -119,6 +123,7 @@ class Clearing:
         async with self._working(year, month):
             row, held = await self._read(year, month) or (None, self._new(year, month))
             self._check_free(held)
+            await follow(self._journal, held)
             now = self._clock.now()
             if not held.incoming or held.incoming_at < stamp(now - STALE):
                 held.incoming, held.incoming_at = [], stamp(now)

@@ -1,4 +1,7 @@
-"""What became of a list: from the journal's sends, from 4103 and from 4104."""
+"""What became of a list: from the journal's sends, from 4103 and from 4104.
+
+What the hospital did itself by national JSON stands under the same key, and belongs to a message.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.intents import NotSent, Outcome, Rejected, Unknown
-from gateway.journal import AuditEvent, Journal, SendState
+from gateway.journal import AuditEvent, Journal, SendRow, SendState
 from gateway.settlement.listing.record import (
     STAS_TYPES,
     ListState,
@@ -14,8 +17,13 @@ from gateway.settlement.listing.record import (
     SettlementList,
     Step,
 )
+from gateway.settlement.office_keys import LISTS
+from gateway.settlement.work import rows
 
 READ, QUALITY = "4103", "4104"
+WITHOUT_EFFECT = frozenset(
+    {SendState.REJECTED, SendState.NOT_SENT, SendState.REVERSED, SendState.MANUAL}
+)
 
 
 async def follow(journal: Journal, held: SettlementList) -> None:
@@ -25,11 +33,40 @@ async def follow(journal: Journal, held: SettlementList) -> None:
         if send.infno in (READ, QUALITY):
             continue
         step = known.get(send.msgid)
+        fresh = step is None or step.state is not send.state
         if step is None:
-            digest = held.sending if send.infno == held.infno else ""
+            ours = send.infno == held.infno and not send.exchange_id
+            digest = held.sending if ours else ""
             step = Step(infno=send.infno, msgid=send.msgid, state=send.state, digest=digest)
             held.steps.append(step)
         step.state = send.state
+        if fresh and send.exchange_id:
+            await _follow_own(journal, held, send)
+
+
+async def _follow_own(journal: Journal, held: SettlementList, send: SendRow) -> None:
+    """Take in what the hospital did to its list by national JSON itself."""
+    happened = send.state in (SendState.ACCEPTED, SendState.CONFIRMED)
+    if send.infno in LISTS and send.state not in WITHOUT_EFFECT:
+        held.own, held.uploaded = send.msgid, ""
+    elif held.own == send.msgid:
+        held.own, held.state = "", ListState.PREPARED
+    if not happened:
+        if send.state not in WITHOUT_EFFECT:
+            held.state = ListState.UNKNOWN
+        return
+    if send.infno in LISTS:
+        held.state = ListState.UPLOADED
+        held.note = "the hospital has uploaded this list itself"
+        reply = await journal.reply(send.msgid)
+        found = rows(reply.output, "data") if reply is not None else []
+        number = found[0].get("setl_list_id") if found else ""
+        held.setl_list_id = number or held.setl_list_id
+        return
+    result = await journal.stored_result(send.exchange_id)
+    ordered = rows(result.intent.carried, "stastinfo") if result is not None else []
+    if ordered:
+        held.state = STAS_TYPES.get(ordered[0].get("stas_type"), held.state)
 
 
 async def learn(journal: Journal, held: SettlementList, found: Mapping[str, str]) -> None:
@@ -55,6 +92,8 @@ async def end(journal: Journal, held: SettlementList, *, happened: bool) -> None
         if send is None or send.state is not SendState.UNKNOWN:
             continue
         step.state = SendState.CONFIRMED if happened else SendState.MANUAL
+        if not happened and held.own == step.msgid:
+            held.own = ""
         how = {"msgid": step.msgid, "how": "read back by 4103"}
         await journal.resolve_send(
             step.msgid, step.state.value, "4103", events=[AuditEvent("", "resolve", how)]

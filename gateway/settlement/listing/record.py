@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.journal import BookRow, SendState
+from gateway.settlement.office_keys import list_key
 
 KIND = "settlement-list"
 
@@ -76,6 +77,8 @@ class SettlementList(msgspec.Struct, kw_only=True):
     setl_list_id: str = ""
     digest: str = ""
     uploaded: str = ""
+    own: str = ""
+    """Message id of the upload by which the hospital sent a list of its own."""
     sending: str = ""
     """Digest of the list that was last given to be sent."""
     steps: list[Step] = []
@@ -92,7 +95,7 @@ class SettlementList(msgspec.Struct, kw_only=True):
     @property
     def send_key(self) -> str:
         """What the sends of this list are found by."""
-        return f"{self.fixmedins_code}/list/{self.setl_id}"
+        return list_key(self.fixmedins_code, self.setl_id)
 
     @property
     def is_current(self) -> bool:

@@ -7,6 +7,8 @@ Rules (reference: rules section 17):
 3. The centre's copy is replaced while it is not submitted. A refused one is first taken back to not
    submitted, then replaced, then submitted again. A submitted or approved one is left alone.
 4. An upload or submission without known outcome is read back (4103) before anything else is sent.
+5. A list that the hospital has uploaded itself (national JSON) is its own: it is not replaced. The
+   centre may be asked to take it, and what it says is followed.
 """
 
 from __future__ import annotations
@@ -141,6 +143,7 @@ class SettlementLists:
                 infno=self._infno,
                 input=content,
             )
+        await follow(self._journal, held)
         if held.state not in (ListState.SUBMITTED, ListState.APPROVED):
             held.input, held.additions, held.infno = content, additions, self._infno
             held.digest, held.prepared_at = _digest(content), self._now()
@@ -193,6 +196,11 @@ class SettlementLists:
             raise ListError("a step of this list has no known outcome: ask for its status first")
         if held.state in (ListState.SUBMITTED, ListState.APPROVED):
             raise ListError(f"the centre has this list as {held.state.value}: it cannot be changed")
+        if held.own:
+            if held.state is not ListState.UPLOADED or not submit:
+                raise ListError(f"the hospital has uploaded this list itself ({held.own})")
+            await self._order(held, row, HAND_IN)
+            return prepared
         if not prepared.ready:
             return prepared
         if held.state is ListState.REFUSED:
