@@ -185,6 +185,7 @@ class Carrier:
     async def _held(self, call: Call) -> bool:
         if not call.visit_key:
             return False
+        await self._dispatcher.write_down()
         sends = await self._journal.sends(state="unknown", visit_key=call.visit_key)
         return any(not is_repeatable(send.infno) for send in sends)
 

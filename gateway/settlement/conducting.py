@@ -148,6 +148,7 @@ class Conductor:
 
     async def is_held(self, visit: Visit) -> bool:
         """True while a transaction of the visit has no known outcome."""
+        await self._dispatcher.write_down()
         for number in (visit.ipt_otp_no, visit.visit.get("mdtrt_id")):
             if number:
                 key = visit_key(visit.fixmedins_code, number)

@@ -63,8 +63,7 @@ OUTPATIENT_SETTLEMENT = "2207"
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
     """What the platform shows of a transaction; empty where it was not looked up.
 
-    A stated `medfee_sumamt` (yuan) of a settlement is the platform's: it says that the operator
-    accepts a total that is not the one that was sent.
+    A stated `medfee_sumamt` (yuan) of a settlement is the platform's: the operator accepts it.
     """
 
     mdtrt_id: str = ""
@@ -156,7 +155,7 @@ class Confirmer:
         if intent.verb in WITHOUT_VISIT or (visit is None and not opens):
             number = intent.visit.get("mdtrt_id")
             output = reply if reply is not None else await self._output(send, shown, intent, number)
-            return await self._followed(send, intent, output)
+            return await self.followed(send, intent, output)
         visit = visit or new_visit(intent, send.fixmedins_code)
         work = Work(
             intent=intent,
@@ -193,10 +192,13 @@ class Confirmer:
             key=visit.key, state=visit.state.value, version=visit.version, data=encode_visit(visit)
         )
 
-    async def _followed(
+    async def followed(
         self, send: SendRow, intent: Intent, output: Mapping[str, Any]
     ) -> VisitRow | None:
         """The visit that a transaction of the hospital's own changed, if a message opened one."""
+        original = await self._journal.send(send.reverses) if send.reverses else None
+        if original is not None and original.state.value == "unknown":
+            return None  # the visit never had it
         call = Call(
             infno=send.infno,
             input=intent.carried,

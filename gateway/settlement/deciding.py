@@ -254,7 +254,10 @@ class Decider:
             await self._confirmer.confirm(send, shown, event, event.detail["note"])
             return
         note = event.detail["note"]
-        await self._journal.resolve_send(send.msgid, "confirmed", note, events=[event])
+        result = await self._journal.stored_result(send.exchange_id)
+        own = result.intent if result is not None and result.intent.verb is Verb.CARRY else None
+        row = await self._confirmer.followed(send, own, {}) if own is not None else None
+        await self._journal.resolve_send(send.msgid, "confirmed", note, visit=row, events=[event])
         original = await self._journal.send(send.reverses)
         if original is not None and original.state is SendState.UNKNOWN:
             words = {**event.detail, "msgid": original.msgid}

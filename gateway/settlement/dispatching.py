@@ -9,7 +9,7 @@ the request came twice and the refusal belongs to its second copy, the platform 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from typing import Any, Protocol
 
@@ -41,6 +41,9 @@ OUTCOME_NAMES: dict[type, str] = {
     NotSent: "not-sent",
     Unknown: "unknown",
 }
+
+NOT_STORED = "the outcome could not be stored"
+"""How the note of a send begins whose outcome the journal did not take at first."""
 
 EXPIRED = "sign-in-expired"
 """Outcome, in the audit, of an attempt that a renewed sign-in followed."""
@@ -95,6 +98,8 @@ class Dispatcher:
         self._institutions = {i.fixmedins_code: i for i in institutions}
         self._clock = clock
         self._observer = observer
+        self._unstored: set[str] = set()
+        """Message ids of sends whose outcome the journal did not take."""
         self.sign_in: SignIn | None = None
         """Set by the composition root: signing in is itself a call."""
 
@@ -143,6 +148,17 @@ class Dispatcher:
             exchange_id=exchange_id,
             interpret=interpret,
         )
+
+    async def write_down(self) -> None:
+        """Make what the journal did not take unknown, now that it may: before a visit is looked at.
+
+        Raises:
+            JournalError: it still takes nothing.
+        """
+        for msgid in sorted(self._unstored):
+            with suppress(StateError):  # somebody else was first
+                await self._journal.record_outcome(msgid, Unknown(reason=NOT_STORED))
+            self._unstored.discard(msgid)
 
     def channel_of(self, call: Call) -> Channel:
         """The channel that a call of the gateway's own (of no person) leaves by."""
@@ -296,8 +312,12 @@ class Dispatcher:
         try:
             return await store(outcome, visit)
         except GatewayError as error:
-            reason = f"the outcome could not be stored: {type(error).__name__}"
-            return await store(Unknown(reason=reason), None)
+            reason = f"{NOT_STORED}: {type(error).__name__}"
+            try:
+                return await store(Unknown(reason=reason), None)
+            except GatewayError:
+                self._unstored.add(msgid)
+                raise
 
     async def _new_msgid(self, call: Call) -> str:
         if call.msgid and await self._journal.send(call.msgid) is None:

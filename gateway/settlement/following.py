@@ -56,6 +56,7 @@ _EVENTS: Mapping[str, Sequence[VisitEvent]] = {
 """Transaction -> the events that it may be for its visit."""
 
 CANCELLATIONS = frozenset({"2208", "2305"})
+WITHDRAWALS = frozenset({"2205", "2302"})
 
 
 def check_possible(visit: Visit, call: Call) -> None:
@@ -72,6 +73,10 @@ def check_possible(visit: Visit, call: Call) -> None:
     events = _EVENTS[call.infno]
     if not any(event in TRANSITIONS[visit.visit_class][visit.state] for event in events):
         raise StateError(f"{visit.visit_class} visit, {visit.state}: no {call.infno}")
+    if call.infno in WITHDRAWALS and not visit.open_batches():
+        raise StateError(
+            f"{visit.visit_class} visit, {visit.state}: no open charges, no {call.infno}"
+        )
     if call.infno in CANCELLATIONS:
         check(visit, first_row(call.input).get("setl_id"), SettlementEvent.CANCELLED)
 

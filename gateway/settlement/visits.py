@@ -15,9 +15,9 @@ Rules of the tables below (sources: reference/rules.md sections 2, 9, 10; matrix
    (2103); then it is over.
 7. An event that is not in the row of the present state does not exist: `StateError`.
 8. What is said for the settlement list alone (`Listed`) is no event of the visit.
-9. `StateError` makes the outcome of a message's transaction unknown, which stops the visit. Of a
-   transaction that a hospital composed itself (national JSON) the platform's word stands: the
-   answer is the platform's with a warning, and the visit here stays as it was (decision 18).
+9. What the table forbids is not sent. Where the platform has accepted it all the same, `StateError`
+   makes the outcome of the transaction unknown, which stops the visit: of a message's, and of one
+   that a hospital composed itself (national JSON; decision 18).
 
 An event is what the platform accepted. `settled-in-stay` stands for a settlement with
 mid_setl_flag 1; `unsettled` stands for a settlement that was undone (2208,
@@ -86,6 +86,7 @@ OUTPATIENT_TRANSITIONS: dict[VisitState, dict[VisitEvent, VisitState]] = {
     _S.SETTLED: {
         _E.DESCRIBED: _S.SETTLED,
         _E.CHARGED: _S.CHARGED,
+        _E.TRIMMED: _S.SETTLED,
         _E.SETTLED: _S.SETTLED,
         _E.UNSETTLED: _S.CHARGED,
     },

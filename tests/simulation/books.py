@@ -50,6 +50,8 @@ class Stay:
     number: str
     msgid: str
     state: str = "open"
+    settled: bool = False
+    """The last settlement of a stay stands."""
     lines: list[Line] = field(default_factory=list)
 
 
@@ -66,6 +68,10 @@ class Settled:
     account: int
     state: str = "settled"
     origin: str = ""
+    reversed_by: str = ""
+    """Message id of the 2601 that took it back."""
+    last: bool = False
+    """The settlement of a stay that ends it."""
 
 
 def rows_of(data: dict[str, Any]) -> list[dict[str, Any]]:

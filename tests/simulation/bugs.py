@@ -16,11 +16,20 @@ import msgspec
 
 from gateway.fsi.channel import Channel
 from gateway.fsi.late import LateReplies
-from gateway.intents import Accepted, NotSent, Rejected, Reply, Result, Unknown
+from gateway.intents import Accepted, NotSent, Rejected, Reply, Result, Status, Unknown
 from gateway.journal import AuditEvent
 from gateway.journal.sqlite import SQLiteJournal
 from gateway.pipeline import Pipeline
-from gateway.settlement import absorbing, conducting, preparing, work
+from gateway.settlement import (
+    absorbing,
+    carrying,
+    compensating,
+    conducting,
+    following,
+    preparing,
+    work,
+)
+from gateway.settlement.carrying import Carrier
 from gateway.settlement.conducting import Conductor, VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.evidence import Evidence
@@ -332,6 +341,82 @@ def a_late_refusal_of_a_known_message_id_is_a_refusal() -> Any:
         return outcome if late else first(self, outcome)
 
     return mock.patch.object(Channel, "as_first_told", told)
+
+
+@_bug
+def a_refused_settlement_is_said_to_be_undone_whatever_became_of_its_withdrawal() -> Any:
+    """2205 was sent, that is enough."""
+    concluded = compensating.concluded
+
+    def told(result: Any, steps: Any, _undone: int) -> None:
+        result.status = Status.REJECTED
+        concluded(result, steps, len(steps))
+
+    return mock.patch.object(conducting.compensating, "concluded", told)
+
+
+@_bug
+def a_refused_settlement_withdraws_what_others_have_uploaded() -> Any:
+    """Every open batch of the visit goes, not only those of the message."""
+    uploaded = compensating._uploaded
+
+    def all_of(calls: Any) -> set[str]:
+        return _Everything() if uploaded(calls) else set()
+
+    return mock.patch.object(compensating, "_uploaded", all_of)
+
+
+class _Everything(set[str]):
+    """Has every message id."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+@_bug
+def a_settlement_during_the_stay_ends_it() -> Any:
+    """2304 is 2304, whatever mid_setl_flag says."""
+    return mock.patch.object(absorbing, "_is_in_stay", return_value=False)
+
+
+@_bug
+def the_last_settlement_of_a_stay_leaves_it_open() -> Any:
+    """A stay is over when somebody says so, and nobody does."""
+    return mock.patch.object(absorbing, "_is_in_stay", lambda _work, call: call.infno == "2304")
+
+
+@_bug
+def the_visit_does_not_follow_what_the_hospital_does_itself() -> Any:
+    """National JSON is carried, and nothing more."""
+
+    async def nothing(*_: Any) -> None:
+        return None
+
+    return mock.patch.object(carrying, "known_visit", nothing)
+
+
+@_bug
+def the_hospitals_own_reversal_is_taken_for_any_settlement_of_the_visit() -> Any:
+    """2601 undoes what was settled last."""
+    take_back = following._take_back
+
+    def last(visit: Any, _original: str, msgid: str) -> None:
+        live = visit.live_settlements()
+        take_back(visit, live[-1].msgid if live else "", msgid)
+
+    return mock.patch.object(following, "_take_back", last)
+
+
+@_bug
+def the_hospitals_own_call_of_unknown_outcome_is_told_as_refused() -> Any:
+    """No reply came, and its program is told that nothing was cancelled."""
+    conclude = Carrier._conclude
+
+    async def wrong(self: Carrier, outcome: Any, *rest: Any) -> None:
+        no = Rejected(Reply(infcode="-1", err_msg="no reply"))
+        await conclude(self, no if isinstance(outcome, Unknown) else outcome, *rest)
+
+    return mock.patch.object(Carrier, "_conclude", wrong)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@
 * no line is settled, uploaded or registered twice, no sum is stated wrong (`Platform.wrongs`)
 * of every visit both sides have the same settlements, to the fen, and the same lines, or the visit
   has a transaction that is listed as unknown
+* a stay is over on both sides or on none; charges that were told to be there, or withdrawn, are so
 * every reply is kept with the request that it answers
 * what was told about settlements is what the platform did for that message
 * the fen of all accounts are the first ones less what the live settlements took
@@ -71,8 +72,11 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     for number in sorted(by_number.keys() | books.visits.keys()):
         if number not in held:
             yield from _visit(world, number, by_number.get(number, []), books.visits.get(number))
+    own = {m for s in hospital.said if s.asked.verb == "carry" for m in books.msgids(s.asked.id)}
     for said in hospital.said:
-        yield from _told(world, said, books)
+        yield from _told(world, said, books, own)
+        yield from _undone(world, said)
+    yield from _kept(world, hospital)
 
 
 def unknown_count(world: World) -> int:
@@ -139,6 +143,8 @@ def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) ->
     kept = {ident: total for ident, total in kept.items() if _stands(visit, ident)}
     if theirs != kept:
         yield f"visit {number}: the platform settled {theirs}, the gateway has {kept}"
+    if stay.setting == "in" and stay.settled != (visit.state.value == "settled"):
+        yield f"visit {number}: settled at the end {stay.settled}, the gateway has {visit.state}"
     lines = {ln.item: (ln.amount, ln.setl_id) for ln in stay.lines}
     known = {
         ln.item: (int(ln.amount.replace(".", "")), batch.setl_id)
@@ -155,8 +161,38 @@ def _stands(visit: Visit, setl_id: str) -> bool:
     return any(batch.setl_id == setl_id for batch in visit.batches)
 
 
-def _told(world: World, said: Said, books: _Books) -> Iterator[str]:
-    """The last answer against what the platform did for this message."""
+def _undone(world: World, said: Said) -> Iterator[str]:
+    """A refused settlement that says its charges were withdrawn left none of them behind."""
+    last = said.last
+    if last is None or last.status != "rejected" or "FSI-REVERSED" not in last.problems:
+        return
+    for item in _items(world, said) & {item for _, item, _ in said.asked.lines}:
+        yield f"{said.asked.id} says that {item} was withdrawn, and the platform has it"
+
+
+def _kept(world: World, hospital: Hospital) -> Iterator[str]:
+    """Lines whose upload was told AA are there, unless the hospital took charges back."""
+    taking = {"refund", "unregister"}
+    back = {said.asked.visit for said in hospital.said if said.asked.verb in taking}
+    for said in hospital.said:
+        last = said.last
+        told = last is not None and last.code == "AA" and said.asked.visit not in back
+        if not told or said.asked.verb not in ("charge", "settle"):
+            continue
+        for item in {item for _, item, _ in said.asked.lines} - _items(world, said):
+            yield f"{said.asked.id} was told AA, and the platform does not have {item}"
+
+
+def _items(world: World, said: Said) -> set[str]:
+    stays = world.platform.stays.values()
+    return {line.item for stay in stays if stay.number == said.asked.visit for line in stay.lines}
+
+
+def _told(world: World, said: Said, books: _Books, own: set[str]) -> Iterator[str]:
+    """The last answer against what the platform did for this message.
+
+    `own` are the message ids of the hospital's own calls: what those reversed had been told.
+    """
     last, ident = said.last, said.asked.id
     if last is None or last.code == "AR":
         return
@@ -169,7 +205,9 @@ def _told(world: World, said: Said, books: _Books) -> Iterator[str]:
     made = {
         s.setl_id: s.total
         for s in world.platform.settled.values()
-        if s.msgid in msgids and s.state != "reversed" and s.msgid not in open_
+        if s.msgid in msgids
+        and s.msgid not in open_
+        and (s.state != "reversed" or s.reversed_by in own)
     }
     said_of = {setl_id: int(total.replace(".", "")) for setl_id, total, _ in last.settlements}
     if made != said_of:

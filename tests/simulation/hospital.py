@@ -137,7 +137,7 @@ class _Visit:
             self._open.clear()
             await self._step("unregister")
             return
-        paid = await self._pay()
+        paid = await self._pay(charging=chance.random() < 0.3)
         if paid and chance.random() < 0.5:
             await self._take_back(paid)
             if chance.random() < 0.5:
@@ -188,26 +188,33 @@ class _Visit:
         return None
 
     async def _charge(self) -> None:
-        lines = []
-        amounts = []
+        lines, amounts = self._items()
+        named = self._setting == "outpatient" and self._chance.random() < 0.5
+        batch = f"B{self._lines}" if named else ""
+        if await self._step("charge", lines=lines, batch=batch):
+            self._open += amounts
+
+    def _items(self) -> tuple[list[tuple[str, str, str]], list[int]]:
+        """New lines, and their amounts in fen."""
+        lines, amounts = [], []
         for _ in range(self._chance.choice((1, 1, 2, 3))):
             self._lines += 1
             amount = self._chance.choice((1, 99, 1260, 24_000, self._chance.randint(1, 99_999)))
             amounts.append(amount)
             item = f"{self._number}/{self._lines}"
             lines.append((str(self._lines), item, f"{amount // 100}.{amount % 100:02d}"))
-        named = self._setting == "outpatient" and self._chance.random() < 0.5
-        batch = f"B{self._lines}" if named else ""
-        if await self._step("charge", lines=lines, batch=batch):
-            self._open += amounts
+        return lines, amounts
 
-    async def _pay(self, *, in_stay: bool = False) -> Told | None:
+    async def _pay(self, *, in_stay: bool = False, charging: bool = False) -> Told | None:
+        """Settle everything that is open; `charging` brings further lines in the same message."""
         total = ""
+        lines, amounts = self._items() if charging else ([], [])
+        self._open += amounts
         if self._chance.random() < 0.5:
             wrong = self._chance.random() < 0.1
             amount = sum(self._open) + wrong
             total = f"{amount // 100}.{amount % 100:02d}"
-        asked = {"total": total, "account": self._account, "in_stay": in_stay}
+        asked = {"total": total, "account": self._account, "in_stay": in_stay, "lines": lines}
         answer = await self._step("settle", **asked)
         if answer is not None:
             self._open.clear()
@@ -215,5 +222,20 @@ class _Visit:
 
     async def _take_back(self, paid: Told) -> None:
         for setl_id, total, _ in paid.settlements:
-            if await self._step("cancel", setl_id=setl_id):
+            if self._chance.random() < 0.4:
+                gone = await self._own_cancellation(setl_id)
+            else:
+                gone = await self._step("cancel", setl_id=setl_id)
+            if gone:
                 self._open.append(int(total.replace(".", "")))
+
+    async def _own_cancellation(self, setl_id: str) -> Told | None:
+        """2208, 2305 or 2601 by the hospital's own program, which knows the platform's numbers."""
+        made = self._hospital.world.platform.settled[setl_id]
+        inpatient = self._setting == "inpatient"
+        node = {"setl_id": setl_id, "mdtrt_id": made.mdtrt_id, "psn_no": self._person}
+        infno = "2305" if inpatient else "2208"
+        if self._chance.random() < 0.3:
+            infno, original = "2601", "2304" if inpatient else "2207"
+            node = {"psn_no": self._person, "omsgid": made.msgid, "oinfno": original}
+        return await self._step("carry", infno=infno, carried=node)

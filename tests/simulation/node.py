@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from gateway.clock import Clock
 from gateway.fsi.channel import Channel
@@ -77,10 +79,10 @@ class _Shared(NamedTuple):
 
 
 @cache
-def _shared() -> _Shared:
+def _shared(after_refusal: Literal["keep", "undo"]) -> _Shared:
     """What never changes and takes long to load."""
     settings = Settings.model_validate(_SETTINGS)
-    profile = load_profile("generic")
+    profile = msgspec.structs.replace(load_profile("generic"), after_refusal=after_refusal)
     definitions = Definitions.load(profile.edition)
     checker = Checker(definitions, profile, amount_tolerance=Decimal("0.01"))
     site = Site(
@@ -130,8 +132,9 @@ class Node:
         deliver: Callable[[str, PeerSettings, Answer], Awaitable[None]],
         chance: random.Random,
         books: ReadBack | None,
+        undoes: bool,
     ) -> None:
-        shared = _shared()
+        shared = _shared("undo" if undoes else "keep")
         self.alive = True
         self.ready = False
         self.journal, self._deliver, self._failed = journal, deliver, failed

@@ -48,6 +48,10 @@ class Plan:
     """Share of messages of which a copy arrives at the same time."""
     books: bool = False
     """The centre's books are read, and name the message of a settlement."""
+    closed: list[tuple[float, float]] = field(default_factory=list)
+    """From, to: the platform refuses every settlement."""
+    undoes: bool = False
+    """The region withdraws what a refused settlement leaves behind."""
     visits: int = 2
     hasty: bool = False
     """The hospital sends charge messages of one visit at the same time."""
@@ -85,11 +89,20 @@ def plan_of(seed: int) -> Plan:
     plan.books = chance.random() < 0.3
     if chance.random() < 0.4:
         plan.decision_crash = chance.randint(1, 16)
+    more = random.Random(f"more {seed}")  # noqa: S311 - repeatable on purpose
+    plan.undoes = more.random() < 0.5
+    if more.random() < 0.3:
+        begin = more.uniform(0.0, 20.0)
+        plan.closed = [(begin, begin + more.choice((1.0, 8.0, 40.0)))]
     if chance.random() < 0.1:  # requests that arrive after everybody gave up: where 2601 is early
         plan.fates, plan.rate, plan.aimed = ("late", "silent"), 0.4, True
         plan.policy = chance.choice([UnknownPolicy.REVERSE, UnknownPolicy.REVERSE_AND_SETTLE])
     elif chance.random() < 0.15:  # settlements and reversals of several visits answered late
-        plan.fates, plan.rate, plan.visits = ("late", "slow"), 0.7, 3
+        plan.fates, plan.rate, plan.visits = ("late", "slow", "slow-second"), 0.7, 3
         plan.only = SETTLING
         plan.policy = chance.choice(list(UnknownPolicy))
+    elif plan.undoes and plan.closed:  # what a refused settlement uploaded is not withdrawn
+        plan.closed = [(0.0, more.choice((20.0, 60.0)))]
+        plan.fates, plan.rate = ("refused", "outer-401", "unanswered"), 0.5
+        plan.only = frozenset({"2205"})
     return plan

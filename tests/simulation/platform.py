@@ -55,6 +55,7 @@ class Platform:
         """What must never happen, in words."""
         self._serial = 0
         self._late = False
+        self._closed = False
 
     def receive(self, body: bytes, *, late: bool = False) -> bytes:
         """Carry a request out, or refuse it; a message id is taken once.
@@ -85,6 +86,10 @@ class Platform:
     def restart(self) -> None:
         """Everything stored stays; whoever signed in has to do so again."""
         self.sign_ins.clear()
+
+    def close_funds(self, closed: bool) -> None:  # noqa: FBT001 - given to a timer
+        """No settlement is made until it is opened again."""
+        self._closed = closed
 
     def _number(self) -> int:
         self._serial += 1
@@ -219,7 +224,9 @@ class Platform:
         return settlement_result(made, lines)
 
     def settle(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
-        """2207, 2304."""
+        """2207, 2304; without mid_setl_flag it is the last one of a stay."""
+        if self._closed:
+            raise Refusal("基金结算窗口未开放")
         made, lines, stay = self._quote(data["data"], msgid, f"T{self._number():08d}")
         for line in lines:
             if line.setl_id:
@@ -227,6 +234,8 @@ class Platform:
             line.setl_id = made.setl_id
         self.settled[made.setl_id] = made
         self.balances[stay.psn_no] -= made.account
+        made.last = stay.setting == "in" and data["data"].get("mid_setl_flag") != "1"
+        stay.settled = stay.settled or made.last
         return settlement_result(made, lines)
 
     def _quote(
@@ -286,9 +295,10 @@ class Platform:
             if line.setl_id == old.setl_id:
                 line.setl_id = ""
         self.balances[stay.psn_no] += old.account
+        stay.settled = stay.settled and not old.last
         old.state = state
 
-    def reverse(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+    def reverse(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
         """2601: as if the message had never been; what is unknown cannot be reversed."""
         row = data["data"]
         infno, person, done = self.requests.get(row["omsgid"], ("", "", False))
@@ -306,6 +316,7 @@ class Platform:
             raise Refusal("该结算已撤销，不能冲正")
         if old.state == "settled":
             self._release(old, "reversed")
+            old.reversed_by = msgid
         return {}
 
     def read_back(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -30,6 +31,10 @@ class Asked(msgspec.Struct, kw_only=True):
     total: str = ""
     setl_id: str = ""
     account: str = "0"
+    infno: str = ""
+    """Of verb `carry`: the transaction that the hospital composed itself."""
+    carried: dict[str, str] = {}
+    """Its only node."""
     in_stay: bool = False
     """Settle during the stay (mid_setl_flag 1)."""
     owned: bool = False
@@ -84,10 +89,7 @@ class Speech:
             Told(
                 code=_CODES.get(result.status, "AE"),
                 status=result.status.value,
-                settlements=[
-                    (s.info.get("setl_id"), s.info.get("medfee_sumamt"), s.cancels)
-                    for s in result.settlements
-                ],
+                settlements=_settlements(result),
                 problems=[p.code.value for p in result.problems],
             )
         )
@@ -121,6 +123,17 @@ class Speech:
         return bool(context.get("owned"))
 
 
+def _settlements(result: Result) -> list[tuple[str, str, str]]:
+    """setl_id, total and setl_id that it cancels; of the output where the hospital composed it."""
+    told = [
+        (s.info.get("setl_id"), s.info.get("medfee_sumamt"), s.cancels) for s in result.settlements
+    ]
+    info = result.output.get("setlinfo") if result.status is Status.DONE else None
+    if isinstance(info, dict):
+        told.append((str(info["setl_id"]), format(Decimal(str(info["medfee_sumamt"])), "f"), ""))
+    return told
+
+
 def encode(asked: Asked) -> bytes:
     """The bytes that the hospital sends."""
     return _encode(asked)
@@ -132,6 +145,8 @@ def _answer(words: Told) -> Answer:
 
 def _intent(asked: Asked) -> Intent:
     verb = Verb(asked.verb)
+    if verb is Verb.CARRY:
+        return _carried(asked)
     intent = Intent(verb=verb, visit_class=VisitClass(asked.setting), place="message")
     # The number of the certificate is the person's: the model platform looks it up as it is.
     intent.person = Record({"mdtrt_cert_type": "02", "mdtrt_cert_no": asked.psn_no})
@@ -161,3 +176,19 @@ def _intent(asked: Asked) -> Intent:
     }
     intent.settlement = Record(options | {code: text for code, text in stated.items() if text})
     return intent
+
+
+def _carried(asked: Asked) -> Intent:
+    """What the adapter of national JSON makes of a transaction of one node."""
+    return Intent(
+        verb=Verb.CARRY,
+        visit_class=VisitClass(asked.setting),
+        place="message",
+        person=Record({"psn_no": asked.psn_no, "insuplc_admdvs": "430100"}),
+        visit=Record(
+            {"mdtrt_id": asked.carried["mdtrt_id"]} if "mdtrt_id" in asked.carried else {}
+        ),
+        carried_infno=asked.infno,
+        carried={"data": dict(asked.carried)},
+        carried_header=Record({"insuplc_admdvs": "430100"}),
+    )

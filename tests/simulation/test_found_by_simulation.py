@@ -72,3 +72,15 @@ def test_what_was_settled_anew_before_a_crash_is_told_with_what_was_not() -> Non
         plan.crash_at = frozenset({point})
         found += simulate(6829, plan).findings
     assert found == []
+
+
+def test_an_upload_whose_outcome_the_disk_did_not_take_is_not_made_twice() -> None:
+    """Seed 294: the disk was busy when it was to be stored that a 2204 has no known outcome, and
+    free again when the message came again: it went out a second time, under another message id.
+    """
+    found = []
+    for seed in range(60):
+        plan = Plan(lenient=True, fates=("twice-second", "unanswered"), rate=0.4, aimed=True)
+        plan.disk = [(1.0 + seed % 7, 12.0, "busy")]
+        found += simulate(seed, plan).findings
+    assert found == []

@@ -124,6 +124,9 @@ class World:
         """Set what happens at fixed times on its way."""
         for when, seconds in self.plan.steps:
             self.loop.call_at(when, self._jump, seconds)
+        for begin, end in self.plan.closed:
+            self.loop.call_at(begin, self.platform.close_funds, True)
+            self.loop.call_at(end, self.platform.close_funds, False)
         for _, end in self.plan.down:
             self.loop.call_at(end, self.platform.restart)
         for _, end, _ in self.plan.disk:
@@ -175,6 +178,7 @@ class World:
             deliver=self._deliver,
             chance=chance,
             books=CentreBooks(self.platform, chance) if self.plan.books else None,
+            undoes=self.plan.undoes,
         )
         holder.append(node)
         self.node = node

@@ -152,3 +152,9 @@ def test_a_card_number_is_kept_for_the_settlement_of_the_visit() -> None:
     visit = visit_with_two_batches()
     visit.person = Record({"mdtrt_cert_type": "02", "mdtrt_cert_no": "X"})
     assert decode_visit(encode_visit(visit), 1).person.get("mdtrt_cert_no") == "X"
+
+
+def test_open_charges_beside_a_settled_batch_can_be_withdrawn() -> None:
+    """One of two batches is settled, and the other one is taken back: settled it stays."""
+    events = (VisitEvent.REGISTERED, VisitEvent.CHARGED, VisitEvent.SETTLED, VisitEvent.TRIMMED)
+    assert path(VisitClass.OUTPATIENT, *events) is VisitState.SETTLED
