@@ -200,12 +200,20 @@ class Channel:
         return Unknown("the platform has this message id already") if known else outcome
 
     def _listener(self, infno: str, msgid: str) -> Listen | None:
-        """Who listens for the reply of a money transaction that does not come in time."""
+        """Who listens for the reply of a money transaction that does not come in time.
+
+        A refusal for the sign-in comes before the message id is looked at: where the request came
+        twice, it says nothing of the first copy.
+        """
         if self._late is None or self._settings.late_reply <= 0:
             return None
 
         async def read(reply: Reply) -> Outcome:
-            return self.as_first_told(await self.outcome(infno, reply))
+            outcome = self.as_first_told(await self.outcome(infno, reply))
+            expired = isinstance(outcome, Rejected) and (
+                self.profile.classify(outcome.reply.err_msg) == "sign-in-expired"
+            )
+            return Unknown("it may be of a second copy") if expired else outcome
 
         seconds = self._settings.late_reply
         return self._late.listener(msgid, infno, seconds=seconds, read=read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.settings import UnknownPolicy
-from tests.simulation.plans import Plan
+from tests.simulation.plans import SETTLING, Plan
 from tests.simulation.run import simulate
 
 
@@ -82,5 +82,17 @@ def test_an_upload_whose_outcome_the_disk_did_not_take_is_not_made_twice() -> No
     for seed in range(60):
         plan = Plan(lenient=True, fates=("twice-second", "unanswered"), rate=0.4, aimed=True)
         plan.disk = [(1.0 + seed % 7, 12.0, "busy")]
+        found += simulate(seed, plan).findings
+    assert found == []
+
+
+def test_a_late_refusal_for_the_sign_in_says_nothing_of_the_first_copy() -> None:
+    """Seed 584: 2207 came twice, the platform forgot who had signed in between the two, and the
+    refusal of the second copy came late: the settlement of the first one was told as refused.
+    """
+    found = []
+    for seed in range(60):
+        plan = Plan(fates=("slow-second",), rate=0.7, only=SETTLING, visits=3)
+        plan.down = [(at, at + 0.3) for at in range(6, 40, 3)]
         found += simulate(seed, plan).findings
     assert found == []

@@ -116,8 +116,11 @@ async def test_the_reply_is_kept_under_its_message_id(slow: Slow) -> None:
     assert slow.replies.arrived() == []
 
 
-async def test_a_refusal_is_kept_and_a_known_message_id_is_none(slow: Slow) -> None:
-    """A refusal counts; that the msgid is known says only that the request came twice."""
+@pytest.mark.parametrize("text", ["发送方报文ID重复", "签到流水号不存在，请先签到"])
+async def test_a_refusal_is_kept_unless_it_may_be_of_a_second_copy(slow: Slow, text: str) -> None:
+    """A refusal counts; that the msgid is known, or the sign-in is not, may be said of a request that
+    came twice, and tells nothing of its first copy.
+    """
     slow.reply = lambda: slow.platform.signed(infcode=-1, err_msg="基金未开放", output=None)
     assert isinstance(await slow.send(), Unknown)
     slow.go.set()
@@ -127,7 +130,7 @@ async def test_a_refusal_is_kept_and_a_known_message_id_is_none(slow: Slow) -> N
     slow.heard.outcomes.clear()
     slow.heard.told.clear()
     slow.go.clear()
-    slow.reply = lambda: slow.platform.signed(infcode=-1, err_msg="发送方报文ID重复", output=None)
+    slow.reply = lambda: slow.platform.signed(infcode=-1, err_msg=text, output=None)
     assert isinstance(await slow.send(), Unknown)
     slow.go.set()
     assert (await outcome(slow))[2] == "unusable"
