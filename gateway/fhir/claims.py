@@ -114,6 +114,23 @@ def _unsupported_parts(item: Node) -> Iterator[Problem]:
         yield problems.not_supported(
             f"{item.place}.factor", "不支持系数，请直接给出单价", "a factor other than 1"
         )
+    quantity, price = item.value.get("quantity", {}), _amount(item.value.get("unitPrice"))
+    if "comparator" in quantity:
+        yield problems.not_supported(
+            f"{item.place}.quantity.comparator",
+            "数量必须是确定的值",
+            "the quantity has to be exact",
+        )
+    if _amount(quantity) == 0:
+        yield problems.wrong_value(
+            f"{item.place}.quantity.value", "数量不能为0", "the quantity cannot be 0"
+        )
+    if price is not None and price < 0:
+        yield problems.wrong_value(
+            f"{item.place}.unitPrice.value",
+            "单价不能为负；退费请用负的数量",
+            "the price cannot be negative: give back by a negative quantity",
+        )
 
 
 def _net(item: Node, tolerance: Decimal) -> tuple[Decimal | None, Problem | None]:

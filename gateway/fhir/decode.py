@@ -8,6 +8,7 @@ unique); which of two amounts was meant is nobody's guess. NaN and Infinity are 
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from array import array
@@ -52,7 +53,7 @@ def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
     except RecursionError:
         raise UnreadableError([_too_deep(max_depth)]) from None
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, ArithmeticError) as error:
-        raise UnreadableError([_not_json(error)]) from None
+        raise UnreadableError([_not_json(raw, error)]) from None
     if not isinstance(tree, dict):
         raise UnreadableError([unreadable("内容不是JSON对象", "the body is not a JSON object")])
     if _depth(skeleton) > max_depth:
@@ -147,7 +148,19 @@ def _too_deep(max_depth: int) -> Problem:
     return too_much(f"嵌套超过{max_depth}层", f"nested deeper than {max_depth} levels")
 
 
-def _not_json(error: Exception) -> Problem:
+def _not_json(raw: bytes, error: Exception) -> Problem:
+    if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return unreadable(
+            "内容以字节顺序标记（BOM）开头，请用不带BOM的UTF-8发送",
+            "the body begins with a byte order mark: send UTF-8 without one",
+        )
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        return unreadable(
+            f"内容不是UTF-8编码 (byte {wrong.start})，FHIR只用UTF-8",
+            f"the body is not UTF-8 (byte {wrong.start}), the only encoding of FHIR",
+        )
     position = re.search(r"byte (\d+)", str(error))
     where = f" (byte {position[1]})" if position else ""
     return unreadable(f"内容不是有效的JSON{where}", f"the body is not valid JSON{where}")

@@ -18,6 +18,7 @@ import msgspec
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir.dates import span
 from gateway.fhir.decode import decode_own
+from gateway.fhir.problems import wrong_value
 from gateway.fhir.release import R5, Release
 from gateway.intents import Resource
 
@@ -116,6 +117,10 @@ CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 MAX_VALUES = 50
 """Values of one parameter, and parameters of one search, at most."""
 
+_DIGITS = 9
+"""Digits of a number of entries that are told apart."""
+_FAR = 10**_DIGITS
+"""Where a page begins that is behind everything that is kept."""
 _COMMA = re.compile(r"(?<!\\),")
 
 
@@ -148,12 +153,12 @@ def parse_search(
     problems: list[Problem] = []
     for name, value in list(pairs)[:MAX_VALUES]:
         if name in {"_count", "_offset"}:
-            if not (value.isascii() and value.isdigit() and len(value) < 8):
-                problems.append(_wrong(name, "应为非负整数", "a whole number is needed"))
+            if not (value.isascii() and value.isdigit()):
+                problems.append(_not_a_number(name))
             elif name == "_count":
-                search.count = min(int(value), page_size)
+                search.count = min(int(value[:_DIGITS]), page_size)
             else:
-                search.offset = int(value)
+                search.offset = int(value) if len(value) <= _DIGITS else _FAR
         elif name in served:
             if served[name] == DATE:
                 if span(value) is None:
@@ -262,6 +267,14 @@ def _tokens(name: str, kind: str, value: str) -> list[str]:
     if name == "identifier" or kind in {URI, STRING}:
         return parts
     return [part.rpartition("|")[2] for part in parts]
+
+
+def _not_a_number(name: str) -> Problem:
+    return wrong_value(
+        "",
+        f"搜索参数 {name}：应为非负整数",
+        f"search parameter {name}: a whole number that is not negative is needed",
+    )
 
 
 def _wrong(name: str, zh: str, en: str) -> Problem:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import Problem
+from gateway.fhir.belonging import check_belonging
 from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
 from gateway.fhir.claims import check_claim, complete_claim, same_lines
 from gateway.fhir.decode import decode_own
@@ -91,6 +92,8 @@ class Understanding:
         if document.modified:
             found = [*check_modifiers(*brought), *found]
         found = [*found, *check_companions(*brought)]
+        if document.interaction != "update" or document.type_name == "Encounter":
+            found += check_belonging(document.root())
         if document.moves:
             found = [problem.at(document.said(problem.place)) for problem in found]
             _tell_places(intent, document)
