@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from gateway.errors import Problem, ProblemCode
+from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.references import Node, as_list, local_name
@@ -44,6 +44,9 @@ POINTERS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 """Type -> the References that its maps read."""
 
+TARGETS = {"patient": "Patient", "subject": "Patient", "coverage": "Coverage"}
+"""Element -> the only type that its reference may lead to here."""
+
 _INSIDE = ("#", "urn:")
 """How a reference begins that cannot lead out of the message."""
 
@@ -53,7 +56,7 @@ def check_belonging(root: Node) -> list[Problem]:
     pointers = POINTERS.get(root.value.get("resourceType", ""), ())
     return [
         *_contained(root),
-        *(problem for path in pointers for problem in _lost(_at(root, path))),
+        *(problem for path in pointers for problem in _lost(_at(root, path), path[-1])),
         *_focal(root),
         *_of_others(root),
     ]
@@ -78,12 +81,20 @@ def _contained(root: Node) -> Iterator[Problem]:
             )
 
 
-def _lost(nodes: Iterable[Node]) -> Iterator[Problem]:
+def _lost(nodes: Iterable[Node], name: str) -> Iterator[Problem]:
     for node in nodes:
         reference = node.value.get("reference")
         if not isinstance(reference, str) or not reference.startswith(_INSIDE):
             continue
-        if node.value.get("identifier") is None and node.scope.follow(node) is None:
+        target = node.scope.follow(node)
+        kind = TARGETS.get(name)
+        if kind and target is not None and target.value.get("resourceType") != kind:
+            yield problems.wrong_value(
+                f"{node.place}.reference",
+                f"此处引用的应为{kind}资源",
+                f"the reference leads to a resource that is no {kind}",
+            )
+        if node.value.get("identifier") is None and target is None:
             yield problems.not_found(
                 f"{node.place}.reference",
                 ProblemCode.NOT_FOUND,
@@ -120,7 +131,13 @@ def _of_others(root: Node) -> Iterator[Problem]:
 
 
 def _others(node: Node, zh: str, en: str) -> Problem:
-    return problems.wrong_value(node.place, zh, en)
+    return Problem(
+        kind=ProblemKind.VALUE,
+        code=ProblemCode.PERSON_CONFLICT,
+        place=node.place,
+        zh=zh,
+        en=en,
+    )
 
 
 def _followed(node: Node, name: str) -> Node | None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import Problem, UnreadableError
+from gateway.errors import Problem, ProblemCode, UnreadableError
 from gateway.fhir.problems import structure, too_much, unreadable
 
 MAX_VALUES = 200_000
@@ -150,20 +150,24 @@ def _too_deep(max_depth: int) -> Problem:
 
 def _not_json(raw: bytes, error: Exception) -> Problem:
     if raw.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return unreadable(
+        return _charset(
             "内容以字节顺序标记（BOM）开头，请用不带BOM的UTF-8发送",
             "the body begins with a byte order mark: send UTF-8 without one",
         )
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError as wrong:
-        return unreadable(
+        return _charset(
             f"内容不是UTF-8编码 (byte {wrong.start})，FHIR只用UTF-8",
             f"the body is not UTF-8 (byte {wrong.start}), the only encoding of FHIR",
         )
     position = re.search(r"byte (\d+)", str(error))
     where = f" (byte {position[1]})" if position else ""
     return unreadable(f"内容不是有效的JSON{where}", f"the body is not valid JSON{where}")
+
+
+def _charset(zh: str, en: str) -> Problem:
+    return msgspec.structs.replace(unreadable(zh, en), code=ProblemCode.READ_CHARSET)
 
 
 def _duplicate(raw: bytes) -> Problem:

@@ -98,6 +98,11 @@ def not_found(place: str, code: ProblemCode, zh: str, en: str) -> Problem:
     return Problem(kind=ProblemKind.NOT_FOUND, code=code, zh=zh, en=en, place=place)
 
 
+def unmet(zh: str, en: str) -> Problem:
+    """A condition of the request (If-Match, If-None-Exist) that does not hold (412)."""
+    return Problem(kind=ProblemKind.LOCKED, code=ProblemCode.VERSION_CONFLICT, zh=zh, en=en)
+
+
 def other_content(place: str) -> Problem:
     """The identifier was used for other content (409)."""
     return Problem(

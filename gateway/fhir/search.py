@@ -117,10 +117,8 @@ CONTROLS = frozenset({"_format", "_pretty", "_summary", "_elements"})
 MAX_VALUES = 50
 """Values of one parameter, and parameters of one search, at most."""
 
-_DIGITS = 9
-"""Digits of a number of entries that are told apart."""
-_FAR = 10**_DIGITS
-"""Where a page begins that is behind everything that is kept."""
+_FAR = 10**9
+"""A number of entries that is more than are kept; a larger one says no more."""
 _COMMA = re.compile(r"(?<!\\),")
 
 
@@ -153,12 +151,13 @@ def parse_search(
     problems: list[Problem] = []
     for name, value in list(pairs)[:MAX_VALUES]:
         if name in {"_count", "_offset"}:
-            if not (value.isascii() and value.isdigit()):
+            number = whole_number(value)
+            if number is None:
                 problems.append(_not_a_number(name))
             elif name == "_count":
-                search.count = min(int(value[:_DIGITS]), page_size)
+                search.count = min(number, page_size)
             else:
-                search.offset = int(value) if len(value) <= _DIGITS else _FAR
+                search.offset = number
         elif name in served:
             if served[name] == DATE:
                 if span(value) is None:
@@ -189,6 +188,17 @@ def parse_search(
         elif strict and name not in CONTROLS:
             problems.append(_wrong(name, "不支持该搜索参数", "the parameter is not served"))
     return search, problems
+
+
+def whole_number(text: str) -> int | None:
+    """A number of entries, 10^9 for any larger one; None for what is no number from 0 on.
+
+    >>> whole_number("20"), whole_number("9" * 5000), whole_number("-1"), whole_number("1e9")
+    (20, 1000000000, None, None)
+    """
+    if not (text.isascii() and text.isdigit()):
+        return None
+    return min(int(text), _FAR) if len(text) <= 10 else _FAR
 
 
 def includes_of(type_name: str) -> list[str]:

@@ -9,6 +9,7 @@ again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -29,6 +30,9 @@ MAX_ENTRIES = 100
 """Entries of a Bundle at most, of a message too."""
 METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """The order in which a transaction is carried out (http.html#trules)."""
+
+
+LOOKING = frozenset({"GET", "HEAD"})
 
 
 class Entry(NamedTuple):
@@ -106,6 +110,7 @@ class Bundles:
             if not found and "request" not in row:
                 place = f"Bundle.entry[{index}].request"
                 found = [problems.required(place, "缺少request", "the request is missing")]
+        found = found or list(_repeated(rows))
         if found:
             raise MessageError(found)
         return [self._entry(ask, index, row) for index, row in enumerate(rows)]
@@ -169,7 +174,11 @@ class Bundles:
     # Transactions
 
     async def _transaction(self, ask: Ask, entries: list[Entry]) -> Reply:
-        """Everything or nothing, as far as a platform can take back what it did."""
+        """Everything or nothing, as far as a platform can take back what it did.
+
+        What only looks is tried before anything is changed, so that no settlement stands in a
+        transaction that failed for want of a resource to read; it is answered from afterwards.
+        """
         for entry in entries:
             require(ask.scopes, entry.method, entry.parts)
         refused = self._against_the_rule(entries)
@@ -180,14 +189,20 @@ class Bundles:
         if checked is not None:
             return checked
         replies: dict[int, Reply] = {}
+        for entry in entries:
+            if entry.method in LOOKING:
+                answer = await self._safely(ask, entry)
+                if answer.status >= 400:
+                    return await self._failed(ask, entry, answer, entries, replies)
         order = sorted(entries, key=lambda one: (METHODS.index(one.method), one.moves_money))
         changing = [one for one in order if one.method in {"POST", "PUT"}]
         changing.sort(key=lambda one: one.moves_money)
         for entry in [*changing, *(one for one in order if one not in changing)]:
             answer = await self._safely(ask, entry)
             replies[entry.number] = answer
-            last = entry is changing[-1] if changing else False
-            if answer.status >= 400 or (answer.status == 202 and not last and entry in changing):
+            if entry.method in LOOKING:
+                continue
+            if answer.status >= 400 or (answer.status == 202 and entry is not changing[-1]):
                 return await self._failed(ask, entry, answer, entries, replies)
         return self._answer("transaction-response", entries, replies)
 
@@ -261,9 +276,10 @@ class Bundles:
         """The answer of the entry that failed; visits that were opened before are cancelled."""
         tree = answer.tree()
         for issue in as_list(tree.get("issue")):
-            issue["expression"] = [
-                _within(place, f"{entry.place}.resource") for place in issue.get("expression", [""])
-            ]
+            stated = issue.get("expression", [""])
+            if stated != [entry.place]:
+                inside = f"{entry.place}.resource"
+                issue["expression"] = [_within(place, inside) for place in stated]
         for other in entries:
             made = replies.get(other.number)
             if other is entry or made is None or other.method != "POST":
@@ -286,6 +302,20 @@ class Bundles:
         rows = [_row(replies[entry.number]) for entry in entries]
         bundle: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
         return reply(200, bundle | ({"entry": rows} if rows else {}))
+
+
+def _repeated(rows: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Entries of the same fullUrl: what refers to it could mean either (bdl-7)."""
+    seen: set[str] = set()
+    for index, row in enumerate(rows):
+        full_url = str(row.get("fullUrl", ""))
+        if full_url and full_url in seen:
+            yield problems.structure(
+                f"Bundle.entry[{index}].fullUrl",
+                "fullUrl重复，无法确定引用的是哪一个条目",
+                "the fullUrl stands twice: which entry is meant is not known",
+            )
+        seen.add(full_url)
 
 
 def _row(answer: Reply) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import msgspec
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir.decode import decode_own
-from gateway.fhir.search import CONTROLS
+from gateway.fhir.search import CONTROLS, whole_number
 from gateway.fhir.stored import PeerStore
 
 MAX_VERSIONS = 1_000
@@ -56,12 +56,13 @@ def parse_window(
     found: list[Problem] = []
     for name, value in pairs:
         if name in {"_count", "_offset"}:
-            if not (value.isascii() and value.isdigit() and len(value) < 8):
+            number = whole_number(value)
+            if number is None:
                 found.append(_wrong(name, "应为非负整数", "a whole number is needed"))
             elif name == "_count":
-                window.count = min(int(value), page_size)
+                window.count = min(number, page_size)
             else:
-                window.offset = int(value)
+                window.offset = number
         elif name == "_since":
             window.since, window.begin = value, _moment(value)
             if window.begin is None:

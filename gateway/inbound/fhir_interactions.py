@@ -18,6 +18,7 @@ from gateway.fhir.answers import POLL_AFTER, STATUS_PATH, http_date
 from gateway.fhir.building import is_waiting
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.outcome import operation_outcome
+from gateway.fhir.problems import unmet
 from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import FORM, REFUSED_TYPE, PeerStore
@@ -119,8 +120,8 @@ class Interactions:
         """PUT of a resource; with If-Match only upon this version."""
         if ask.if_match is not None:
             found = await self.store(ask).resource(type_name, identity)
-            if found is None or etag(decode_own(found.body)) != ask.if_match.strip():
-                raise Refusal(412, problem("资源的版本已经改变", "The version has changed"))
+            if found is None or ask.if_match.strip() not in {"*", etag(decode_own(found.body))}:
+                raise Refusal(412, unmet("资源的版本已经改变", "The version has changed"))
         meta = {"interaction": "update", "type": type_name, "id": identity}
         return await self.carry(ask, raw, meta)
 
@@ -222,10 +223,10 @@ class Interactions:
             type_name, parse_qsl(condition.lstrip("?")), page_size=2, strict=True
         )
         if problems or not search.tokens:
-            raise Refusal(412, problem("If-None-Exist的条件无效", "If-None-Exist is not valid"))
+            raise Refusal(412, unmet("If-None-Exist的条件无效", "If-None-Exist is not valid"))
         total, found = await self.store(ask).search(type_name, search.tokens, 2)
         if total > 1:
-            raise Refusal(412, problem("有多个符合条件的资源", "Several resources fit"))
+            raise Refusal(412, unmet("有多个符合条件的资源", "Several resources fit"))
         if not found:
             return None
         own = decode_own(found[0].body)

@@ -17,12 +17,13 @@ from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
 from gateway.fhir.concept_maps import NATIONAL
 from gateway.fhir.guide import GUIDE_TYPES, Guide
+from gateway.fhir.problems import not_supported
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import R5
 from gateway.fhir.search import types_of
 from gateway.inbound.fhir_bundles import Bundles
 from gateway.inbound.fhir_guide import GuideReader, Work, listing, reading, stated
-from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions, form_pairs, problem
+from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions, form_pairs
 from gateway.inbound.fhir_matching import Matching
 from gateway.inbound.fhir_messages import Messages
 from gateway.inbound.fhir_negotiation import content_format
@@ -255,7 +256,8 @@ class Tables:
         async def work(request: web.Request, ask: Ask) -> Reply:
             if request.method == "POST":
                 if request.content_type != FORM:
-                    raise Refusal(415, problem(f"内容必须是{FORM}", f"The body has to be {FORM}"))
+                    told = f"内容必须是{FORM}", f"The body has to be {FORM}"
+                    raise Refusal(415, not_supported("", *told))
                 ask.pairs += form_pairs(await request.read())
             return await self._do.search(ask, type_name)
 
