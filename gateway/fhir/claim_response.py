@@ -44,6 +44,8 @@ from gateway.fhir.texts import scalar
 from gateway.intents import Record, Result, Settlement, Status, Verb, VisitClass
 
 PAYMENT_TYPE = "http://terminology.hl7.org/CodeSystem/ex-paymenttype"
+CHINESE = "urn:ietf:bcp:47", "zh-CN"
+"""System and code of the language of a note."""
 NOTE_LENGTH = 1000
 """Characters of a note at most."""
 
@@ -81,7 +83,7 @@ def claim_response(
     sums = summed(settlements)
     if sums:
         response["total"] = totals(names, sums)
-    response |= _payment(result, settlements)
+    response |= _payment(names, result, settlements)
     for settlement in settlements:
         for fund in settlement.funds:
             notes.add(fund.get("setl_proc_info"))
@@ -167,7 +169,8 @@ class _Notes:
             if row["text"] == text:
                 return int(row["number"])
         number = len(self.rows) + 1
-        self.rows.append({"number": number, "type": "display", "text": text})
+        row = {"number": number, "type": "display", "text": text, "language": concept(*CHINESE)}
+        self.rows.append(row)
         return number
 
 
@@ -312,8 +315,11 @@ def _items(names: Names, exchange: Exchange, result: Result, notes: _Notes) -> l
     return found
 
 
-def _payment(result: Result, settlements: Sequence[Settlement]) -> dict[str, Any]:
-    """What the fund pays; only where a settlement exists."""
+def _payment(names: Names, result: Result, settlements: Sequence[Settlement]) -> dict[str, Any]:
+    """What the fund pays; only where a settlement exists.
+
+    It is known by the institution's number of the settlement, where there is only one.
+    """
     benefit = summed(settlements).get("fund_pay_sumamt")
     if benefit is None or result.intent.verb is Verb.PRESETTLE:
         return {}
@@ -321,6 +327,10 @@ def _payment(result: Result, settlements: Sequence[Settlement]) -> dict[str, Any
         "type": concept(PAYMENT_TYPE, "complete"),
         "amount": money(benefit),
     }
+    numbers = [("medins-setl-id", s.info.get("medins_setl_id")) for s in settlements]
+    known = identifiers(names, numbers)
+    if len(known) == 1:
+        payment["identifier"] = known[0]
     day = settlements[-1].info.get("setl_time")[:10]
     if day:
         payment["date"] = day

@@ -16,10 +16,12 @@ from gateway.fhir.names import CURRENCY
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.references import Node, as_list
 from gateway.fhir.texts import scalar
-from gateway.intents import Intent, Record, Source
+from gateway.intents import Intent, Record, Source, VisitClass
 from mappings.messages.functions import make_function
 
 _DATETIME = make_function("datetime", ("midnight",), {})
+INJURY, INJURY_INPATIENT = "9903", "22"
+"""med_type of an injury (mapping matrix 2.2, Claim.accident)."""
 _DAY = 10
 """Characters of `yyyy-MM-dd`."""
 
@@ -185,6 +187,9 @@ def complete_claim(
     number = visit_number or claim_number
     if not intent.visit.has("ipt_otp_no") and not intent.visit.has("mdtrt_id") and number:
         intent.visit.set("ipt_otp_no", number, Source(place, number, "Claim"))
+    if root.child("accident") and not intent.visit.has("med_type"):
+        kind = INJURY_INPATIENT if intent.visit_class is VisitClass.INPATIENT else INJURY
+        intent.visit.set("med_type", kind, Source(f"{root.place}.accident", kind, "Claim"))
     intent.own_charges_only = bool(intent.charges)
     total = Decimal(0)
     found: list[Problem] = []

@@ -15,6 +15,7 @@ import structlog
 from gateway.settings import LogSettings
 from gateway.telemetry import configure_logging
 from tests.acceptance.world import Ended, World, command
+from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture for every test
 
 
 @pytest.fixture(autouse=True)

@@ -62,6 +62,9 @@ def concepts_of(codes: Codes, dictionaries: Dictionaries) -> Mapping[str, str]:
         "filing": FILINGS,
         "message-event": MESSAGE_EVENTS,
         "rx-circ-flag": YES_NO,
+        "etip-flag": YES_NO,
+        "dscg-tkdrug-flag": YES_NO,
+        "matn-fee-flag": YES_NO,
     }
     return own.get(codes.name, {})
 

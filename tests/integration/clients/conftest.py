@@ -22,6 +22,7 @@ from gateway.app import Gateway
 from gateway.clock import CHINA
 from gateway.fhir.decode import encode
 from gateway.settings import Settings
+from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture for every test
 
 HERE, ELSEWHERE = "H43010000001", "H43010000002"
 STATIC = "t-7f3a9b2c4d5e6f708192"

@@ -38,6 +38,7 @@ from gateway.journal import SQLiteJournal
 from gateway.pipeline import Received
 from gateway.settings import PeerSettings, Settings
 from gateway.telemetry import Metrics, get_logger
+from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture for every test
 
 TOKENS = {"his": "t-7f3a9b2c4d5e6f708192", "other": "t-0011223344556677"}
 TABLES = Path(mappings.codes.__file__).parent / "data" / "demo-hospital"

@@ -44,13 +44,18 @@ def complaint(text: Any, meta: Any = CREATE_TASK) -> Any:
         '{"a":Infinity}',
         '{"a":01}',
         '{"a":"\\ud800"}',
-        b'{"a":"\xff"}',
         '<Task xmlns="http://hl7.org/fhir"/>',
     ],
 )
-def test_what_is_not_a_json_object_is_unreadable(text: str | bytes) -> None:
-    """X-003; NaN, lone surrogates and bytes that are not UTF-8 are not JSON either."""
+def test_what_is_not_a_json_object_is_unreadable(text: str) -> None:
+    """X-003; NaN and lone surrogates are not JSON either."""
     assert complaint(text)[0] == "READ-SYNTAX"
+
+
+@pytest.mark.parametrize("text", [b'{"a":"\xff"}', b"\xef\xbb\xbf{}", b"\xff\xfe{\x00}\x00"])
+def test_bytes_that_are_not_plain_utf_8_are_called_so(text: bytes) -> None:
+    """X-003, X-019: FHIR is UTF-8, without a byte order mark."""
+    assert complaint(text)[0] == "READ-CHARSET"
 
 
 def test_a_member_that_appears_twice_is_refused() -> None:
