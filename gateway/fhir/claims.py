@@ -116,6 +116,10 @@ def _unsupported_parts(item: Node) -> Iterator[Problem]:
         yield problems.not_supported(
             f"{item.place}.factor", "不支持系数，请直接给出单价", "a factor other than 1"
         )
+    if _amount(item.value.get("tax")):
+        yield problems.not_supported(
+            f"{item.place}.tax", "不支持税额，请计入单价", "a tax: count it into the price"
+        )
     quantity, price = item.value.get("quantity", {}), _amount(item.value.get("unitPrice"))
     if "comparator" in quantity:
         yield problems.not_supported(

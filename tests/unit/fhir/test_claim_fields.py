@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -152,7 +153,7 @@ async def test_the_institution_may_be_the_facility(ask: Any, make_claim: Any) ->
 
 
 async def test_what_cannot_be_sent_of_a_line_is_refused(ask: Any, make_claim: Any) -> None:
-    """Claim.item.factor, detail and (R5) tax have no field: only 1, nothing and nothing are taken."""
+    """Claim.item.factor and detail have no field: only 1 and nothing are taken."""
     claim = make_claim()
     claim["item"][0]["factor"] = 2
     claim["item"][1]["detail"] = [{"sequence": 1, "productOrService": {"text": "部分"}}]
@@ -160,3 +161,16 @@ async def test_what_cannot_be_sent_of_a_line_is_refused(ask: Any, make_claim: An
 
     places = [problem.place for problem in problems]
     assert places == ["Claim.item[0].factor", "Claim.item[1].detail"]
+
+
+@pytest.mark.parametrize(("tax", "places"), [("0.00", []), ("0.75", ["Claim.item[0].tax"])])
+async def test_a_tax_of_a_line_is_not_taken(
+    ask: Any, make_claim: Any, tax: str, places: list[str]
+) -> None:
+    """Claim.item.tax of R5: absent or 0, or the sum would be another than the claim says."""
+    claim = make_claim(encounter=[make_claim()["extension"][0]["valueReference"]])
+    del claim["extension"]
+    claim["item"][0]["tax"] = {"value": Decimal(tax), "currency": "CNY"}
+    _, _, problems = await ask(claim, "create", release="r5")
+
+    assert [problem.place for problem in problems] == places
