@@ -15,7 +15,7 @@ import pytest
 
 import mappings.codes
 from gateway.clock import CHINA
-from gateway.errors import DuplicateError, MessageError
+from gateway.errors import DuplicateError, MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.problems import other_content
@@ -43,6 +43,14 @@ from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture 
 TOKENS = {"his": "t-7f3a9b2c4d5e6f708192", "other": "t-0011223344556677"}
 TABLES = Path(mappings.codes.__file__).parent / "data" / "demo-hospital"
 BASE = "https://fsi-gateway.example/fhir"
+
+
+REFUSED = Problem(
+    kind=ProblemKind.BUSINESS,
+    code=ProblemCode.FSI_REJECT,
+    zh="平台拒绝",
+    en="the platform refused",
+)
 
 
 class StoppedClock:
@@ -75,6 +83,8 @@ class Centre:
             intent=intent,
             calls=[CallReport(infno="2207", msgid=number, outcome=self.status.value)],
         )
+        if self.status is Status.REJECTED:
+            result.problems = [REFUSED]
         if self.status is not Status.DONE:
             return result
         intent.visit.values["mdtrt_id"] = "M-1"

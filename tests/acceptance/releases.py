@@ -1,0 +1,72 @@
+"""The resources of the demonstration client in each FHIR release.
+
+R4 and R4B have the same form of them; what R5 names differently is changed here by hand, apart from
+the gateway's own conversion.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+RELEASES = ("r4", "r4b", "r5")
+
+_ENCODE = msgspec.json.Encoder(decimal_format="number").encode
+_JSON = {"Content-Type": "application/fhir+json"}
+
+
+async def post(world: Any, release: str, path: str, resource: dict[str, Any]) -> Any:
+    """POST an R4 resource to the base of a release, in its form."""
+    return await ask(world, "POST", release, path, in_release(resource, release))
+
+
+async def ask(world: Any, method: str, release: str, path: str, resource: Any = None) -> Any:
+    """Ask the base of a release; a resource goes as it is."""
+    body = _ENCODE(resource) if resource is not None else b""
+    headers = _JSON if resource is not None else {}
+    return await world.post(f"/fhir/{release}/{path}", body, method=method, **headers)
+
+
+def in_release(resource: dict[str, Any], release: str) -> dict[str, Any]:
+    """The resource in the form of the release."""
+    if release != "r5":
+        return resource
+    resource = dict(resource)
+    if "contained" in resource:
+        resource["contained"] = [in_release(one, release) for one in resource["contained"]]
+    change = _CHANGES.get(resource["resourceType"])
+    return change(resource) if change else resource
+
+
+def _claim(claim: dict[str, Any]) -> dict[str, Any]:
+    """The visit is an element."""
+    visits = [one for one in claim.get("extension", []) if one["url"].endswith("/encounter")]
+    others = [one for one in claim.get("extension", []) if one not in visits]
+    other = {name: value for name, value in claim.items() if name != "extension"}
+    if others:
+        other["extension"] = others
+    return other | ({"encounter": [one["valueReference"] for one in visits]} if visits else {})
+
+
+def _coverage(coverage: dict[str, Any]) -> dict[str, Any]:
+    """`payor` is `insurer`, `kind` is required, a number of the subscriber is an Identifier."""
+    other = {name: value for name, value in coverage.items() if name != "payor"}
+    other |= {"kind": "insurance", "insurer": coverage["payor"][0]}
+    if "subscriberId" in other:
+        other["subscriberId"] = [{"value": other["subscriberId"]}]
+    return other
+
+
+def _encounter(encounter: dict[str, Any]) -> dict[str, Any]:
+    """`class` is a list of concepts, `period` is `actualPeriod`, a participant is an actor."""
+    other = {name: value for name, value in encounter.items() if name != "period"}
+    other["class"] = [{"coding": [encounter["class"]]}]
+    if "period" in encounter:
+        other["actualPeriod"] = encounter["period"]
+    if "participant" in encounter:
+        other["participant"] = [{"actor": one["individual"]} for one in encounter["participant"]]
+    return other
+
+
+_CHANGES = {"Claim": _claim, "Coverage": _coverage, "Encounter": _encounter}
