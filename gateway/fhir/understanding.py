@@ -30,6 +30,7 @@ from gateway.fhir.visits import (
     eligibility_step,
     encounter_step,
     inactive,
+    mark_main_diagnosis,
 )
 from gateway.intents import Intent, Resource, Verb
 from gateway.settings import PeerSettings, Settings
@@ -166,6 +167,7 @@ class Understanding:
         root = document.root()
         intent, more = maps.understand(f"{step or 'plan'} Encounter", root, {})
         found += more
+        mark_main_diagnosis(intent.diagnoses)
         found += check_visit_number(intent, root)
         if step == "open":
             found += check_person(intent, root)

@@ -8,7 +8,7 @@ from gateway.errors import Problem
 from gateway.fhir import problems
 from gateway.fhir.filings import FOUND
 from gateway.fhir.references import Node, as_list
-from gateway.intents import Intent, Verb
+from gateway.intents import Intent, Record, Verb
 
 INPATIENT_CLASSES = frozenset({"IMP", "ACUTE", "NONAC"})
 OPEN_STATUSES = frozenset({"arrived", "triaged", "in-progress", "onleave"})
@@ -68,6 +68,18 @@ def eligibility_queries(request: dict[str, Any]) -> list[Verb]:
     purposes = set(as_list(request.get("purpose")))
     totals = [Verb.FIND_TOTALS] if "benefits" in purposes else []
     return totals + ([*FOUND] if "auth-requirements" in purposes else [])
+
+
+def mark_main_diagnosis(diagnoses: list[Record]) -> None:
+    """The diagnosis of rank 1 is the main one; of several, a rank for each use, the discharge's.
+
+    Without a rank 1 nothing is said, and the first of the discharge, else of all, is taken later.
+    """
+    first = [one for one in diagnoses if one.get("diag_srt_no") == "1"]
+    main = next((one for one in first if one.get("inout") == "F"), next(iter(first), None))
+    if main is not None:
+        for one in diagnoses:
+            one.set("maindiag_flag", "1" if one is main else "0")
 
 
 def inactive(place: str) -> Problem:

@@ -64,9 +64,33 @@ def _encounter(encounter: dict[str, Any]) -> dict[str, Any]:
     other["class"] = [{"coding": [encounter["class"]]}]
     if "period" in encounter:
         other["actualPeriod"] = encounter["period"]
+    if "reasonCode" in encounter:
+        del other["reasonCode"]
+        other["reason"] = [{"value": [{"concept": one}]} for one in encounter["reasonCode"]]
+    if "hospitalization" in encounter:
+        other["admission"] = other.pop("hospitalization")
+    if "diagnosis" in encounter:
+        # R5 has no rank: the order of the list is the order of the diagnoses.
+        other["diagnosis"] = [
+            {"condition": [{"reference": one["condition"]}]}
+            for one in sorted(encounter["diagnosis"], key=lambda one: int(one.get("rank", 0)))
+        ]
+    if "status" in encounter and encounter["status"] == "finished":
+        other["status"] = "completed"
+    if "location" in encounter:
+        other["location"] = [_place(one) for one in encounter["location"]]
     if "participant" in encounter:
-        other["participant"] = [{"actor": one["individual"]} for one in encounter["participant"]]
+        other["participant"] = [
+            {**({"type": one["type"]} if "type" in one else {}), "actor": one["individual"]}
+            for one in encounter["participant"]
+        ]
     return other
+
+
+def _place(location: dict[str, Any]) -> dict[str, Any]:
+    """`physicalType` is `form`."""
+    other = {name: value for name, value in location.items() if name != "physicalType"}
+    return other | ({"form": location["physicalType"]} if "physicalType" in location else {})
 
 
 _CHANGES = {"Claim": _claim, "Coverage": _coverage, "Encounter": _encounter}

@@ -15,7 +15,7 @@ import pytest
 
 from conformance.platform.centre import Centre
 from gateway.demo import messages as m
-from tests.acceptance.releases import RELEASES, post
+from tests.acceptance.releases import RELEASES, ask, in_release, post
 
 BASE = "https://fsi-gateway.example/fhir"
 IDENTITY = "http://terminology.hl7.org/CodeSystem/v2-0203"
@@ -199,3 +199,163 @@ async def test_every_field_of_an_outpatient_claim_reaches_its_transaction(
 
     assert (reply.status, reply.body.get("outcome")) == (201, "complete"), reply.body
     assert missed(taken, OUTPATIENT) == {}
+
+
+def stay(client: m.FHIRClient, status: str = "in-progress", **changes: Any) -> dict[str, Any]:
+    """An inpatient Encounter that states what an admission and a discharge can carry."""
+    patient = client.patient(m.ZHANG) | {
+        "telecom": [{"system": "phone", "value": "13800000000"}],
+        "contact": [{"name": {"text": "张父"}}],
+    }
+    patient["identifier"].append(
+        {"type": {"coding": [{"system": IDENTITY, "code": "MR"}]}, "value": "MR-5"}
+    )
+    account = {
+        "resourceType": "Account",
+        "id": "account",
+        "status": "active",
+        "coverage": [{"coverage": {"reference": "#coverage"}}],
+    }
+    conditions = [
+        {
+            "resourceType": "Condition",
+            "id": f"c{number}",
+            "clinicalStatus": {"coding": [{"code": "active"}]},
+            "code": {"coding": [{"code": code}]},
+            "subject": {"reference": "#patient"},
+            "recordedDate": "2026-03-01T07:00:00+08:00",
+        }
+        for number, code in ((1, "I10.x00x002"), (2, "K35.900"))
+    ]
+    encounter: dict[str, Any] = {
+        **client.encounter("I1"),
+        "status": status,
+        "contained": [patient, client.coverage(m.ZHANG), account, *conditions],
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "account": [{"reference": "#account"}],
+        "serviceProvider": client.provider(),
+        "reasonCode": [{"text": "右下腹痛一天"}],
+        "participant": [
+            {
+                "type": [{"coding": [{"code": "ATND"}]}],
+                "individual": {
+                    "identifier": client.identifier("physician", "1002"),
+                    "display": "刘医生",
+                },
+            }
+        ],
+        "location": [
+            {"location": {"identifier": client.identifier("department", "NK"), "display": "内科"}},
+            {
+                "location": {"display": "08床"},
+                "physicalType": {"coding": [{"code": "bd"}]},
+            },
+        ],
+        "period": {"start": "2026-03-01T08:00:00+08:00"},
+        "diagnosis": [
+            {"condition": {"reference": "#c1"}, "rank": 2},
+            {"condition": {"reference": "#c2"}, "rank": 1},
+        ],
+        **changes,
+    }
+    del encounter["id"]
+    return encounter | ({"id": changes["id"]} if "id" in changes else {})
+
+
+ADMISSION = {
+    ("2401", "mdtrtinfo.psn_no"): "43010000000000000001",
+    ("2401", "mdtrtinfo.insutype"): "310",
+    ("2401", "mdtrtinfo.tel"): "13800000000",
+    ("2401", "mdtrtinfo.coner_name"): "张父",
+    ("2401", "mdtrtinfo.begntime"): "2026-03-01 08:00:00",
+    ("2401", "mdtrtinfo.ipt_no"): "I1",
+    ("2401", "mdtrtinfo.medrcdno"): "MR-5",
+    ("2401", "mdtrtinfo.atddr_no"): "D430100000002",
+    ("2401", "mdtrtinfo.chfpdr_name"): "刘医生",
+    ("2401", "mdtrtinfo.adm_dept_codg"): "A03",
+    ("2401", "mdtrtinfo.adm_dept_name"): "内科",
+    ("2401", "mdtrtinfo.adm_bed"): "08床",
+    ("2401", "mdtrtinfo.main_cond_dscr"): "右下腹痛一天",
+    ("2401", "mdtrtinfo.dscg_maindiag_code"): "K35.800x001",
+    ("2401", "diseinfo.0.diag_time"): "2026-03-01 07:00:00",
+    ("2403", "adminfo.main_cond_dscr"): "腹痛加重",
+    ("2402", "dscginfo.endtime"): "2026-03-03 10:00:00",
+    ("2402", "dscginfo.dscg_way"): "5",
+    ("2402", "dscginfo.die_date"): "2026-03-03",
+    ("2402", "dscginfo.dscg_dept_codg"): "A03",
+}
+"""Transaction and field -> what the Encounters of `stay` put there."""
+
+
+@pytest.mark.parametrize("release", RELEASES)
+async def test_every_field_of_an_encounter_reaches_its_transaction(
+    world: Any, taken: list[Mapping[str, Any]], release: str
+) -> None:
+    """Matrix 2.5, by row: admission, change and discharge of a patient who died."""
+    made = await post(world, release, "Encounter", stay(world.client))
+    assert made.status == 201, made.body
+    path = f"Encounter/{made.body['id']}"
+    changed = stay(world.client, reasonCode=[{"text": "腹痛加重"}], id=made.body["id"])
+    changed["contained"][3]["code"] = {"coding": [{"code": "J06.900"}]}
+    updated = await ask(world, "PUT", release, path, in_release(changed, release))
+    left = stay(
+        world.client,
+        "finished",
+        id=made.body["id"],
+        period={"start": "2026-03-01T08:00:00+08:00", "end": "2026-03-03T10:00:00+08:00"},
+        hospitalization={"dischargeDisposition": {"coding": [{"code": "exp"}]}},
+    )
+    left["contained"][0]["deceasedDateTime"] = "2026-03-03T09:40:00+08:00"
+    finished = await ask(world, "PUT", release, path, in_release(left, release))
+
+    assert (updated.status, finished.status) == (200, 200), (updated.body, finished.body)
+    assert missed(taken, ADMISSION) == {}
+    assert diagnoses(taken, "2401") == {("K35.800x001", "1", "1"), ("I10.x00x002", "2", "0")}
+    assert diagnoses(taken, "2403") == {("K35.800x001", "1", "1"), ("J06.900", "2", "0")}
+
+
+def diagnoses(taken: list[Mapping[str, Any]], infno: str) -> set[tuple[str, ...]]:
+    """Code, number and main flag of the diagnoses of a transaction."""
+    (envelope,) = [one for one in taken if one["infno"] == infno]
+    codes = "diag_code", "diag_srt_no", "maindiag_flag"
+    return {tuple(str(row[code]) for code in codes) for row in envelope["input"]["diseinfo"]}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+async def test_every_field_of_an_eligibility_request_reaches_its_transaction(
+    world: Any, taken: list[Mapping[str, Any]], release: str
+) -> None:
+    """Matrix 2.1: the certificate that is presented, the insurance and the day of service."""
+    request = world.client.eligibility(m.ZHANG)
+    request["insurance"][0]["extension"] = [
+        {
+            "url": f"{BASE}/StructureDefinition/mdtrt-cert",
+            "extension": [
+                {"url": "type", "valueCode": "02"},
+                {"url": "value", "valueString": m.ZHANG.certno},
+            ],
+        }
+    ]
+    request |= {
+        "servicedDate": "2026-03-01",
+        "enterer": {"identifier": {"value": "op7"}, "display": "收费员甲"},
+        "extension": [{"url": f"{BASE}/StructureDefinition/med-type", "valueCode": "11"}],
+    }
+    reply = await post(world, release, "CoverageEligibilityRequest", request)
+
+    assert (reply.status, reply.body["outcome"]) == (201, "complete"), reply.body
+    assert missed(taken, ELIGIBILITY) == {}
+
+
+ELIGIBILITY = {
+    ("1101", "data.mdtrt_cert_type"): "02",
+    ("1101", "data.mdtrt_cert_no"): m.ZHANG.certno,
+    ("1101", "header.opter"): "op7",
+    ("2001", "data.psn_no"): "43010000000000000001",
+    ("2001", "data.insutype"): "310",
+    ("2001", "data.fixmedins_code"): "H43010000001",
+    ("2001", "data.med_type"): "11",
+    ("2001", "data.begntime"): "2026-03-01 00:00:00",
+    ("5206", "data.psn_no"): "43010000000000000001",
+}
+"""Transaction and field -> what the CoverageEligibilityRequest above puts there."""

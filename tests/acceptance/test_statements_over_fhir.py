@@ -76,7 +76,7 @@ async def test_a_settlement_is_answered_to_the_fen(world: Any, release: str) -> 
     assert response["request"]["reference"] == f"Claim/{identity}"
     assert (totals["submitted"], totals["benefit"]) == (Decimal("240.00"), Decimal("108.00"))
     assert stored.items() <= totals.items()
-    assert {"submitted", "benefit", "acct_pay", "psn_cash_pay"} <= stored.keys()
+    assert {"submitted", "benefit", "acct_pay"} <= stored.keys()
     assert totals["submitted"] == totals["benefit"] + totals["copay"] + totals["hosp_part_amt"]
     assert totals["benefit"] == sum(totals[code] for code in FUND_PARTS)
     assert totals["copay"] == totals["acct_pay"] + totals["psn_cash_pay"]
