@@ -121,8 +121,11 @@ def carry_along(intent: Intent, kind: str, kept: Kept | None) -> None:
 
 def is_told_later(kind: str, result: Result, dialect: HL7Dialect) -> bool:
     """True for an invoice whose adjudication follows as a message of its own."""
-    later = dialect.ehc_reply is EHCReply.ACK_THEN_E10
-    return later and kind in {"EHC^E01", "EHC^E04"} and result.status is not Status.INVALID
+    if dialect.ehc_reply is not EHCReply.ACK_THEN_E10:
+        return False
+    if kind == "EHC^E04":
+        return result.status is Status.DONE
+    return kind == "EHC^E01" and result.status is not Status.INVALID
 
 
 def acknowledge_invoice(header: Header, style: answers.Style, now: datetime) -> tuple[str, bytes]:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.demo import messages as m
+from gateway.errors import JournalError
 from tests.acceptance.test_confirmed_steps import confirmed
 from tests.acceptance.test_further_events import ASKER, DISEASE, RF1, THERE, person, telling
 from tests.acceptance.test_operators_decisions import SECTION
@@ -268,3 +269,54 @@ async def test_nothing_is_withdrawn_for_a_filing_that_cannot_be_made(open_world:
     told = await world.tell(telling(world, "REF^I13", f"{RF1}|{first}", ASKER, THERE, pid))
     assert told.code == "AE"
     assert await filings(world) == [(first, "filed")]
+
+
+async def test_an_admission_goes_on_where_it_stopped(world: Any) -> None:
+    """Behind an accepted 2202 a query gets no answer: AR, and the same message goes on with the
+    admission; the registration is cancelled once.
+    """
+    await world.tell(world.register(m.ZHANG, "O1"))
+    await world.admin.fault("drop-after", "1101")
+    raw = admission(world)
+    stopped = await world.tell(raw)
+    assert (stopped.code, refusal(stopped)) == ("AR", "FSI-NOTSENT")
+    assert await visits(world) == [("O1", "outpatient", "cancelled")]
+    assert (await world.tell(raw)).code == "AA"
+    assert await world.requests("2202") == ["2202"]
+    assert await visits(world) == [("O1", "outpatient", "cancelled"), ("V1", "inpatient", "open")]
+
+
+@pytest.mark.parametrize("lost", ["", "2502", "2501"])
+async def test_a_changed_filing_without_a_stored_answer_is_not_changed_twice(
+    open_world: Any, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Nothing but the records of the sends survived, and the message comes again: what was done is
+    not done again, and what has no known outcome is told as such, in its own part.
+    """
+    changes = {"hl7": MODIFYING, "limits": SECTION}
+    world = await open_world(**changes)
+    first = (await world.tell(referral(world, "REF^I12"))).field("RF1", 11)
+    if lost:
+        await world.admin.fault("drop-after", lost)
+    raw = referral(world, "REF^I13", first)
+
+    async def full_disk(*_: Any, **__: Any) -> None:
+        raise JournalError("no space left")
+
+    monkeypatch.setattr(world.gateway.journal, "finish_exchange", full_disk)
+    before = await world.tell(raw)
+    await world.stop()
+    await world.start(**changes)
+    again = await world.tell(raw)
+    assert (again.code, refusal(again)) == (before.code, refusal(before))
+    number = (await filings(world))[-1][0]
+    if lost:
+        shown = first if lost == "2502" else number
+        assert refusal(again) == "FSI-UNKNOWN"
+        await confirmed(world, lost, trt_dcla_detl_sn=shown)
+        again = await world.tell(raw)
+    if lost != "2502":
+        assert (again.code, again.field("RF1", 11)) == ("AA", number)
+    assert await world.requests("2502") == ["2502"]
+    filed = ["2501"] if lost == "2502" else ["2501", "2501"]
+    assert await world.requests("2501") == filed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from gateway.demo import messages as m
 from tests.acceptance.test_further_events import invoice, telling
+from tests.acceptance.test_unknown_steps import refusal
 from tests.hl7_answers import check_told
 
 HIS = 'applications = ["HIS"]'
@@ -251,6 +253,15 @@ async def test_a_remittance_that_does_not_add_up_is_refused(paying: Any) -> None
     assert refused.field("ERR", 2) == "PMT^1^6"
     assert await paying.gateway.journal.books("remittance") == []
     assert (await told(paying, remittance(paying, "105.00", *lines), "E15")).code == "AA"
+
+
+async def test_a_remittance_over_too_many_days_is_refused(paying: Any) -> None:
+    """Each day of settlement is looked through: of more than 400 nothing is compared or kept."""
+    days = [f"{date(2025, 1, 1) + timedelta(days=n):%Y%m%d}" for n in range(401)]
+    lines = [it.replace("20260301", day) for day in days for it in remitted("X", "", "S1", "1.00")]
+    refused = await told(paying, remittance(paying, "401.00", *lines), "E15")
+    assert (refused.code, refusal(refused)) == ("AE", "READ-LIMIT")
+    assert await paying.gateway.journal.books("remittance") == []
 
 
 async def test_only_a_payer_says_what_it_pays(world: Any) -> None:

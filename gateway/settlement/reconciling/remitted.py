@@ -37,6 +37,9 @@ KIND = "remittance"
 MOST_TOLD = 100
 """Differences that are told in an acknowledgement; all of them are kept."""
 
+MOST_DAYS = 400
+"""Days of settlement that the lines of one remittance may name: each is looked through once."""
+
 _TRIES = 3
 
 
@@ -77,6 +80,8 @@ async def take(
 ) -> Result:
     """Compare a remittance and keep it; each difference is a warning at its place."""
     code, stated = intent.facility.get("fixmedins_code"), intent.query
+    if len({entry.get("setl_time")[:10] for entry in intent.entries}) > MOST_DAYS:
+        return Result(status=Status.INVALID, intent=intent, problems=[_too_many_days(intent)])
     comparison = _Comparison(journal, code)
     kept = Remittance(
         fixmedins_code=code,
@@ -226,6 +231,16 @@ def _compared(line: Own, entry: Record, theirs: Side) -> ReportRow:
     finding = Finding.AMOUNTS_DIFFER if fields else Finding.BALANCED
     repair = Repair.READ_BACK if fields else Repair.NONE
     return row_of(line, finding, repair, theirs=theirs, fields=fields)
+
+
+def _too_many_days(intent: Intent) -> Problem:
+    return Problem(
+        kind=ProblemKind.TOO_COSTLY,
+        code=ProblemCode.READ_LIMIT,
+        place=intent.place,
+        zh=f"付款明细涉及的结算日期超过{MOST_DAYS}天，请分次发送",
+        en=f"the lines name settlements of more than {MOST_DAYS} days: send them in parts",
+    )
 
 
 def _told(row: ReportRow, entry: Record, intent: Intent) -> Problem:

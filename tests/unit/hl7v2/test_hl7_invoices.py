@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import ConfigurationError, InvalidError, ProblemCode, ProblemKind
-from gateway.intents import Result, Status, Verb
+from gateway.intents import Record, Result, Settlement, Status, Verb
 from tests.unit.hl7v2.invoicing import (
     IN1,
     INVOICE,
@@ -18,6 +18,7 @@ from tests.unit.hl7v2.invoicing import (
     PSS,
     PV1,
     PYE,
+    SETTLED,
     Make,
     ivc,
     kept_invoice,
@@ -266,6 +267,37 @@ async def test_the_adjudication_may_follow_its_acknowledgement(
         assert lines_of(later, "IPR")[0][4] == word
     invalid = at.answer(message, settled(intent, Status.INVALID))
     assert (invalid.further, lines_of(invalid.body, "MSA")[0][1]) == ([], "AE")
+
+
+async def test_a_reassessment_may_follow_its_acknowledgement(
+    make_raw: Make, desk: Any, conforms: Any
+) -> None:
+    """A-034: ACK^E04 at once and E10 later; what was not read back is told by the ACK itself."""
+    reply = {"ehc_reply": "ack-then-e10", "reply_to": "127.0.0.1:2576"}
+    at = desk(reassess_invoices=True, **reply)
+    await kept_invoice(at, make_raw)
+    raw = make_raw("EHC^E04", ivc("RA"), "NTE|1||复核", m12="2.6", m10="C4")
+    message, intent, problems = await at.understand(raw)
+    assert (intent.verb, intent.query.get("setl_id"), problems) == (
+        Verb.READ_SETTLEMENT,
+        "S77",
+        [],
+    )
+    for flag, status, paid in (("0", "ADJ", "126.00"), ("1", "ADJZER", "0.00")):
+        info = Record({**SETTLED, "refd_setl_flag": flag})
+        read = Settlement(infno="5203", msgid="H1", info=info)
+        result = Result(status=Status.DONE, intent=intent, settlements=[read])
+        answer = at.answer(message, result)
+        conforms(answer.body)
+        assert lines_of(answer.body, "MSH")[0][8] == "ACK^E04^ACK"
+        (later,) = answer.further
+        conforms(later)
+        told = lines_of(later, "IPR")[0]
+        assert (told[2], told[4], told[6]) == ("H1", status, f"{paid}&CNY")
+        assert lines_of(later, "IVC")[0][1:3] == ["INV1", "S77"]
+        assert bool(lines_of(later, "ADJ")) is (flag == "0")
+    refused = at.answer(message, Result(status=Status.REJECTED, intent=intent))
+    assert (refused.further, lines_of(refused.body, "MSA")[0][1]) == ([], "AE")
 
 
 def test_a_message_of_its_own_needs_an_address(make_adapter: Any) -> None:
