@@ -42,10 +42,17 @@ def counted(world: Any, infno: str, outcome: str) -> float | None:
     return None if value is None else float(value)
 
 
-def charges_at(world: Any, amount: str) -> None:
-    """Change the amount of every charge in the centre's own tables: the total is another one."""
+def without_charges(world: Any) -> Any:
+    """Take every charge out of the centre's own tables; what puts them back."""
     centre = world.platform.centres["430100"]._tables.store
-    centre.run("UPDATE charges SET det_item_fee_sumamt = ?", amount)
+    rows = [dict(row) for row in centre.all("SELECT * FROM charges")]
+    centre.run("DELETE FROM charges")
+
+    def back() -> None:
+        for row in rows:
+            centre.insert("charges", row)
+
+    return back
 
 
 async def trail(world: Any, infno: str) -> list[str]:
@@ -145,11 +152,11 @@ class TestRefusal:
         await slow.admin.fault("delay-before", "2207", seconds=60)
         payment = slow.his.payment(m.ZHANG, "O1", "O", "240.00")
         assert refusal(await slow.tell(payment)) == "FSI-UNKNOWN"
-        charges_at(slow, "1.00")
+        back = without_charges(slow)
         slow.gate.opened.set()
         answer = await answered(slow, payment)
         assert (answer.code, refusal(answer)) == ("AE", "FSI-REJECT")
-        charges_at(slow, "240.00")
+        back()
         assert await slow.states("2207") == ["rejected"]
         assert await slow.settled("O1") == []
         again = slow.his.payment(m.ZHANG, "O1", "O", "240.00")
@@ -157,7 +164,7 @@ class TestRefusal:
         assert len(await slow.settled("O1")) == 1
 
     async def test_that_comes_late_undoes_what_a_refusal_undoes(
-        self, open_world: Any, tmp_path: Path
+        self, open_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """`after_refusal = "undo"`: the lines of the message are withdrawn as after a prompt one."""
         profile = tmp_path / "undo.toml"
@@ -166,7 +173,17 @@ class TestRefusal:
         await world.admin.fault("delay-before", "2207", seconds=60)
         claim = world.client.claim(m.LI, "F1", (world.ct,), "240.00")
         assert (await world.post_fhir("Claim", claim)).status == 202
-        charges_at(world, "1.00")
+        back = without_charges(world)
+        centre = world.platform.centres["430100"]
+        withdraw = centre.encode
+
+        def encode(reply: Any, **more: Any) -> bytes:
+            if reply.infno == "2207":
+                back()  # they are there again for the withdrawal
+            encoded: bytes = withdraw(reply, **more)
+            return encoded
+
+        monkeypatch.setattr(centre, "encode", encode)
         world.gate.opened.set()
 
         async def known() -> Any:
