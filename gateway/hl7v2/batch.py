@@ -83,22 +83,28 @@ def read_batch(raw: bytes) -> BatchFile:
         InvalidError: BTS-1 or FTS-1 is not what was counted.
     """
     file = BatchFile()
-    edges = list(_EDGE.finditer(raw))
-    if not edges or raw[: edges[0].start()].strip(b"\r\n"):
+    found = _EDGE.finditer(raw)
+    match = next(found, None)
+    if match is None or raw[: match.start()].strip(b"\r\n"):
         raise _disorder("FHS[1]", "content before the first envelope")
-    ends = [match.start() for match in edges[1:]]
-    for match, end in zip(edges, [*ends, len(raw)], strict=True):
+    messages = 0
+    # one after the other: a list of them all would be a single long turn of the interpreter
+    while match is not None:
+        following = next(found, None)
+        end = following.start() if following is not None else len(raw)
         name, content = match[1].decode(), raw[match.start() : end]
+        match = following
         if file.closed:
             raise _disorder(f"{name}[1]", "content after FTS")
-        if name == "MSH":
-            _open(file).messages.append(content)
-        else:
+        if name != "MSH":
             _take_envelope(file, name, content)
-    if sum(len(batch.messages) for batch in file.batches) > MAX_MESSAGES:
-        raise unreadable(
-            "批中消息数超过上限", "too many messages in a batch", code=ProblemCode.READ_LIMIT
-        )
+            continue
+        messages += 1
+        if messages > MAX_MESSAGES:
+            raise unreadable(
+                "批中消息数超过上限", "too many messages in a batch", code=ProblemCode.READ_LIMIT
+            )
+        _open(file).messages.append(content)
     _check_counts(file)
     return file
 

@@ -7,6 +7,7 @@ finished or not known stays as it stands.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -17,6 +18,11 @@ _SEQUENCE = (
     r"(?:[FSTREPHN]|X(?:[0-9A-Fa-f]{2}){1,4096}|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{2})?"
     r"|\.[a-z]{2}[+-]?[0-9]{0,3})"
 )
+_LONGEST = 2 * 4096 + 8
+"""More characters than any sequence has."""
+WINDOW = 65_536
+"""Characters that are looked through in one turn of the interpreter: a longer text, in a thread of
+its own, would keep the event loop from its turn."""
 _BLANK_COMMANDS = (".br", ".sp", ".ti", ".in", ".sk", ".ce")
 
 
@@ -52,12 +58,31 @@ def unescape(text: str, delimiters: Delimiters, codec: str = "utf-8") -> str:
     def replace(match: re.Match[str]) -> str:
         return _meaning(match, delimiters, codec)
 
-    return _pattern(delimiters.escape).sub(replace, text)
+    pattern = _pattern(delimiters.escape)
+    return (
+        pattern.sub(replace, text) if len(text) <= WINDOW else _in_windows(text, pattern, replace)
+    )
 
 
 def escape(text: str, delimiters: Delimiters) -> str:
     """Write data so that `unescape` gives it back; control characters become hexadecimal."""
     return text.translate(_table(delimiters))
+
+
+def _in_windows(
+    text: str, pattern: re.Pattern[str], replace: Callable[[re.Match[str]], str]
+) -> str:
+    """What `pattern.sub` gives; a sequence that a window cuts is whole in the next one."""
+    parts: list[str] = []
+    done = at = 0
+    while at < len(text):
+        match = pattern.search(text, at, at + WINDOW)
+        if match is None:
+            at += WINDOW - _LONGEST
+            continue
+        parts += (text[done : match.start()], replace(match))
+        done = at = match.end()
+    return "".join([*parts, text[done:]])
 
 
 def length_of(raw: str, delimiters: Delimiters) -> int:

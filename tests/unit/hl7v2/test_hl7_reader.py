@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 import tracemalloc
+from unittest.mock import patch
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import InvalidError, ProblemKind, UnreadableError
-from gateway.hl7v2 import reader
+from gateway.hl7v2 import escapes, reader
 from gateway.hl7v2.escapes import Delimiters, escape, unescape
 from gateway.hl7v2.reader import read_document
 from gateway.hl7v2.writer import Raw, Subcomponents, components, message, segment
@@ -34,6 +37,23 @@ def test_what_has_no_proper_header_is_unreadable(head: str) -> None:
     """A message begins with MSH and different delimiters that are no letters."""
     with pytest.raises(UnreadableError):
         read_document(head)
+
+
+PIECES = st.sampled_from([
+    "\\F\\", "\\X41\\", "\\X" + "42" * 4_000 + "\\", "\\X0", "\\", "\\.br\\", "\\Zlocal\\",
+    "x" * 3_000, "张" * 9_000, "\\E" * 2_000,
+])  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(pieces=st.lists(PIECES, min_size=8, max_size=60))
+def test_a_long_text_is_decoded_as_its_short_ones_are(pieces: list[str]) -> None:
+    """Window by window, with the result that one look over the whole has."""
+    text = "".join(pieces)
+    with patch.object(escapes, "WINDOW", len(text) + 1):
+        whole = unescape(text, STANDARD)
+    with patch.object(escapes, "WINDOW", 2 * 8_200):
+        assert unescape(text, STANDARD) == whole
 
 
 @pytest.mark.parametrize(
