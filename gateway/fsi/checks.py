@@ -160,12 +160,19 @@ class Checker:
             for problem in rule.check(scope)
         ]
 
+    def has_any(self, infno: str, codes: Collection[str]) -> bool:
+        """True when the transaction has one of these fields or nodes in its input."""
+        return not self._codes_of(self._definitions.transaction(infno)).isdisjoint(codes)
+
+    def _codes_of(self, transaction: Transaction) -> frozenset[str]:
+        codes = self._codes.get(transaction.infno)
+        if codes is None:
+            codes = self._codes[transaction.infno] = frozenset(_names(transaction))
+        return codes
+
     def _compiled_for(self, infno: str, deferred: Collection[str]) -> _InputCheck:
         transaction = self._definitions.transaction(infno)
-        codes = self._codes.get(infno)
-        if codes is None:
-            codes = self._codes[infno] = frozenset(_names(transaction))
-        later = codes.intersection(deferred)
+        later = self._codes_of(transaction).intersection(deferred)
         compiled = self._compiled.get((infno, later))
         if compiled is None:
             if len(self._compiled) >= MAX_COMPILED:

@@ -121,18 +121,22 @@ class _Run:
 
     def __init__(self, tables: CodeTables) -> None:
         self._tables = tables
-        self._known: dict[tuple[str, str, date], Translation] = {}
+        self._known: dict[date, dict[tuple[str, str], Translation]] = {}
+        """By the day, then by the kind of code and the local code."""
         self.problems: list[Problem] = []
 
     def people_and_places(self, record: Record, on: date) -> None:
         """Translate every physician and department of a record."""
-        values = record.values
+        values, known = record.values, self._known.setdefault(on, {})
         for kind, code, name in PEOPLE_AND_PLACES:
             local = values.get(code)
-            if local:
+            if not local:
+                continue
+            found = known.get((kind, local))
+            if found is None:
                 found = self._find(record, kind, code, on, name=values.get(name, ""))
-                if found is not None:
-                    self._replace(record, code, name, found)
+            if found is not None:
+                self._replace(record, code, name, found)
 
     def diagnosis(self, record: Record, on: date) -> None:
         """Translate the code of a diagnosis, by its coding system and its name too."""
@@ -167,8 +171,8 @@ class _Run:
         What depends on more than the code, as that of a diagnosis does, is looked up each time.
         """
         local = record.values[code]
-        key = kind, local, on
-        found = self._known.get(key)
+        known = self._known.setdefault(on, {})
+        found = known.get((kind, local))
         if found is not None:
             return found
         try:
@@ -178,7 +182,7 @@ class _Run:
                 self.problems.append(_unmapped(kind, code, record, error))
             return None
         if kind != "diagnosis":
-            self._known[key] = found
+            known[kind, local] = found
         return found
 
     def _replace(self, record: Record, code: str, name: str, found: Translation) -> None:

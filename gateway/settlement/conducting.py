@@ -179,13 +179,15 @@ class Conductor:
             result.status = Status.INVALID
             return result
         work = _work(result, visit, preparer)
-        for step in prepared.steps:
-            filled = preparer.fill(step, intent, visit)
-            found = _splits_told(preparer.check(step, filled, intent), step, intent)
-            if any(problem.stops for problem in found):
-                result.problems += found
-                result.status = Status.INVALID
-                break
+        for number, step in enumerate(prepared.steps):
+            filled = prepared.ready if number == 0 else None
+            if filled is None:  # filled from what earlier replies said
+                filled = preparer.fill(step, intent, visit)
+                found = _splits_told(preparer.check(step, filled, intent), step, intent)
+                if any(problem.stops for problem in found):
+                    result.problems += found
+                    result.status = Status.INVALID
+                    break
             if not await self._take(step, filled, work, exchange_id):
                 break
         done = result.status is Status.DONE

@@ -100,6 +100,8 @@ class Prepared(msgspec.Struct, kw_only=True):
     steps: list[Step] = []
     problems: list[Problem] = []
     deferred: frozenset[str] = frozenset()
+    ready: Filled | None = None
+    """The input of the first step, if all of it was there to be checked."""
 
     @property
     def stops(self) -> bool:
@@ -338,9 +340,10 @@ class Preparer:
         problems: list[Problem] = []
         for step in prepared.steps:
             filled = self.fill(step, intent, visit)
-            for problem in self.check(
-                step, filled, intent, deferred | follows(step.infno, deferred)
-            ):
+            later = deferred | follows(step.infno, deferred)
+            if step is prepared.steps[0] and not self.site.checker.has_any(step.infno, later):
+                prepared.ready = filled
+            for problem in self.check(step, filled, intent, later):
                 if problem not in problems:
                     problems.append(problem)
             deferred = deferred | given_by(self.site.definitions, step.infno)

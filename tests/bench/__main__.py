@@ -1,4 +1,4 @@
-"""`make bench`: run every benchmark, or those named on the command line.
+"""`make bench`: run every benchmark but the long ones, or those named on the command line.
 
 The machine swings: a figure alone says little, a ratio inside one run says more.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("*.py") if not path.stem.startswith("_"))
+LONG = frozenset({"million"})
+"""Run only when they are named."""
 
 
 def main(wanted: list[str]) -> int:
@@ -19,7 +21,7 @@ def main(wanted: list[str]) -> int:
     if unknown:
         sys.stderr.write(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}\n")
         return 2
-    for name in wanted or NAMES:
+    for name in wanted or [name for name in NAMES if name not in LONG]:
         sys.stdout.write(f"\n== {name}\n")
         spec = importlib.util.spec_from_file_location(f"bench_{name}", HERE / f"{name}.py")
         assert spec is not None

@@ -131,7 +131,14 @@ class Way:
         intent, preparer, result = self.prepared(protocol, raw)
         steps = [step for step in result.steps if step.infno == "2204"]
         return [
-            self.enclosed(step.infno, preparer.fill(step, intent, None), preparer) for step in steps
+            self.enclosed(
+                step.infno,
+                result.ready
+                if result.ready is not None and step is result.steps[0]
+                else preparer.fill(step, intent, None),
+                preparer,
+            )
+            for step in steps
         ]
 
     def enclosed(self, infno: str, filled: Filled, preparer: Preparer) -> bytes:
