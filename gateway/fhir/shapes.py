@@ -162,7 +162,7 @@ class Shapes:
             if name not in value:
                 return False
         for _, names, needed in shape.choices:
-            count = sum(1 for one in value if one in names)
+            count = len(names.intersection(value))
             if count > 1 or (needed and not count):
                 return False
         return True

@@ -83,19 +83,14 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
     batches = visit.open_batches()
     if step.batch:
         batches = [b for b in batches if b.chrg_bchno == step.batch]
-    pending = [c for c in intent.charges if c.has("chrg_bchno")]
-    if step.batch:
-        pending = [c for c in pending if c.get("chrg_bchno") == step.batch]
     uploaded = {line.feedetl_sn for batch in visit.batches for line in batch.lines}
     total = sum((b.amount for b in batches), Decimal("0.00"))
-    total += sum(
-        (
-            amount
-            for c in pending
-            if c.get("feedetl_sn") not in uploaded and (amount := _amount(c)) is not None
-        ),
-        Decimal("0.00"),
-    )
+    for charge in intent.charges:
+        number = charge.values.get("chrg_bchno")
+        if not number or (step.batch and number != step.batch):
+            continue
+        if charge.get("feedetl_sn") not in uploaded and (amount := _amount(charge)) is not None:
+            total += amount
     options.values["medfee_sumamt"] = format(total, "f")
     options.sources.pop("medfee_sumamt", None)
     for code in SPLIT_SUMS:
