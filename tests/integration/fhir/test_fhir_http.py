@@ -124,14 +124,17 @@ async def test_the_capability_statement_says_what_works(ask: Any, port: Any) -> 
         for interaction in resource.get("interaction", []):
             method, tail = needed[interaction["code"]]
             assert (method, f"/{resource['type']}{tail}") in routes
-        for include in resource.get("searchInclude", []):
-            path = f"/{resource['type']}?_include={include}"
+        wanted = [("_include", one) for one in resource.get("searchInclude", [])]
+        wanted += [("_revinclude", one) for one in resource.get("searchRevInclude", [])]
+        for name, include in wanted:
+            path = f"/{resource['type']}?{name}={include}"
             found = await ask("GET", path, Prefer="handling=strict")
             assert found.status == 200
         for parameter in resource.get("searchParam", []):
+            value = "2026-03-02" if parameter["type"] == "date" else "x"
             found = await ask(
                 "GET",
-                f"/{resource['type']}?{parameter['name']}=x",
+                f"/{resource['type']}?{parameter['name']}={value}",
                 Prefer="handling=strict",
             )
             assert (found.status, found.body["total"]) == (200, 0)
