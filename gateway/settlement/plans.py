@@ -92,8 +92,8 @@ PLANS: dict[tuple[Verb, VisitClass | None, VisitState], tuple[str, ...]] = {
     (Verb.ADMIT, _IN, _S.NONE): ("1101", "2001%", "2401"),
     (Verb.ADMIT, _IN, _S.ADMITTED): (),
     (Verb.UPDATE, _IN, _S.ADMITTED): ("2403?",),
-    (Verb.UPDATE, _IN, _S.DISCHARGED): ("2403?",),
-    # ... and after the settlement, for the settlement list only
+    # ... and after the discharge, whose diagnoses 2402 gave, for the settlement list only
+    (Verb.UPDATE, _IN, _S.DISCHARGED): (),
     (Verb.UPDATE, _IN, _S.SETTLED): (),
     (Verb.UNADMIT, _IN, _S.ADMITTED): ("2404",),
     (Verb.UNADMIT, _IN, _S.CANCELLED): (),

@@ -137,7 +137,7 @@ class Preparer:
             if marks is None and intent.if_known and state in _NOT_THERE:
                 marks = ()
             late = is_late(intent, state)
-            if late and not brings_any(intent):
+            if late and state is VisitState.SETTLED and not brings_any(intent):
                 marks = None
             if marks is None:
                 prepared.problems.append(_impossible(intent, state))
@@ -145,14 +145,14 @@ class Preparer:
                 return prepared
             marks = wanted(marks, intent, self.site.profile.med_types.get("chronic", ""))
             line.note(calls=[mark.rstrip(MARKS) for mark in marks])
-        if late:
-            prepared.problems.append(for_the_list_only(intent))
         with self._stations("code", lines=len(intent.charges)):
             for charge in intent.charges:
                 prepared.problems += complete_amounts(charge, self._tolerance)
             if not intent.coded:
                 prepared.problems += self.site.coder.code(intent, now.date())
                 intent.coded = True
+        if late and (state is VisitState.SETTLED or changed(intent, visit)):
+            prepared.problems.append(for_the_list_only(intent, state))
         with self._stations("check") as line:
             self._check_all(prepared, marks, intent, visit, now)
             line.note(problems=[problem.code.value for problem in prepared.problems])

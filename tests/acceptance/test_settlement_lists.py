@@ -193,6 +193,33 @@ async def test_diagnoses_and_procedures_after_the_settlement_reach_the_list(
     assert [name[:2] for name in names(prepared, "diseinfo", "diag_code")] == ["J0"]
 
 
+@pytest.mark.parametrize("event", ["A08", "P05", "P12"])
+async def test_diagnoses_between_discharge_and_settlement_reach_the_list(
+    world: Any, event: str
+) -> None:
+    """2403 is for an open stay: nothing is sent, the sender is told so, and the stay settles; what
+    has not changed is no news. A13 opens the stay, and 2403 takes the diagnoses then.
+    """
+    same = world.his.diagnosis("K35.900", "急性阑尾炎", "F")
+    leave = world.his.visit("A03", m.ZHANG, "I1", "I", same, PROCEDURE)
+    for message in (
+        world.register(m.ZHANG, "I1", "K35.900", "A01"),
+        world.his.charges(m.ZHANG, "I1", "I", (world.ct,)),
+        leave,
+    ):
+        assert (await world.tell(message)).code == "AA"
+    before = await world.requests()
+    answer = await world.tell(late(world, event, same))
+    assert (answer.code, told(answer)) == ("AA", ("", ""))
+    answer = await world.tell(late(world, event, *another(world)))
+    assert (answer.code, *told(answer)) == ("AA", "W", "VISIT-STATE")
+    assert await world.requests() == before
+    assert (await world.tell(world.his.payment(m.ZHANG, "I1", "I", "240.00"))).code == "AA"
+    (prepared,) = await prepare(world)
+    assert names(prepared, "oprninfo", "oprn_oprt_code") == ["51.2300"]
+    assert [name[:2] for name in names(prepared, "diseinfo", "diag_code")] == ["J0"]
+
+
 async def test_late_procedures_alone_leave_the_diagnoses(world: Any) -> None:
     """PR1 without DG1: the diagnoses of the discharge stay in the list."""
     await stay(world)

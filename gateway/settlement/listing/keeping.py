@@ -1,10 +1,12 @@
 """What a message of a stay says for the settlement list alone, kept with the visit.
 
 1. Procedures (PR1) go into no other transaction: those of the last message that states any stay.
-2. A stay that is settled is not described anew (2403): diagnoses that come then are kept beside
-   those that the platform has, and the sender is told so. They give way to diagnoses that the
-   platform takes later, after the settlement was cancelled.
-3. A message that brings neither is refused in that state as it would be without this module.
+2. A stay that is over is not described anew: 2403 is for an open one (rules section 2), and the
+   diagnoses of a discharge are those of 2402. Diagnoses that come then are kept beside those that
+   the platform has, and the sender is told so. They give way to diagnoses that the platform takes
+   later: after the discharge (2405), or the settlement, was cancelled.
+3. A message that brings neither changes nothing after the discharge, and is refused after the
+   settlement.
 """
 
 from __future__ import annotations
@@ -16,14 +18,15 @@ from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.journal import Journal, VisitRow
 from gateway.settlement.visits import Listed, Visit, VisitState, decode_visit, encode_visit
 
+_OVER = (VisitState.DISCHARGED, VisitState.SETTLED)
 ATTEMPTS = 5
 """Another gateway on the same journal may store the visit in between; it does so rarely."""
 
 
 def is_late(intent: Intent, state: VisitState) -> bool:
-    """True for an update of a stay that is settled."""
+    """True for an update of a stay that is over: discharged or settled."""
     stay = intent.visit_class is VisitClass.INPATIENT
-    return stay and intent.verb is Verb.UPDATE and state is VisitState.SETTLED
+    return stay and intent.verb is Verb.UPDATE and state in _OVER
 
 
 def brings_any(intent: Intent) -> bool:
@@ -69,19 +72,22 @@ def _with(visit: Visit, intent: Intent) -> Listed:
     return Listed(procedures=procedures, diagnoses=diagnoses)
 
 
-def for_the_list_only(intent: Intent) -> Problem:
+def for_the_list_only(intent: Intent, state: VisitState) -> Problem:
     """What the sender of a late update is told beside its positive answer."""
+    settled = state is VisitState.SETTLED
+    zh, en = ("已结算", "settled") if settled else ("已办理出院", "discharged")
+    undo_zh, undo_en = ("结算", "settlement") if settled else ("出院", "discharge")
     return Problem(
         kind=ProblemKind.BUSINESS,
         code=ProblemCode.VISIT_STATE,
         severity=Severity.WARNING,
         field="ipt_otp_no",
         place=_first(intent.diagnoses) or _first(intent.procedures) or intent.place,
-        zh="该住院已结算：诊断和手术操作仅用于结算清单，未上传医保平台，结算不变",
-        en="the stay is settled: the diagnoses and procedures are kept for the settlement list "
-        "only; nothing was sent to the platform, and the settlement stays as it is",
-        remedy_zh="如需更改结算所用的诊断，请先撤销结算",
-        remedy_en="to change the diagnoses that the settlement was made with, cancel it first",
+        zh=f"该住院{zh}：诊断和手术操作仅用于结算清单，未上传医保平台，{undo_zh}不变",
+        en=f"the stay is {en}: the diagnoses and procedures are kept for the settlement list "
+        f"only; nothing was sent to the platform, and the {undo_en} stays as it is",
+        remedy_zh=f"如需更改平台上的诊断，请先撤销{undo_zh}",
+        remedy_en=f"to change the diagnoses that the platform has, cancel the {undo_en} first",
     )
 
 

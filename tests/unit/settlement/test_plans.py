@@ -53,6 +53,12 @@ def test_a_settled_stay_takes_data_for_its_list_and_makes_no_call() -> None:
     assert plan(Verb.UPDATE, VisitClass.INPATIENT, VisitState.SETTLED) == ()
 
 
+def test_a_discharged_stay_is_not_described_anew() -> None:
+    """Rules section 2: 2403 while the visit is open; the diagnoses of a discharge are those of 2402."""
+    assert plan(Verb.UPDATE, VisitClass.INPATIENT, VisitState.DISCHARGED) == ()
+    assert plan(Verb.UPDATE, VisitClass.INPATIENT, VisitState.ADMITTED) == ("2403?",)
+
+
 @pytest.mark.parametrize("profile", profile_names())
 def test_money_is_never_repeatable(profile: str) -> None:
     """Matrix part 5: settlements, cancellations and reversals are not repeated, in no region."""
