@@ -26,7 +26,13 @@ from gateway.crypto.sm import sm3
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, Severity
 from gateway.hl7v2.events import OF_PAYERS
 from gateway.hl7v2.header import Header
-from gateway.hl7v2.invoices import Kept, ResourceReader, not_asked
+from gateway.hl7v2.invoices import (
+    ADJUDICATED_TO_ZERO,
+    CANCELLED,
+    Kept,
+    ResourceReader,
+    not_asked,
+)
 from gateway.hl7v2.reader import Document
 from gateway.intents import Resource
 from gateway.settings import PeerSettings
@@ -145,11 +151,13 @@ def compare(kind: str, document: Document, kept: Kept) -> list[Problem]:
     if kept.setl_id and payer not in ("", kept.setl_id):
         found.append(_differs("IVC[1]-2", "setl_id", kept.setl_id))
     if kind == "EHC^E10" and result is not None:
-        paid = _decimal(result.get(6))
-        if kept.paid and paid is not None and paid != Decimal(kept.paid):
-            found.append(_differs("IPR[1]-6", "fund_pay_sumamt", kept.paid))
-        if kept.status and result.get(4) not in ("", kept.status):
-            found.append(_differs("IPR[1]-4", "status", kept.status))
+        cancelled = kept.status == CANCELLED
+        status = ADJUDICATED_TO_ZERO if cancelled else kept.status
+        ours, paid = "0.00" if cancelled else kept.paid, _decimal(result.get(6))
+        if ours and paid is not None and paid != Decimal(ours):
+            found.append(_differs("IPR[1]-6", "fund_pay_sumamt", ours))
+        if status and result.get(4) not in ("", status):
+            found.append(_differs("IPR[1]-4", "status", status))
     number = next((it.get(6) for it in document.all("AUT") if it.get(6)), "")
     if kept.trt_dcla_detl_sn and number not in ("", kept.trt_dcla_detl_sn):
         found.append(_differs("AUT[1]-6", "trt_dcla_detl_sn", kept.trt_dcla_detl_sn))
