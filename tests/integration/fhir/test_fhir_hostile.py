@@ -50,7 +50,7 @@ def told(reply: Any) -> tuple[int, str, str, list[str]]:
 async def test_a_body_in_another_encoding_is_named(
     *, ask: Any, port: Any, make_claim: Any, base: str, change: Any, word: str
 ) -> None:
-    """Not only "no JSON": a client of Windows writes a BOM without knowing."""
+    """X-003, X-019: not only "no JSON"; a client of Windows writes a BOM without knowing."""
     reply = await ask("POST", f"{base}/Claim", change(encode(make_claim())))
 
     assert told(reply) == (400, "structure", "READ-CHARSET", [])

@@ -35,6 +35,28 @@ async def test_what_is_not_there_is_said_in_fhir(
     assert reply.headers["Content-Type"].startswith("application/fhir+json")
 
 
+@pytest.mark.parametrize("base", ["/fhir/r4", "/fhir/r4b"])
+async def test_what_was_deleted_is_gone_and_what_never_was_is_not_found(
+    ask: Any, port: Any, base: str
+) -> None:
+    """X-006: 410 and 404, each with an OperationOutcome."""
+    port.peer.subscription_origins.append("http://127.0.0.1:1")
+    wish = {
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "results",
+        "criteria": "ClaimResponse?outcome=complete",
+        "channel": {"type": "rest-hook", "endpoint": "http://127.0.0.1:1/hook"},
+    }
+    made = await ask("POST", f"{base}/Subscription", wish)
+    path = f"{base}/Subscription/{made.body['id']}"
+    deleted = await ask("DELETE", path)
+    gone, never = await ask("GET", path), await ask("GET", f"{base}/Subscription/none")
+
+    assert [one.status for one in (made, deleted, gone, never)] == [201, 204, 410, 404]
+    assert gone.body["resourceType"] == never.body["resourceType"] == "OperationOutcome"
+
+
 async def test_an_unknown_id_is_not_created_by_an_update(ask: Any, make_encounter: Any) -> None:
     """X-007, X-008."""
     other = await ask("PUT", "/Encounter/mine", make_encounter(id="yours"))

@@ -13,26 +13,23 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 
+WHOLE = "acceptance/test_statements_over_fhir.py"
+FIELDS = "acceptance/test_fields_over_fhir.py"
+FILINGS = "acceptance/test_filings_over_fhir.py"
+HOSTILE = "integration/fhir/test_fhir_hostile.py"
 HTTP = "integration/fhir/test_fhir_http.py"
 REST = "integration/fhir/test_fhir_rest.py"
 LATER = "integration/fhir/test_fhir_later.py"
 BUNDLES = "integration/fhir/test_fhir_bundles.py"
 OPERATIONS = "integration/fhir/test_fhir_operations.py"
-RELEASES = "unit/fhir/test_releases.py"
-READER = "unit/fhir/test_fhir_reader.py"
-ANSWERS = "unit/fhir/test_claim_answers.py"
-OUTCOMES = "unit/fhir/test_claim_outcomes.py"
-UNDERSTANDING = "unit/fhir/test_claim_understanding.py"
-CANCELLING = "unit/fhir/test_cancelling.py"
-ELIGIBILITY = "unit/fhir/test_eligibility.py"
 
 COVERED: dict[int, tuple[str, str]] = {
-    1: (REST, "test_a_claim_is_created_read_and_found"),
+    1: (WHOLE, "test_a_settlement_is_answered_to_the_fen"),
     2: (HTTP, "test_id_and_meta_of_a_create_are_ignored"),
-    3: (READER, "test_what_is_not_a_json_object_is_unreadable"),
-    4: (OPERATIONS, "test_a_resource_that_breaks_a_rule_of_business_is_422"),
+    3: (HOSTILE, "test_a_body_in_another_encoding_is_named"),
+    4: (WHOLE, "test_amounts_and_lines_are_checked_before_anything_is_sent"),
     5: (HTTP, "test_what_is_not_there_is_said_in_fhir"),
-    6: (HTTP, "test_what_is_not_there_is_said_in_fhir"),
+    6: (HTTP, "test_what_was_deleted_is_gone_and_what_never_was_is_not_found"),
     7: (HTTP, "test_an_unknown_id_is_not_created_by_an_update"),
     8: (HTTP, "test_an_unknown_id_is_not_created_by_an_update"),
     9: (REST, "test_an_encounter_is_created_and_updated"),
@@ -40,7 +37,7 @@ COVERED: dict[int, tuple[str, str]] = {
     11: (LATER, "test_a_conditional_create_that_finds_one_names_it"),
     12: (REST, "test_a_conditional_create_asks_nothing_twice"),
     13: (LATER, "test_a_conditional_create_that_finds_one_names_it"),
-    14: (LATER, "test_equal_conditional_creates_at_once_settle_once"),
+    14: (WHOLE, "test_equal_claims_at_once_settle_once"),
     15: (HTTP, "test_content_is_negotiated"),
     16: (HTTP, "test_content_is_negotiated"),
     17: (HTTP, "test_the_format_parameter_overrides_accept"),
@@ -64,34 +61,31 @@ COVERED: dict[int, tuple[str, str]] = {
     32: (LATER, "test_an_asynchronous_claim_is_answered_when_it_is_asked_for"),
     33: (LATER, "test_giving_up_a_poll_stops_nothing_that_was_sent"),
     34: (LATER, "test_giving_up_a_poll_stops_nothing_that_was_sent"),
-    35: (REST, "test_submit_takes_a_bundle"),
-    36: (ANSWERS, "test_an_answer_has_what_the_definition_and_the_claim_ask_for"),
-    37: (OUTCOMES, "test_a_refusal_of_the_platform_is_an_answer"),
-    38: (OUTCOMES, "test_an_unknown_outcome_is_queued_without_money"),
-    39: (UNDERSTANDING, "test_a_predetermination_is_never_a_settlement"),
-    40: (UNDERSTANDING, "test_a_preauthorization_that_files_nothing_is_not_served"),
-    41: (ANSWERS, "test_a_settlement_is_answered_with_its_exact_amounts"),
-    42: (RELEASES, "test_the_answer_to_a_claim_fits_every_release"),
-    43: (RELEASES, "test_the_answer_to_an_eligibility_request_fits_every_release"),
-    44: (ELIGIBILITY, "test_a_row_of_the_platform_is_a_coverage_in_force"),
-    45: (ELIGIBILITY, "test_what_has_to_be_authorised_is_what_is_not_enjoyed_as_it_is"),
+    35: (WHOLE, "test_submit_takes_a_claim_or_a_bundle"),
+    36: (WHOLE, "test_a_settlement_is_answered_to_the_fen"),
+    37: (WHOLE, "test_a_refusal_of_the_platform_is_an_answer"),
+    38: (WHOLE, "test_a_lost_reply_is_queued"),
+    39: (WHOLE, "test_a_use_that_does_not_settle"),
+    40: (WHOLE, "test_a_use_that_does_not_settle"),
+    41: (WHOLE, "test_a_settlement_is_answered_to_the_fen"),
+    42: (WHOLE, "test_a_settlement_is_answered_to_the_fen"),
+    43: (WHOLE, "test_eligibility_says_what_is_in_force"),
+    44: (WHOLE, "test_eligibility_says_what_is_in_force"),
+    45: (FILINGS, "test_what_is_filed_needs_no_authorization_any_more"),
     46: (OPERATIONS, "test_a_coverage_is_kept_of_what_the_platform_said"),
-    47: (RELEASES, "test_a_visit_of_r5_is_read_back_as_it_was_written_and_in_r4"),
-    48: (CANCELLING, "test_a_second_cancellation_sends_nothing_and_gives_the_first_reversal"),
-    49: (CANCELLING, "test_a_cancellation_that_the_platform_refuses_is_failed"),
-    50: (CANCELLING, "test_a_claim_cannot_be_changed"),
-    51: (
-        UNDERSTANDING,
-        "test_a_net_that_is_not_price_times_quantity_is_refused_at_the_item",
-    ),
-    52: (UNDERSTANDING, "test_another_currency_is_refused_at_every_place"),
-    53: (OPERATIONS, "test_a_resource_that_breaks_a_rule_of_business_is_422"),
-    54: (OUTCOMES, "test_nothing_was_sent_means_try_again"),
-    55: (OUTCOMES, "test_nothing_was_sent_means_try_again"),
+    47: (WHOLE, "test_a_visit_is_kept_in_the_form_of_its_release"),
+    48: (WHOLE, "test_a_reversal_has_an_answer_of_its_own"),
+    49: (WHOLE, "test_a_reversal_has_an_answer_of_its_own"),
+    50: (WHOLE, "test_a_reversal_has_an_answer_of_its_own"),
+    51: (WHOLE, "test_amounts_and_lines_are_checked_before_anything_is_sent"),
+    52: (HOSTILE, "test_money_of_another_currency_is_422_in_every_release"),
+    53: (WHOLE, "test_amounts_and_lines_are_checked_before_anything_is_sent"),
+    54: (WHOLE, "test_nothing_that_could_be_sent_is_503"),
+    55: (WHOLE, "test_nothing_that_could_be_sent_is_503"),
     56: (OPERATIONS, "test_validate_says_what_would_be_refused_and_sends_nothing"),
     57: (OPERATIONS, "test_validate_says_what_would_be_refused_and_sends_nothing"),
     58: (OPERATIONS, "test_translate_gives_the_national_code"),
-    59: (RELEASES, "test_the_same_claim_in_three_releases_tells_the_platform_the_same"),
+    59: (FIELDS, "test_every_field_of_an_outpatient_claim_reaches_its_transaction"),
     60: (REST, "test_a_claim_is_created_read_and_found"),
     61: (OPERATIONS, "test_no_number_of_a_person_is_in_a_refusal_or_a_log"),
     62: (HTTP, "test_a_known_version_is_not_sent_again"),
