@@ -20,7 +20,8 @@ from gateway.fhir.decode import decode_own
 from gateway.fhir.shapes import Shapes
 from gateway.inbound.http import HTTPServer
 
-BASE = re.compile(r"/fhir/(r4|r4b|r5)(?:/|$)")
+BASE = re.compile(r"/fhir/(r4|r4b|r5)(?:/(?!\.well-known/)|$)")
+"""A base of a release; the SMART configuration below it is no resource."""
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 SHAPES = {"r4": Shapes("R4B"), "r4b": Shapes("R4B"), "r5": Shapes("R5")}
 
