@@ -137,7 +137,8 @@ class Journal(Protocol):
 
         Raises:
             StateError: the msgid was used, the exchange does not exist, a money send has no
-                visit, or the rule of one open money send a visit forbids it.
+                visit, or the rule of one open money send a visit forbids it; or it is the
+                gateway's own 2601 of what is not unknown any more.
         """
         ...
 
@@ -171,7 +172,8 @@ class Journal(Protocol):
         `reply` is the platform's, where it came late. `unknown` gives it another note.
 
         Raises:
-            StateError: the send is not unknown, or the visit was changed meanwhile.
+            StateError: the send is not unknown, it is being reversed by a 2601 on its way, or
+                the visit was changed meanwhile.
         """
         ...
 

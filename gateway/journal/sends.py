@@ -13,7 +13,13 @@ from gateway.intents import Accepted, NotSent, Outcome, Rejected, Reply
 from gateway.journal import audit, storage
 from gateway.journal.queries import SQL
 from gateway.journal.records import AuditEvent, Send, SendRow, VisitRow
-from gateway.journal.states import SendState, check_resolution, check_send
+from gateway.journal.states import (
+    SendState,
+    check_not_being_reversed,
+    check_resolution,
+    check_reversal,
+    check_send,
+)
 
 RECOVERED: Final = "the gateway stopped before the reply came"
 """Note of a send that start-up found on its way."""
@@ -26,6 +32,10 @@ def record(db: sqlite3.Connection, send: Send, now: str) -> None:
     """Store the intent to send."""
     if send.money and not send.visit_key and send.infno != REVERSAL:
         raise StateError(f"send {send.msgid}: a money transaction needs its visit")
+    if send.reverses and send.exchange_id:
+        original = db.execute(SQL["send"], {"msgid": send.reverses}).fetchone()
+        if original and original["exchange_id"] == send.exchange_id:
+            check_reversal(send.msgid, send.reverses, SendState(original["state"]))
     try:
         db.execute(SQL["insert_send"], {**msgspec.structs.asdict(send), "now": now})
     except sqlite3.IntegrityError as error:
@@ -100,6 +110,8 @@ def resolve(
 ) -> VisitRow | None:
     """End an unknown outcome."""
     state = check_resolution(msgid, _state(db, msgid), end.state)
+    reversal = db.execute(SQL["reversal_on_its_way"], {"reverses": msgid}).fetchone()
+    check_not_being_reversed(msgid, state, reversal["msgid"] if reversal else "")
     change = {"msgid": msgid, "state": state, "note": end.note, "now": now}
     if end.reply is None:
         db.execute(SQL["resolve_send"], change)

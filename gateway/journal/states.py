@@ -15,12 +15,15 @@ A **send** is one transaction given to a platform. Its rules:
 7. Every other state is final.
 8. A visit has at most one money send in `sending` or `unknown`; 2601 alone may stand beside it,
    and at most one 2601 of a send is itself in `sending` or `unknown`.
+9. The 2601 that stands in the exchange of what it undoes is the gateway's own: it is recorded only
+   while that is `unknown`. And while a 2601 is `sending`, what it undoes ends as nothing but
+   `reversed`. So two gateways, or a person and a gateway, do not each do one of the two.
 
 An **exchange** is one message and its answer. Its rules:
 
-9. It is stored as `open` before anything is done for it.
-10. Its first answer makes it `final`, or `provisional` while an outcome is unknown.
-11. A provisional answer may be replaced; a final one never changes.
+10. It is stored as `open` before anything is done for it.
+11. Its first answer makes it `final`, or `provisional` while an outcome is unknown.
+12. A provisional answer may be replaced; a final one never changes.
 
 A transition that is not in a table raises `StateError` and changes nothing.
 """
@@ -82,7 +85,7 @@ STAGE_TRANSITIONS: Mapping[Stage, frozenset[Stage]] = {
     Stage.PROVISIONAL: frozenset({Stage.PROVISIONAL, Stage.FINAL}),
     Stage.FINAL: frozenset(),
 }
-"""Rules 10 and 11."""
+"""Rules 11 and 12."""
 
 
 def check_send(msgid: str, old: SendState, new: SendState) -> None:
@@ -110,6 +113,26 @@ def check_resolution(msgid: str, old: SendState, state: str) -> SendState:
         raise StateError(f"send {msgid}: its outcome is not unknown but {old}")
     check_send(msgid, old, new)
     return new
+
+
+def check_reversal(msgid: str, original: str, state: SendState) -> None:
+    """Let the gateway's own 2601 be recorded for an original in this state (rule 9).
+
+    Raises:
+        StateError: the outcome of the original is known.
+    """
+    if state is not SendState.UNKNOWN:
+        raise StateError(f"send {msgid}: {original} is not unknown but {state}")
+
+
+def check_not_being_reversed(msgid: str, new: SendState, reversal: str) -> None:
+    """Let a send end as `new` while this 2601 of it is on its way; empty: none is (rule 9).
+
+    Raises:
+        StateError: what the 2601 does has to be waited for.
+    """
+    if reversal and new not in (SendState.REVERSED, SendState.UNKNOWN):
+        raise StateError(f"send {msgid}: it is being reversed by {reversal}")
 
 
 def check_stage(exchange_id: str, old: Stage, new: Stage) -> None:

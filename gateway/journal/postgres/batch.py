@@ -35,7 +35,7 @@ class Needs(NamedTuple):
     held: tuple[str, ...] = ()
     """Visits whose open money send is looked for."""
     reversed: tuple[str, ...] = ()
-    """Sends whose open reversal is looked for."""
+    """Sends whose open reversal is looked for, and which exchange they stand in."""
     visits: tuple[str, ...] = ()
     serials: tuple[tuple[str, str], ...] = ()
     """Institution and second."""
@@ -107,6 +107,8 @@ class Batch:
     sends: dict[str, SendState] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     reversed: dict[str, str] = field(default_factory=dict)
+    originals: dict[str, str] = field(default_factory=dict)
+    """The exchange of what is reversed."""
     visits: dict[str, int] = field(default_factory=dict)
     serials: dict[tuple[str, str], int] = field(default_factory=dict)
     books: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -187,6 +189,8 @@ class Batch:
                 self.held[key] = value
             elif kind == "reversed":
                 self.reversed[key] = value
+            elif kind == "original":
+                self.originals[key] = value
             elif kind == "visit":
                 self.visits[key] = int(value)
             elif kind == "serial":

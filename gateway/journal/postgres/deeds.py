@@ -17,7 +17,15 @@ from gateway.journal.archive import resource_tokens
 from gateway.journal.postgres.batch import Batch, KnownExchange, NewSend, check_text
 from gateway.journal.records import AuditEvent, Begun, BookRow, Send, SendRow, VisitRow
 from gateway.journal.sends import RECOVERED, REVERSAL, End, what_became
-from gateway.journal.states import SendState, Stage, check_resolution, check_send, check_stage
+from gateway.journal.states import (
+    SendState,
+    Stage,
+    check_not_being_reversed,
+    check_resolution,
+    check_reversal,
+    check_send,
+    check_stage,
+)
 
 MAX_SERIAL: Final = 9999
 """The serial of a message id has four digits."""
@@ -129,6 +137,8 @@ def record(batch: Batch, send: Send, now: str) -> None:
         raise StateError(f"send {send.msgid}: a money transaction needs its visit")
     if send.msgid in batch.sends:
         raise StateError(f"send {send.msgid}: this msgid was used")
+    if send.exchange_id and batch.originals.get(send.reverses) == send.exchange_id:
+        check_reversal(send.msgid, send.reverses, batch.sends[send.reverses])
     if send.reverses in batch.reversed:
         other = batch.reversed[send.reverses]
         raise StateError(f"send {send.msgid}: {send.reverses} is being reversed by {other}")
@@ -140,6 +150,7 @@ def record(batch: Batch, send: Send, now: str) -> None:
     check_text(*(value for value in msgspec.structs.astuple(send) if isinstance(value, str)))
     batch.new_sends[send.msgid] = NewSend(send, batch.instance, now, updated_at=now)
     batch.sends[send.msgid] = SendState.SENDING
+    batch.originals[send.msgid] = send.exchange_id
     if send.reverses:
         batch.reversed[send.reverses] = send.msgid
     if money:
@@ -174,6 +185,9 @@ def resolve(
 ) -> VisitRow | None:
     """End an unknown outcome."""
     new = check_resolution(msgid, _state(batch, msgid), end.state)
+    reversal = batch.reversed.get(msgid, "")
+    on_its_way = bool(reversal) and batch.sends[reversal] is SendState.SENDING
+    check_not_being_reversed(msgid, new, reversal if on_its_way else "")
     ids = (end.reply.infcode, end.reply.inf_refmsgid) if end.reply else None
     check_text(end.note, *(ids or ()))
     encoded = None if end.reply is None else storage.encode_reply(end.reply)

@@ -263,7 +263,7 @@ class PostgresJournal(Views):
         """See `Journal.resolve_send`."""
         end = End(state, note, reply)
         return await self._write(
-            Needs(msgids=(msgid,), visits=(visit.key,) if visit else ()),
+            Needs(msgids=(msgid,), reversed=(msgid,), visits=(visit.key,) if visit else ()),
             lambda batch, now: deeds.resolve(batch, msgid, end, visit, now),
             events,
         )

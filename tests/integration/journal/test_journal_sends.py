@@ -265,6 +265,56 @@ async def test_a_reversal_of_unknown_outcome_is_not_repeated(journal: Journal, s
     await journal.record_send(second)
 
 
+@pytest.mark.parametrize("end", ["accepted", "rejected", "confirmed", "manual"])
+async def test_what_is_being_reversed_ends_in_no_other_way(
+    journal: Journal, send: Make, end: str
+) -> None:
+    """Rule 9: a decision does not stand beside a 2601 on its way; it may once that is unknown."""
+    first = send()
+    await in_state(journal, first, "unknown")
+    reversal = send(infno="2601", reverses=first.msgid)
+    await journal.record_send(reversal)
+    with pytest.raises(StateError, match=f"it is being reversed by {reversal.msgid}"):
+        await journal.resolve_send(first.msgid, end, "")
+    await journal.record_outcome(reversal.msgid, OUTCOMES["unknown"])
+    await journal.resolve_send(first.msgid, end, "the platform shows it")
+    row = await journal.send(first.msgid)
+    assert row is not None
+    assert row.state == end
+
+
+async def test_a_send_ends_as_reversed_while_its_reversal_is_on_its_way(
+    journal: Journal, send: Make
+) -> None:
+    """Rule 9: that is what the reversal is for."""
+    first = send()
+    await in_state(journal, first, "unknown")
+    await journal.record_send(send(infno="2601", reverses=first.msgid))
+    await journal.resolve_send(first.msgid, "reversed", "2601 accepted")
+    row = await journal.send(first.msgid)
+    assert row is not None
+    assert row.state == "reversed"
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_the_gateway_reverses_nothing_whose_outcome_is_known(
+    journal: Journal, send: Make, message: Callable[..., Message], end: str
+) -> None:
+    """Rule 9: its own 2601 stands in the exchange of the original; a hospital's does not."""
+    begun = await journal.begin_exchange(message(), b"", "2026-03-02 12:00:00.000")
+    first = send(exchange_id=begun.exchange_id)
+    await in_state(journal, first, end)
+    own = send(infno="2601", reverses=first.msgid, exchange_id=begun.exchange_id)
+    with pytest.raises(StateError, match=f"{first.msgid} is not unknown but {end}"):
+        await journal.record_send(own)
+    other = await journal.begin_exchange(
+        message(control_id="other"), b"", "2026-03-02 12:00:00.000"
+    )
+    theirs = send(infno="2601", reverses=first.msgid, exchange_id=other.exchange_id)
+    await journal.record_send(theirs)
+    assert [row.msgid for row in await journal.sends(state="sending")] == [theirs.msgid]
+
+
 async def test_a_money_send_without_visit_is_refused(journal: Journal, send: Make) -> None:
     """Without the visit nothing could keep a second one from leaving."""
     with pytest.raises(StateError, match="needs its visit"):

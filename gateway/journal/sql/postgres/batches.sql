@@ -26,6 +26,14 @@ SELECT 'exchange', exchange_id, stage FROM exchanges WHERE exchange_id = ANY($2:
 UNION ALL
 SELECT 'send', msgid, state FROM sends WHERE msgid = ANY($3::text[])
 UNION ALL
+SELECT 'send', msgid, state FROM sends WHERE msgid = ANY($5::text[])
+UNION ALL
+SELECT 'send', msgid, state FROM sends
+WHERE reverses = ANY($5::text[]) AND reverses <> '' AND state IN ('sending', 'unknown')
+UNION ALL
+SELECT 'original', msgid, exchange_id FROM sends
+WHERE msgid = ANY($5::text[]) AND exchange_id IS NOT NULL
+UNION ALL
 SELECT 'held', visit_key, msgid FROM sends
 WHERE visit_key = ANY($4::text[]) AND money AND infno <> '2601' AND state IN ('sending', 'unknown')
 UNION ALL
