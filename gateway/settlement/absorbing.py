@@ -153,8 +153,9 @@ def _described(work: Work, _call: Absorption) -> None:
     visit = work.opened()
     visit.apply(VisitEvent.DESCRIBED)
     _remember(work, visit)
-    visit.diagnoses = [d for d in work.intent.diagnoses if d.get("vali_flag") != "0"]
-    visit.listed.diagnoses = []
+    if work.intent.diagnoses:
+        visit.diagnoses = [d for d in work.intent.diagnoses if d.get("vali_flag") != "0"]
+        visit.listed.diagnoses = []
 
 
 def _charged(work: Work, call: Absorption) -> None:

@@ -57,5 +57,23 @@ def changed(intent: Intent, visit: Visit | None) -> bool:
     return visit is None or _keys(intent.diagnoses) != _keys(visit.diagnoses)
 
 
+STAY_FIELDS = ("dept_code", "adm_bed", "atddr_no")
+"""What an update of a stay may change beside its diagnoses (matrix 1.6: DG1, PV1)."""
+
+
+def describes_anew(intent: Intent, visit: Visit | None) -> bool:
+    """True when 2203 or 2403 would tell the platform something that it does not have.
+
+    Of an outpatient these are the diagnoses; of a stay that a message updates, its department, bed
+    and physician too, where the message states them.
+    """
+    if changed(intent, visit):
+        return True
+    if visit is None or (intent.verb, intent.visit_class) != (Verb.UPDATE, VisitClass.INPATIENT):
+        return False
+    stated = [code for code in STAY_FIELDS if intent.visit.has(code)]
+    return any(intent.visit.get(code) != visit.visit.get(code) for code in stated)
+
+
 def _keys(diagnoses: Sequence[Record]) -> list[tuple[str, str, str]]:
     return [(d.get("diag_code"), d.get("diag_srt_no"), d.get("maindiag_flag")) for d in diagnoses]

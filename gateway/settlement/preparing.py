@@ -33,7 +33,7 @@ from gateway.settlement.charges import (
 from gateway.settlement.chronic import wanted
 from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
-from gateway.settlement.diagnoses import changed, summarise, withdraw_missing
+from gateway.settlement.diagnoses import changed, describes_anew, summarise, withdraw_missing
 from gateway.settlement.extension import extend, is_from_another_province
 from gateway.settlement.filling import Filled, Filler, follows
 from gateway.settlement.listing.keeping import brings_any, for_the_list_only, is_late
@@ -315,7 +315,7 @@ class Preparer:
             if mark.endswith("="):
                 steps.append(Step(infno=infno, lines=[line for part in uploads for line in part]))
                 continue
-            if mark.endswith("?") and not changed(intent, visit):
+            if mark.endswith("?") and not describes_anew(intent, visit):
                 continue
             if mark.endswith("%") and not intent.check_entitlement:
                 continue

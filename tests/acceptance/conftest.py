@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
+from conformance.platform.centre import Centre
 from gateway.settings import LogSettings
 from gateway.telemetry import configure_logging
 from tests.acceptance.world import Ended, World, command
@@ -60,3 +61,17 @@ async def world(open_world: Callable[..., Awaitable[World]]) -> World:
 def gateway_command() -> Callable[..., Awaitable[Ended]]:
     """Runs a command of the gateway beside a world."""
     return command
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
+    """The envelopes that reached the platform, in order."""
+    found: list[Mapping[str, Any]] = []
+    carry_out = Centre._carry_out
+
+    def keep(centre: Centre, envelope: Mapping[str, Any], *more: Any) -> Any:
+        found.append(envelope)
+        return carry_out(centre, envelope, *more)
+
+    monkeypatch.setattr(Centre, "_carry_out", keep)
+    return found

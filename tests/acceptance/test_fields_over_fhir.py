@@ -13,26 +13,11 @@ from typing import Any
 
 import pytest
 
-from conformance.platform.centre import Centre
 from gateway.demo import messages as m
 from tests.acceptance.releases import RELEASES, ask, in_release, post
 
 BASE = "https://fsi-gateway.example/fhir"
 IDENTITY = "http://terminology.hl7.org/CodeSystem/v2-0203"
-
-
-@pytest.fixture
-def taken(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
-    """The envelopes that reached the platform, in order."""
-    found: list[Mapping[str, Any]] = []
-    carry_out = Centre._carry_out
-
-    def keep(centre: Centre, envelope: Mapping[str, Any], *more: Any) -> Any:
-        found.append(envelope)
-        return carry_out(centre, envelope, *more)
-
-    monkeypatch.setattr(Centre, "_carry_out", keep)
-    return found
 
 
 def coded(name: str, code: str) -> dict[str, Any]:

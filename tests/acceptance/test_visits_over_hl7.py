@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.demo import messages as m
@@ -80,6 +81,29 @@ class TestInpatient:
         leave = world.his.visit("A03", m.ZHANG, "I1", "I", final)
         assert (await world.tell(leave)).code == "AA"
         assert await world.requests() == ["1101", "2401", "2403", "2402"]
+
+    async def test_another_bed_or_physician_changes_the_stay(
+        self, world: Any, taken: list[Mapping[str, Any]]
+    ) -> None:
+        """Matrix 1.6, A08 of a stay (DG1, PV1): without a diagnosis it is 2403 with the known
+        ones; the same again sends nothing, and a later diagnosis still counts as new.
+        """
+
+        def updated(*more: str) -> bytes:
+            return world.event("A08", m.ZHANG, "I1", "I", *more)
+
+        await world.tell(world.register(m.ZHANG, "I1", "K35.900", "A01"))
+        assert (await world.tell(updated())).code == "AA"
+        assert await world.requests("2403") == []
+        for _ in range(2):
+            moved = world.change(updated(), "PV1", 3, "NK^^99床")
+            assert (await world.tell(moved)).code == "AA"
+        (sent,) = (one["input"] for one in taken if one["infno"] == "2403")
+        assert sent["adminfo"]["adm_bed"] == "99床"
+        assert [row["diag_code"] for row in sent["diseinfo"]] == ["K35.800x001"]
+        new = world.his.diagnosis("J06.900", "急性上呼吸道感染", "W")
+        assert (await world.tell(world.change(updated(new), "PV1", 3, "NK^^99床"))).code == "AA"
+        assert await world.requests() == ["1101", "2401", "2403", "2403"]
 
     async def test_a_stay_is_settled_to_the_fen(self, world: Any) -> None:
         """F-014: 1,720.00 yuan of an employee of the region; fund and personal share add up."""
