@@ -10,6 +10,6 @@ from aiohttp import web_app
 
 @pytest.fixture(autouse=True)
 def servers_are_let_go() -> Iterator[None]:
-    """aiohttp remembers the last 1024 handlers that it wrapped, and with them whole gateways."""
+    """The last 1024 handlers that aiohttp wrapped are remembered, and whole gateways with them."""
     yield
     web_app._cached_build_middleware.cache_clear()
