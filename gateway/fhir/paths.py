@@ -73,6 +73,8 @@ class FHIRPaths:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._compiled: dict[str, Finder] = {}
+        """Paths stand in many rules of many maps: each is compiled once."""
 
     def value(self, path: str) -> Callable[[Any], tuple[str, str] | None]:
         """The getter of one value: its text and place, or None.
@@ -80,6 +82,11 @@ class FHIRPaths:
         Raises:
             ValueError: the path cannot be understood.
         """
+        if path not in self._compiled:
+            self._compiled[path] = self._value(path)
+        return self._compiled[path]
+
+    def _value(self, path: str) -> Finder:
         path, bar, function = (part.strip() for part in path.partition("|"))
         if bar and function != "name":
             raise ValueError(f"no function {function!r}")

@@ -57,6 +57,8 @@ class HL7Language:
     ) -> None:
         self._aliases = dict(identifier_aliases or {})
         self._amount_component = amount_component
+        self._known: dict[str, tuple[Target, Read]] = {}
+        """Paths stand in many rules of many maps: each is read once."""
         self._views: dict[str, Callable[[Target, str], Read]] = {
             "name": lambda target, _: getters.joined_of(target, family=1, representation=8),
             "staff": lambda target, _: getters.joined_of(target, family=2, representation=0),
@@ -152,6 +154,11 @@ class HL7Language:
         return self._read(path)[0]
 
     def _read(self, path: str) -> tuple[Target, Read]:
+        if path not in self._known:
+            self._known[path] = self._understood(path)
+        return self._known[path]
+
+    def _understood(self, path: str) -> tuple[Target, Read]:
         match = _PATH.fullmatch(path)
         if match is None:
             raise ValueError(f"not an HL7 v2 path: {path!r}")
