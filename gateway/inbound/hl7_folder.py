@@ -50,7 +50,8 @@ class FolderEvent(StrEnum):
     FAILED = "failed"
     """Refused as a whole."""
     KEPT = "kept"
-    """An error of ours or of the disk: it stays in `work` and is tried again."""
+    """An error of ours or of the disk, or too soon for the rate of the peer: it stays in `work` and
+    is tried again."""
 
 
 class DropFolder:
@@ -151,6 +152,8 @@ class DropFolder:
             carried = self._refused(raw[:4096], InvalidError([_TOO_LONG]))
         else:
             carried = await self._carry(raw, form)
+        if carried.limit is not None and carried.limit.wait:
+            return FolderEvent.KEPT  # it came too soon: it is taken at a later look
         body = await written(carried.body, form)
         await asyncio.to_thread(self._finish, name, body, carried.read)
         return FolderEvent.ANSWERED if carried.read else FolderEvent.FAILED

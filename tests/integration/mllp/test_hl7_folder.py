@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.clock import SystemClock
 from gateway.hl7v2.xml_writer import er7_to_xml
 from gateway.inbound.hl7_folder import DropFolder, FolderEvent
-from gateway.settings import PeerSettings
+from gateway.inbound.hl7_intake import Intake
+from gateway.inbound.hl7_limits import Limits
+from gateway.journal.memory import MemoryJournal
+from gateway.settings import PeerLimits, PeerSettings
 
 BHS = b"BHS|^~\\&|HIS|H43010000001|||20260301||||B9|B1\r"
 PEER = PeerSettings(name="his", institutions=["H43010000001"])
@@ -129,6 +134,44 @@ async def test_a_file_that_cannot_be_answered_stays_and_the_next_is_taken(
     assert await drop.take_all() == 1
     assert _codes(tmp_path / "out" / "a.hl7.ack") == ["AA|a"]
     assert found == [FolderEvent.KEPT, FolderEvent.ANSWERED, FolderEvent.ANSWERED]
+
+
+class Later(SystemClock):
+    """A clock that is told how much later it is."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.seconds
+
+
+@pytest.mark.parametrize("batch", [False, True])
+async def test_a_file_that_comes_too_soon_waits(
+    start_port: Callable[..., Any],
+    tmp_path: Path,
+    make_message: Callable[..., bytes],
+    batch: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """A peer above its rate is slowed, not refused: the file is not failed and has no answer."""
+    peer = PeerSettings(
+        name="his",
+        institutions=["H43010000001"],
+        limits=PeerLimits(messages_per_second=0.001, burst=1),
+    )
+    port, clock = await start_port(), Later()
+    adapter = port.pipeline.adapter
+    intake = Intake(port.pipeline, adapter, Limits([peer], clock), MemoryJournal(), clock)
+    drop = DropFolder(tmp_path, peer, intake, adapter, max_bytes=10_000)
+    await drop.take_all()
+    (tmp_path / "in" / "a.hl7").write_bytes(make_message("a")[1:-2])
+    body = make_message("b")[1:-2]
+    (tmp_path / "in" / "b.hl7").write_bytes(BHS + body + b"BTS|1\r" if batch else body)
+    assert await drop.take_all() == 2
+    assert (_names(tmp_path / "done"), _names(tmp_path / "work")) == (["a.hl7"], ["b.hl7"])
+    assert (_names(tmp_path / "failed"), _names(tmp_path / "out")) == ([], ["a.hl7.ack"])
+    clock.seconds = 1_001.0
+    assert await drop.take_all() == 1
+    assert _codes(tmp_path / "out" / "b.hl7.ack") == ["AA|b"]
 
 
 async def test_one_process_works_on_a_folder(
