@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,8 @@ class FHIRAdapter:
         self.made: dict[str, Callable[[PeerSettings], Maker]] = {}
         """Types whose resources are made of what the journal keeps otherwise."""
         self._answers = Answers(self.names, now)
-        language = FHIRPaths(self.names)
         overlays = {_overlay(peer) for peer in settings.peers}
-        compiled = {
-            folder: MapSet.load(MAPS, language, overlay=folder, value_maps=None)
-            for folder in overlays
-        }
+        compiled = {folder: _compiled(self.names.base, folder) for folder in overlays}
         maps = {peer.name: compiled[_overlay(peer)] for peer in settings.peers}
         self._understanding = Understanding(maps, settings)
 
@@ -309,6 +306,19 @@ class FHIRAdapter:
             )
         await self._focus(work, exchange, store, exchange.id)
         return f"{key}/cancel"
+
+
+def _compiled(base: str, overlay: Path | None) -> MapSet:
+    """The maps under a canonical base, those of the peer's folder laid over."""
+    if overlay is None:
+        return _standard_maps(base)
+    return MapSet.load(MAPS, FHIRPaths(Names(base)), overlay=overlay)
+
+
+@lru_cache(2)
+def _standard_maps(base: str) -> MapSet:
+    """The maps of the program, compiled once in a process."""
+    return MapSet.load(MAPS, FHIRPaths(Names(base)))
 
 
 def _overlay(peer: PeerSettings) -> Path | None:

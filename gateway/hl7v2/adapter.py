@@ -32,13 +32,12 @@ from gateway.hl7v2.constants import check_constants, stated
 from gateway.hl7v2.definitions import load_definitions
 from gateway.hl7v2.facility import find_facility
 from gateway.hl7v2.header import Header, Mode, header_of, lenient_header
-from gateway.hl7v2.paths import HL7Language
+from gateway.hl7v2.maps import maps_of_peers
 from gateway.hl7v2.reader import Document, read_document
 from gateway.hl7v2.tokens import TOKEN_TYPE, mask_tokens
 from gateway.hl7v2.validation import as_warnings, validate
 from gateway.intents import Answer, Intent, Message, Result, Status, Verb
 from gateway.settings import EHCReply, HL7Dialect, PeerSettings, ReplyMode, Settings, Validation
-from mappings.messages import MapSet
 
 MAPS = Path(mappings.messages.__file__).parent / "hl7v2"
 CONTENT_TYPE = "application/hl7-v2"
@@ -67,7 +66,9 @@ class HL7Adapter:
         self._kept = kept
         self._identity = acks.Identity(settings.application, settings.facility)
         self._dialects = {peer.name: peer.hl7v2 for peer in settings.peers}
-        self._maps = {peer.name: _compiled(peer, maps) for peer in settings.peers}
+        for peer in settings.peers:
+            _check_dialect(peer)
+        self._maps = maps_of_peers(settings.peers, maps)
         self._served = {
             peer: frozenset(name.partition(" ")[0] for name in maps.events())
             for peer, maps in self._maps.items()
@@ -331,7 +332,7 @@ class HL7Adapter:
         )
 
 
-def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
+def _check_dialect(peer: PeerSettings) -> None:
     dialect = peer.hl7v2
     for name in filter(None, [dialect.default_charset, *dialect.charset_aliases.values()]):
         try:
@@ -343,8 +344,6 @@ def _compiled(peer: PeerSettings, folder: Path) -> MapSet:
         raise ConfigurationError(f"peer {peer.name}: ehc_reply ack-then-e10 needs reply_to")
     if dialect.remittances and not dialect.reply_to:
         raise ConfigurationError(f"peer {peer.name}: remittances need reply_to")
-    language = HL7Language(dialect.identifier_aliases, dialect.amount_component)
-    return MapSet.load(folder, language, overlay=peer.map_overlay, value_maps=dialect.value_maps)
 
 
 def _token_types(dialect: HL7Dialect) -> set[str]:

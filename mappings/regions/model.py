@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +93,7 @@ def load_region_data(files: Sequence[Path]) -> RegionData:
         ConfigurationError: a file cannot be read or a row has a defect.
     """
     data = RegionData()
-    _read_regions(data)
+    data.regions.update(_built_in_regions())
     _read_retired(data)
     _add_extensions(data, read_table(BUILT_IN / "regions-hi-ext.csv"))
     for row in read_table(BUILT_IN / "aliases.csv").rows:
@@ -107,20 +108,23 @@ def load_region_data(files: Sequence[Path]) -> RegionData:
     return data
 
 
-def _read_regions(data: RegionData) -> None:
+@cache
+def _built_in_regions() -> Mapping[str, Region]:
+    """The regions of today by code; they belong to the program and are read once in a process."""
     since = {
         row["code"]: date(int(row["year"]), 1, 1)
         for row in read_table(BUILT_IN / "regions-new.csv").rows
     }
-    for row in read_table(BUILT_IN / "regions.csv").rows:
-        code = row["code"]
-        data.regions[code] = Region(
-            code,
+    return {
+        row["code"]: Region(
+            row["code"],
             row["name"],
             row["level"],
             row["parent"],
-            valid_from=since.get(code, OPEN_START),
+            valid_from=since.get(row["code"], OPEN_START),
         )
+        for row in read_table(BUILT_IN / "regions.csv").rows
+    }
 
 
 def _read_retired(data: RegionData) -> None:
