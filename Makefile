@@ -21,8 +21,8 @@ $(VENV)/.installed: pyproject.toml .ci/lock/dev.txt
 demo: install ## Two regional centres, a gateway, real messages: watch them settle
 	$(BIN)/gateway demo
 
-test: install ## Run the tests
-	$(BIN)/pytest
+test: install ## Run the tests, on up to four cores (one after the other: .venv/bin/pytest)
+	$(BIN)/pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 check: install ## Style, types, room contracts
 	$(BIN)/ruff format --check .
