@@ -116,13 +116,16 @@ class Channel:
         """True while calls are not tried."""
         return self._breaker.is_open
 
-    async def send(self, call: Call, *, msgid: str, sign_no: str) -> Outcome:
-        """Send once, and say what became of it; nothing that happens on the way is raised."""
+    async def send(self, call: Call, *, msgid: str, sign_no: str, listen: bool = False) -> Outcome:
+        """Send once, and say what became of it; nothing that happens on the way is raised.
+
+        With `listen`, and for money in any case, the reply is listened for after its time is over.
+        """
         if not self._breaker.allows():
             seconds = self._breaker.seconds_left()
             return NotSent(f"channel {self.name} is paused for {seconds} s after failures")
         try:
-            return await self._send_in_turn(call, msgid, sign_no)
+            return await self._send_in_turn(call, msgid, sign_no, listen=listen)
         except NotSentError as error:
             return NotSent(error.reason)
         except UnknownOutcomeError as error:
@@ -184,12 +187,12 @@ class Channel:
     async def close(self) -> None:
         """Nothing is kept open here; the transport is closed by whoever made it."""
 
-    async def _send_in_turn(self, call: Call, msgid: str, sign_no: str) -> Outcome:
+    async def _send_in_turn(self, call: Call, msgid: str, sign_no: str, *, listen: bool) -> Outcome:
         async with self._place():
             request = await self._prepare(call, msgid, sign_no)
             fresh = self._is_money(call)
-            listen = self._listener(call.infno, msgid) if fresh else None
-            reply = await self._post(*request, fresh=fresh, listen=listen)
+            listener = self._listener(call.infno, msgid, fresh=fresh) if fresh or listen else None
+            reply = await self._post(*request, fresh=fresh, listen=listener)
         return await self._outcome(call.infno, reply)
 
     def as_first_told(self, outcome: Outcome) -> Outcome:
@@ -199,8 +202,8 @@ class Channel:
         known = self.profile.classify(outcome.reply.err_msg) == "duplicate-msgid"
         return Unknown("the platform has this message id already") if known else outcome
 
-    def _listener(self, infno: str, msgid: str) -> Listen | None:
-        """Who listens for the reply of a money transaction that does not come in time.
+    def _listener(self, infno: str, msgid: str, *, fresh: bool) -> Listen | None:
+        """Who listens for a reply that does not come in time; money (`fresh`) goes before others.
 
         A refusal for the sign-in comes before the message id is looked at: where the request came
         twice, it says nothing of the first copy.
@@ -216,7 +219,7 @@ class Channel:
             return Unknown("it may be of a second copy") if expired else outcome
 
         seconds = self._settings.late_reply
-        return self._late.listener(msgid, infno, seconds=seconds, read=read)
+        return self._late.listener(msgid, infno, seconds=seconds, read=read, first=fresh)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

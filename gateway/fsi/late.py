@@ -1,13 +1,15 @@
 """Replies that come after the time of their request was over.
 
 A request whose outcome became unknown because nothing came in time keeps its connection for a
-while: the platform may only have been slow. The connection carries nothing else, before or after,
-so that what comes on it can only be the reply to that request; it is read whole, its signature is
-verified, and it is kept here under the msgid of the request until somebody takes it in. What is no
-trusted reply is dropped: the outcome stays unknown, and nothing is concluded from it.
+while: the platform may only have been slow. Nobody else is given the connection while it is
+listened on, and every reply that came on it before was read to its end, so that what comes next can
+only be the reply to that request; it is read whole, its signature is verified, and it is kept here
+under the msgid of the request until somebody takes it in. What is no trusted reply is dropped: the
+outcome stays unknown, and nothing is concluded from it.
 
 Bounded: `MAX_LISTENERS` requests are listened for at a time, each for the seconds of its channel;
-a further one is closed at once, as all are at a stop.
+a further one is closed at once, as all are at a stop. What moves no money leaves half of the places
+to what does.
 """
 
 from __future__ import annotations
@@ -44,11 +46,14 @@ class LateReplies:
         self._arrived: dict[str, Accepted | Rejected] = {}
         self._news = asyncio.Event()
 
-    def listener(self, msgid: str, infno: str, *, seconds: float, read: Read) -> Listen:
-        """What a transport is to give the request of this msgid to."""
+    def listener(
+        self, msgid: str, infno: str, *, seconds: float, read: Read, first: bool = True
+    ) -> Listen:
+        """What a transport is to give the request of this msgid to; `first` has every place."""
+        places = MAX_LISTENERS if first else MAX_LISTENERS // 2
 
         def listen(request: asyncio.Task[Reply]) -> None:
-            if len(self._listening) + len(self._arrived) >= MAX_LISTENERS:
+            if len(self._listening) + len(self._arrived) >= places:
                 request.cancel()
                 self._watcher.late_reply(msgid, infno, "too-many")
                 return

@@ -194,7 +194,7 @@ class ChannelSettings(Section):
     timeout: float = 15.0
     """Seconds to wait for a reply after the request was written; then the outcome is unknown."""
     late_reply: float = 120.0
-    """Seconds after `timeout` for which the reply to a money transaction is still listened for."""
+    """Seconds after `timeout` for which the reply is still listened for, except of reads."""
     connect_timeout: float = 5.0
     """Seconds to wait for a connection; then nothing was sent."""
     max_connections: int = 32

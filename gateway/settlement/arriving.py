@@ -10,6 +10,8 @@ it means what it would have meant in time: it is taken into the visit by the sam
    and no policy acts on it any more, as with such a reply in time.
 4. Accepted, and lacking what it must give, or what the visit cannot have made: it proves nothing
    that can be written down; the outcome stays unknown.
+5. Of work of the gateway's own, which belongs to no message (clearing, settlement lists): the send
+   is accepted or rejected, and whoever sent it reads that in the journal.
 """
 
 from __future__ import annotations
@@ -41,6 +43,8 @@ class Arrivals:
         `accepted` or `rejected`, `mismatch` and `unusable` where the outcome stays unknown;
         empty when the message has no answer yet, so that it has to be tried again.
         """
+        if not send.exchange_id:
+            return await self._own(send, outcome)
         result = await self._journal.stored_result(send.exchange_id)
         if result is None:
             return ""
@@ -58,12 +62,24 @@ class Arrivals:
         await self._end(send, "accepted", outcome.reply, visit)
         return "accepted"
 
+    async def _own(self, send: SendRow, outcome: Accepted | Rejected) -> str:
+        if isinstance(outcome, Accepted) and not is_readable(send.infno, outcome.reply.output):
+            return "unusable"
+        state = "accepted" if isinstance(outcome, Accepted) else "rejected"
+        await self._resolve(send, state, outcome.reply, None)
+        return state
+
     async def _end(self, send: SendRow, state: str, reply: Reply, visit: VisitRow | None) -> None:
+        await self._resolve(send, state, reply, visit)
+        await self._closer.close(send.exchange_id)
+
+    async def _resolve(
+        self, send: SendRow, state: str, reply: Reply, visit: VisitRow | None
+    ) -> None:
         event = _event(send, f"late reply: {state}")
         await self._journal.resolve_send(
             send.msgid, state, LATE, reply=reply, visit=visit, events=[event]
         )
-        await self._closer.close(send.exchange_id)
 
     async def _visit(
         self, send: SendRow, result: Result, output: Mapping[str, Any]

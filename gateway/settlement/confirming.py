@@ -173,8 +173,8 @@ class Confirmer:
         output = reply if reply is not None else await self._output(send, shown, intent, mdtrt_id)
         batches = await self._batches(send)
         lines = _lines(send.infno, intent, batches, steps)
-        if send.infno in UPLOADS and reply is None:
-            _compare_sum(lines, shown)
+        if send.infno in UPLOADS:
+            _compare_sum(lines, shown.medfee_sumamt if reply is None else _sum(lines))
         batch = _batch(send.infno, visit, batches, output)
         total = _sum(lines) if send.infno == PURCHASE else _total(visit, batch)
         asked = _asked(send, mdtrt_id, shown.medfee_sumamt or total)
@@ -328,12 +328,12 @@ def _lines(
     return [line for line in intent.charges if line.get("chrg_bchno") in batches]
 
 
-def _compare_sum(lines: Sequence[Record], shown: Shown) -> None:
+def _compare_sum(lines: Sequence[Record], shown: str) -> None:
     total = _sum(lines)
-    if not lines or Decimal(total) != Decimal(shown.medfee_sumamt):
+    if not lines or Decimal(total) != Decimal(shown):
         raise NotConfirmedError(
-            f"平台显示的明细合计{shown.medfee_sumamt}与发送的{total}不一致",
-            f"the lines that were sent make {total}, not {shown.medfee_sumamt}",
+            f"平台显示的明细合计{shown}与发送的{total}不一致",
+            f"the lines that were sent make {total}, not {shown}",
         )
 
 

@@ -33,6 +33,7 @@ from gateway.intents import (
 from gateway.journal import AuditEvent, Journal, Send, VisitRow
 from gateway.routing import Route, Router
 from gateway.settings import InstitutionSettings
+from gateway.settlement.plans import is_repeatable
 from gateway.telemetry import StationLine
 
 OUTCOME_NAMES: dict[type, str] = {
@@ -237,7 +238,8 @@ class Dispatcher:
     async def _send(self, channel: Channel, call: Call, msgid: str, sign_no: str) -> Outcome:
         """Give the call to the platform once."""
         with self._observer.station("send", infno=call.infno, msgid=msgid) as line:
-            outcome = await channel.send(call, msgid=msgid, sign_no=sign_no)
+            listen = not is_repeatable(call.infno)  # nothing but its reply may ever prove it
+            outcome = await channel.send(call, msgid=msgid, sign_no=sign_no, listen=listen)
             outcome = _as_first_told(outcome, channel)
             line.note(outcome=OUTCOME_NAMES[type(outcome)])
         return outcome

@@ -8,8 +8,13 @@ from typing import Any
 import pytest
 
 from gateway.demo import messages as m
+from gateway.settlement.clearing.month import MonthState
 from gateway.settlement.deciding import Decision
+from gateway.settlement.listing.record import ListState
 from gateway.settlement.visits import decode_visit
+from tests.acceptance.test_clearing import WU
+from tests.acceptance.test_malformed_replies import answering, refusal
+from tests.acceptance.test_settlement_lists import SECTION, ready
 
 ZHANG_NO = "43010000000000000001"
 
@@ -18,11 +23,6 @@ ZHANG_NO = "43010000000000000001"
 async def slow(open_world: Any) -> Any:
     """A world that waits one second for a reply and holds what is unknown; nothing is read back."""
     return await open_world(timeout=1.0, resolver="read_back = false")
-
-
-def refusal(answer: Any) -> str:
-    """Our code in ERR-5."""
-    return str(answer.field("ERR", 5)).partition("^")[0]
 
 
 async def answered(world: Any, message: bytes) -> Any:
@@ -222,20 +222,142 @@ class TestReversal:
 
 
 class TestOtherSteps:
-    async def test_an_upload_travels_on_a_kept_connection_and_is_not_listened_for(
-        self, slow: Any
-    ) -> None:
-        """Only a money transaction has a connection of its own (decision 2); a 2204 waits for an
-        operator.
+    """They travel on kept connections, and nothing but their own reply may ever prove them."""
+
+    async def test_an_upload_is_there_when_its_reply_comes(self, slow: Any) -> None:
+        """No query lists unsettled lines: without the reply an operator would have to be asked. Then
+        the same lines are settled, once.
         """
         assert (await slow.tell(slow.register(m.ZHANG, "O1"))).code == "AA"
         await slow.admin.fault("delay-after", "2204", seconds=60)
         charges = slow.his.charges(m.ZHANG, "O1", "O", (slow.ct,))
         assert refusal(await slow.tell(charges)) == "FSI-UNKNOWN"
         slow.gate.opened.set()
-        assert (await slow.tell(slow.register(m.LI, "O2"))).code == "AA"
+        assert (await answered(slow, charges)).code == "AA"
+        assert await slow.states("2204") == ["accepted"]
+        assert await trail(slow, "2204") == ["late reply: accepted"]
+        payment = slow.his.payment(m.ZHANG, "O1", "O", "240.00")
+        assert (await slow.tell(payment)).code == "AA"
+        assert len(await slow.settled("O1")) == 1
+
+    async def test_an_upload_that_is_refused_late_may_come_again(self, slow: Any) -> None:
+        """The visit is held no more, and the same lines go up with a new message."""
+        assert (await slow.tell(slow.register(m.ZHANG, "O1"))).code == "AA"
+        await slow.admin.fault("delay-before", "2204", seconds=60)
+        charges = slow.his.charges(m.ZHANG, "O1", "O", (slow.ct,))
         assert refusal(await slow.tell(charges)) == "FSI-UNKNOWN"
-        assert await slow.states("2204") == ["unknown"]
+        centre = slow.platform.centres["430100"]._tables.store
+        centre.run("UPDATE visits SET state = 'cancelled'")
+        slow.gate.opened.set()
+        answer = await answered(slow, charges)
+        centre.run("UPDATE visits SET state = 'open'")
+        assert (answer.code, refusal(answer)) == ("AE", "FSI-REJECT")
+        again = slow.his.charges(m.ZHANG, "O1", "O", (slow.ct,))
+        assert (await slow.tell(again)).code == "AA"
+        assert await slow.states("2204") == ["rejected", "accepted"]
+
+    @pytest.mark.parametrize(("event", "infno"), [("A04", "2201"), ("A01", "2401")])
+    async def test_a_registration_is_known_without_being_read_back(
+        self, slow: Any, event: str, infno: str
+    ) -> None:
+        """The visit has its mdtrt_id, the diagnoses follow, and charges may come."""
+        await slow.admin.fault("delay-after", infno, seconds=60)
+        register = slow.register(m.ZHANG, "O1", event=event)
+        assert refusal(await slow.tell(register)) == "FSI-UNKNOWN"
+        slow.gate.opened.set()
+        assert (await answered(slow, register)).code == "AA"
+        assert await slow.states(infno) == ["accepted"]
+        assert await slow.requests("5201") + await slow.requests("5303") == []
+        setting = "O" if event == "A04" else "I"
+        charges = slow.his.charges(m.ZHANG, "O1", setting, (slow.ct,))
+        assert (await slow.tell(charges)).code == "AA"
+
+
+class TestAboutSomethingElse:
+    """The sender was told "not known, do not repeat", which is still true: its answer stays."""
+
+    @pytest.mark.parametrize("policy", ["hold", "reverse-and-settle"])
+    async def test_an_operator_sees_what_differs(
+        self, open_world: Any, monkeypatch: pytest.MonkeyPatch, policy: str
+    ) -> None:
+        """A late reply names another visit: `unknown show` says why it waits, what the reply said
+        and which setl_id it gave; a metric counts it; no policy acts upon it.
+        """
+        world = await open_world(timeout=1.0, policy=policy, resolver="read_back = false")
+        resolver = world.gateway._decider._resolver
+        at_once = resolver._settings
+        resolver._settings = at_once.model_copy(update={"delay": 3600.0})  # after the reply
+        await world.charged("O1")
+        other = {"mdtrt_id": "430100999999999999"}
+        answering(world, monkeypatch, "2207", lambda o: o["setlinfo"].update(other))
+        await world.admin.fault("delay-after", "2207", seconds=60)
+        payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+        before = await world.tell(payment)
+        assert refusal(before) == "FSI-UNKNOWN"
+        world.gate.opened.set()
+
+        async def told() -> Any:
+            return counted(world, "2207", "mismatch")
+
+        assert await world.until(told) == 1
+        resolver._settings = at_once
+        await resolver.look()
+        (settled,) = await world.settled("O1")
+        (send,) = await world.sends("2207")
+        case = await world.gateway._decider.case(send.msgid)
+        note = f"the reply is about something else: mdtrt_id; setl_id {settled['setl_id']}"
+        assert case.unknown.reason == note
+        assert case.unknown.waits_en == "the platform's reply is about something else than was sent"
+        hows = [step.detail["how"] for step in case.history if "how" in step.detail]
+        assert hows == ["late reply: differs in mdtrt_id"]
+        assert await world.requests("2601") == []
+        assert (await world.tell(payment)).lines()[1:] == before.lines()[1:]
+
+
+class TestWorkOfItsOwn:
+    async def test_a_confirmation_of_clearing_is_known(self, slow: Any) -> None:
+        """3261 belongs to no message: its month reads from the journal that it took effect, and its
+        reply takes no place among the late ones any more.
+        """
+        clearing = slow.gateway.office.clearing["H43010000001"]
+        now = slow.clock.now()
+        year, month = f"{now:%Y}", f"{now:%m}"
+        await slow.charged("O1", WU)
+        assert (await slow.tell(slow.his.payment(WU, "O1", "O", "240.00"))).code == "AA"
+        assert (await clearing.fetch(year, month)).state is MonthState.OPEN
+        await slow.admin.fault("delay-after", "3261", seconds=60)
+        assert (await clearing.confirm(year, month, operator="王")).state is MonthState.UNKNOWN
+        slow.gate.opened.set()
+
+        async def known() -> Any:
+            return await slow.states("3261") == ["accepted"]
+
+        await slow.until(known)
+        held = await clearing.month(year, month)
+        assert (held.state, len(held.flags())) == (MonthState.CONFIRMED, 1)
+        assert held.batches[0].inf_refmsgid != ""
+        assert slow.gateway._late.arrived() == []
+
+    async def test_an_uploaded_settlement_list_is_known_without_asking_4103(
+        self, open_world: Any
+    ) -> None:
+        """The list is at the centre as it was sent, so that nothing is sent again."""
+        slow = await open_world(timeout=1.0, sections=SECTION)
+        setl_id = await ready(slow)
+        lists = slow.gateway.office.lists["H43010000001"]
+        await slow.admin.fault("delay-after", "4101", seconds=60)
+        assert (await lists.upload(setl_id)).held.state is ListState.UNKNOWN
+        slow.gate.opened.set()
+
+        async def known() -> Any:
+            return await slow.states("4101") == ["accepted"]
+
+        await slow.until(known)
+        held = (await lists.upload(setl_id)).held
+        (kept,) = await slow.admin.rows("lists")
+        assert (held.state, held.is_current) == (ListState.UPLOADED, True)
+        assert held.setl_list_id == kept["setl_list_id"]
+        assert await slow.requests("4101") + await slow.requests("4103") == ["4101"]
 
 
 class TestWhatCannotCount:

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.intents import NotSent, Outcome, Rejected, Unknown
 from gateway.journal import AuditEvent, Journal, SendRow, SendState
+from gateway.settlement.closing import LATE
 from gateway.settlement.listing.record import (
     STAS_TYPES,
     ListState,
@@ -42,6 +43,28 @@ async def follow(journal: Journal, held: SettlementList) -> None:
         step.state = send.state
         if fresh and send.exchange_id:
             await _follow_own(journal, held, send)
+        elif fresh and send.note == LATE:
+            await _follow_late(journal, held, step)
+
+
+async def _follow_late(journal: Journal, held: SettlementList, step: Step) -> None:
+    """Take in the reply to an upload of ours that came late; of another step 4103 tells."""
+    if held.state is not ListState.UNKNOWN or step.infno != held.infno:
+        return
+    if step.state is SendState.ACCEPTED:
+        reply = await journal.reply(step.msgid)
+        held.state, held.uploaded, held.note = ListState.UPLOADED, step.digest, ""
+        held.setl_list_id = number_of(reply.output if reply else {}) or held.setl_list_id
+    elif step.state is SendState.REJECTED:
+        held.state = ListState.UPLOADED if held.uploaded else ListState.PREPARED
+        held.note = f"{step.infno} refused"
+
+
+def number_of(output: Mapping[str, Any]) -> str:
+    """The number that the centre gave a list; empty when it gave none."""
+    found = rows(output, "data")
+    number = found[0].get("setl_list_id") if found else ""
+    return number or str(output.get("setl_list_id") or "")
 
 
 async def _follow_own(journal: Journal, held: SettlementList, send: SendRow) -> None:
@@ -59,9 +82,7 @@ async def _follow_own(journal: Journal, held: SettlementList, send: SendRow) -> 
         held.state = ListState.UPLOADED
         held.note = "the hospital has uploaded this list itself"
         reply = await journal.reply(send.msgid)
-        found = rows(reply.output, "data") if reply is not None else []
-        number = found[0].get("setl_list_id") if found else ""
-        held.setl_list_id = number or held.setl_list_id
+        held.setl_list_id = number_of(reply.output if reply else {}) or held.setl_list_id
         return
     result = await journal.stored_result(send.exchange_id)
     ordered = rows(result.intent.carried, "stastinfo") if result is not None else []

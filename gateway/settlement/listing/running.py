@@ -33,6 +33,7 @@ from gateway.settlement.listing.following import (
     findings_of,
     follow,
     learn,
+    number_of,
     why,
 )
 from gateway.settlement.listing.parts import (
@@ -264,10 +265,7 @@ class SettlementLists:
         outcome = await self._dispatch(held.infno, held.input, held)
         if isinstance(outcome, Accepted):
             held.state, held.uploaded, held.note = ListState.UPLOADED, digest, ""
-            found = rows(outcome.reply.output, "data")
-            number = found[0].get("setl_list_id") if found else ""
-            number = number or str(outcome.reply.output.get("setl_list_id") or "")
-            held.setl_list_id = number or held.setl_list_id
+            held.setl_list_id = number_of(outcome.reply.output) or held.setl_list_id
         elif isinstance(outcome, Unknown):
             held.note = why(held.infno, outcome)
         else:

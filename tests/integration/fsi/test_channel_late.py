@@ -63,8 +63,10 @@ class Slow:
                 await asyncio.sleep(0.01)
         return True
 
-    async def send(self, *, money: bool = True, late_reply: float = 60.0) -> Outcome:
-        """Send a settlement that gets nothing within a tenth of a second."""
+    async def send(
+        self, *, money: bool = True, late_reply: float = 60.0, listen: bool = False
+    ) -> Outcome:
+        """Send a settlement, or an upload, that gets nothing within a tenth of a second."""
         settings = ChannelSettings(
             name="changsha",
             url=self.platform.url,
@@ -83,7 +85,7 @@ class Slow:
             mdtrtarea_admvs="430100",
             money=money,
         )
-        return await channel.send(call, msgid=MSGID, sign_no="S1")
+        return await channel.send(call, msgid=MSGID, sign_no="S1", listen=listen)
 
 
 @pytest.fixture
@@ -161,11 +163,41 @@ async def test_listening_is_bounded(slow: Slow, monkeypatch: pytest.MonkeyPatch)
     assert slow.heard.outcomes == [(MSGID, "2207", "too-many")]
 
 
+async def test_the_reply_on_a_kept_connection_is_kept_too(slow: Slow) -> None:
+    """A 2204 whose reply somebody wants: the connection is given to nobody else meanwhile, and
+    carries the next request once the reply was read to its end.
+    """
+    assert isinstance(await slow.send(money=False, listen=True), Unknown)
+    other = asyncio.create_task(slow.send(money=False))
+    async with asyncio.timeout(10):
+        while len(slow.requests) < 2:  # noqa: ASYNC110 - the platform tells nobody
+            await asyncio.sleep(0.01)
+    first, second = (request.transport for request in slow.requests)
+    assert first is not second
+    assert isinstance(await other, Unknown)
+    slow.go.set()
+    assert await outcome(slow) == (MSGID, "2204", "accepted")
+    assert isinstance(await slow.send(money=False), Accepted)
+    assert slow.requests[-1].transport is first
+
+
+async def test_what_moves_no_money_leaves_places_to_what_does(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two places an upload has one: the second upload is not listened for, a settlement is."""
+    monkeypatch.setattr(late, "MAX_LISTENERS", 2)
+    for _ in range(2):
+        assert isinstance(await slow.send(money=False, listen=True), Unknown)
+    assert slow.heard.outcomes == [(MSGID, "2204", "too-many")]
+    assert isinstance(await slow.send(), Unknown)
+    assert slow.heard.outcomes == [(MSGID, "2204", "too-many")]
+
+
 @pytest.mark.parametrize(("money", "seconds"), [(False, 60.0), (True, 0.0)])
-async def test_only_money_is_listened_for_and_only_when_set(
+async def test_only_what_is_wanted_is_listened_for_and_only_when_set(
     slow: Slow, *, money: bool, seconds: float
 ) -> None:
-    """A 2204 travels on a kept connection; `late_reply = 0` turns it off: both are closed."""
+    """A query may simply be asked again; `late_reply = 0` turns it off: both are closed."""
     assert isinstance(await slow.send(money=money, late_reply=seconds), Unknown)
     assert await slow.closed()
     assert slow.heard.outcomes == []
