@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import NamedTuple, Self
@@ -91,6 +92,7 @@ def build_sites(settings: Settings, *, stations: Stations = unwatched) -> Sites:
         sites,
         tolerance=tolerance,
         max_charge_lines=settings.limits.max_charge_lines,
+        ahead=timedelta(seconds=settings.limits.fee_time_ahead),
         stations=stations,
     )
 

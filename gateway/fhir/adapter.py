@@ -33,7 +33,7 @@ from gateway.errors import (
 from gateway.fhir import problems
 from gateway.fhir.answers import Answers
 from gateway.fhir.building import Exchange, identity, instant, is_waiting
-from gateway.fhir.cancels import claim_of
+from gateway.fhir.cancels import changed_elements, claim_of
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.directory import Directory
 from gateway.fhir.local import LOCAL_TYPES, local_key, not_kept
@@ -91,7 +91,7 @@ class FHIRAdapter:
         overlays = {_overlay(peer) for peer in settings.peers}
         compiled = {folder: _compiled(self.names.base, folder) for folder in overlays}
         maps = {peer.name: compiled[_overlay(peer)] for peer in settings.peers}
-        self._understanding = Understanding(maps, settings)
+        self._understanding = Understanding(maps, settings, now)
 
     def store(self, peer: PeerSettings) -> PeerStore:
         """What this peer may read back."""
@@ -292,7 +292,8 @@ class FHIRAdapter:
 
     async def _withdrawn(self, work: Work, exchange: Exchange, store: PeerStore, key: str) -> str:
         """A Claim put with status cancelled: the same as a Task (mapping matrix 2.1)."""
-        if await store.resource("Claim", exchange.id) is None:
+        stored = await store.body("Claim", exchange.id)
+        if stored is None:
             raise UnsupportedError([not_kept(exchange.type)])
         if work.document.resource.get("status") != "cancelled":
             raise InvalidError(
@@ -304,6 +305,10 @@ class FHIRAdapter:
                     )
                 ]
             )
+        forms = self._readers[exchange.release or R4.segment].forms
+        differs = changed_elements(decode_own(exchange.resource), stored, forms)
+        if differs:
+            raise DuplicateError([_other_claim(f"Claim.{name}") for name in differs])
         await self._focus(work, exchange, store, exchange.id)
         return f"{key}/cancel"
 
@@ -337,6 +342,17 @@ def _identifier(document: Document) -> tuple[str, str, str]:
             place = f"{document.place}.identifier[{index}]"
             return str(stated[index].get("system", "")), value, place
     return "", "", document.place
+
+
+def _other_claim(place: str) -> Problem:
+    return msgspec.structs.replace(
+        problems.other_content(place),
+        zh="除status外，内容与已提交的Claim不同；未撤销，也未修改",
+        en="the content differs from the Claim as it is kept: nothing was cancelled or changed",
+        remedy_zh="请先读取该Claim，只把status改为cancelled；内容更正请先撤销再重新提交",
+        remedy_en="read the Claim and change nothing but its status; to correct it, cancel it and "
+        "submit a new one",
+    )
 
 
 def _status(error: MessageError) -> int:

@@ -104,17 +104,18 @@ def _lost(nodes: Iterable[Node], name: str) -> Iterator[Problem]:
 
 
 def _focal(root: Node) -> Iterator[Problem]:
+    """A claim is settled by the insurance whose `focal` is true, and by no other."""
     insurances = root.child("insurance")
-    if root.value.get("resourceType") != "Claim" or len(insurances) < 2:
+    if root.value.get("resourceType") != "Claim" or not insurances:
         return
     focal = [node for node in insurances if node.value.get("focal") is True]
     if len(focal) == 1:
         return
-    place = f"{focal[1].place}.focal" if focal else f"{root.place}.insurance"
+    wrong = focal[1:2] or (insurances if len(insurances) == 1 else [])
     yield problems.wrong_value(
-        place,
-        "有多个保险时，应有且只有一个focal为true",
-        "of several insurances exactly one has focal true",
+        f"{wrong[0].place}.focal" if wrong else f"{root.place}.insurance",
+        "应有且只有一个focal为true的保险：按它结算",
+        "exactly one insurance has focal true: the one that the claim is settled by",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
+from gateway.fhir.forms import Forms
 from gateway.fhir.references import local_name
 from gateway.fhir.stored import PeerStore
 
@@ -22,6 +23,20 @@ async def claim_of(task: dict[str, Any], store: PeerStore) -> str:
     token = "|".join(part for part in (identifier.get("system"), identifier["value"]) if part)
     total, found = await store.search("Claim", {"identifier": [token]}, 2)
     return found[0].id if total == 1 else ""
+
+
+_OF_THE_COPY = frozenset({"meta", "status", "text"})
+"""Elements that may differ between a resource as it was sent and as it is sent back."""
+
+
+def changed_elements(sent: dict[str, Any], kept: dict[str, Any], forms: Forms) -> list[str]:
+    """The elements in which a Claim that is put differs from the one that is kept.
+
+    What a release has no form for is not compared: its client cannot have sent it.
+    """
+    ours, theirs = forms.outward(kept) or {}, forms.outward(sent) or {}
+    names = dict.fromkeys([*theirs, *ours])
+    return [n for n in names if n not in _OF_THE_COPY and theirs.get(n) != ours.get(n)]
 
 
 def cancel_step(response: dict[str, Any] | None, place: str) -> tuple[str, list[Problem]]:

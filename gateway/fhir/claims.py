@@ -179,13 +179,13 @@ def _lost_encounters(root: Node) -> Iterator[Problem]:
 
 
 def complete_claim(
-    intent: Intent, root: Node, visit_number: str, line_keys: Mapping[str, str]
+    intent: Intent, root: Node, visit_number: str, line_keys: Mapping[str, str], now: str
 ) -> list[Problem]:
     """Fill what follows from several values: visit number, line numbers, times, main diagnosis.
 
     A claim that names no encounter is of the visit `visit_number`, else a visit of its own.
     `line_keys` maps an item sequence to the number under which this very line was uploaded with
-    an earlier predetermination; such a line is not uploaded again.
+    an earlier predetermination; such a line is not uploaded again. `now` is `yyyy-MM-dd HH:mm:ss`.
     """
     claim_number, place = _own_number(root)
     number = visit_number or claim_number
@@ -201,7 +201,7 @@ def complete_claim(
         sequence = charge.get("item_sequence")
         key = line_keys.get(sequence) or f"{claim_number}|{sequence}"
         charge.set("feedetl_sn", key, Source(charge.place("item_sequence"), key, "Claim"))
-        found += _set_time(charge, intent.visit)
+        found += _set_time(charge, intent.visit, now)
         net = charge.values.get("det_item_fee_sumamt")
         quantity = charge.amount("cnt") if charge.has("cnt") else Decimal(1)
         total += Decimal(net) if net else charge.amount("pric") * quantity
@@ -219,10 +219,11 @@ def _own_number(root: Node) -> tuple[str, str]:
     return "", ""
 
 
-def _set_time(charge: Record, visit: Record) -> list[Problem]:
+def _set_time(charge: Record, visit: Record, now: str) -> list[Problem]:
     """A time as it is stated; of a date alone, the time of day at which the visit began.
 
-    Midnight may lie before the visit (mapping matrix 2.2). A line does not end up after the end.
+    Midnight may lie before the visit (mapping matrix 2.2). A line does not end up after the end,
+    and one of today not after now.
     """
     text = charge.get("fee_ocur_time")
     if not text:
@@ -236,8 +237,7 @@ def _set_time(charge: Record, visit: Record) -> list[Problem]:
     begin, end = visit.get("begntime"), visit.get("endtime")
     if "T" not in text and begin:
         value = value[:_DAY] + begin[_DAY:]
-        if end and value[:_DAY] == end[:_DAY]:
-            value = min(value, end)
+        value = min([value, *(last for last in (end, now) if value[:_DAY] == last[:_DAY])])
     charge.set("fee_ocur_time", value, source)
     return []
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from gateway.clock import stamp
 from gateway.errors import Problem
 from gateway.fhir.belonging import check_belonging
 from gateway.fhir.cancels import cancel_step, claim_of, unknown_settlement
@@ -61,7 +63,10 @@ class Work(msgspec.Struct):
 class Understanding:
     """Runs the maps of each peer."""
 
-    def __init__(self, maps: Mapping[str, MapSet], settings: Settings) -> None:
+    def __init__(
+        self, maps: Mapping[str, MapSet], settings: Settings, now: Callable[[], datetime]
+    ) -> None:
+        self._now = now
         self._maps = maps
         self._names = Names(settings.fhir.canonical_base)
         self._tolerance = Decimal(settings.limits.amount_tolerance)
@@ -147,7 +152,8 @@ class Understanding:
         if root.value.get("status") != "active":
             found.append(inactive(f"{root.place}.status"))
         if not found:
-            found += complete_claim(intent, root, work.visit_number, work.line_keys)
+            now = stamp(self._now())
+            found += complete_claim(intent, root, work.visit_number, work.line_keys, now)
         if not work.visit_number and not any(_encounters(root)):
             found += check_person(intent, root)
         return intent, found

@@ -393,3 +393,5 @@ class LimitSettings(Section):
     """Charge lines of a message."""
     amount_tolerance: str = "0.01"
     """Yuan by which cnt x pric may differ from the stated amount of a line."""
+    fee_time_ahead: float = 600.0
+    """Seconds by which the time of a charge line may lie ahead of the gateway's clock."""

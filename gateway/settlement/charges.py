@@ -6,14 +6,17 @@ Rules (reference/rules.md section 9, matrix 1.5, conformance statements F-005 to
   number of ours and the pair is kept with the visit.
 * A charge batch goes up whole; a call holds whole batches within the input limit.
 * A line that was uploaded before is not uploaded again; with another amount it is refused.
+* A line says what was done: its time does not lie in the future, but for clocks that differ.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
+from gateway.clock import stamp
 from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.intents import Record
 from gateway.settlement.visits import Batch, Line, Visit
@@ -23,8 +26,31 @@ PRICE_STEP = Decimal("0.000001")
 FIRST_NUMBER = 900_000_000_000
 """Numbers that the gateway gives begin above those that hospital systems count to."""
 MAX_NUMBER_DIGITS = 15
+AHEAD = timedelta(minutes=10)
+"""How far the time of a line may lie after that of the gateway's clock, unless the settings say."""
 FRAME_CHARACTERS = 64
 """Characters of an input around its rows: `{"feedetail":[]}` and some."""
+
+
+def check_lines(
+    charges: Sequence[Record], tolerance: Decimal, latest: datetime
+) -> Iterator[Problem]:
+    """Complete the amounts of each line, and find lines of a time after `latest`."""
+    last = stamp(latest)
+    for charge in charges:
+        yield from complete_amounts(charge, tolerance)
+        if charge.values.get("fee_ocur_time", "") > last:
+            yield Problem(
+                kind=ProblemKind.VALUE,
+                code=ProblemCode.FIELD_VALUE,
+                field="fee_ocur_time",
+                place=charge.place("fee_ocur_time"),
+                zh=f"费用发生时间晚于当前时间（允许到{last}）",
+                en=f"the time of the charge lies in the future (taken is up to {last})",
+                remedy_zh="请核对时间和时区；如确需提前记账，请调整 [limits] fee_time_ahead",
+                remedy_en="check time and zone; where charges are booked ahead, raise "
+                "fee_time_ahead of [limits]",
+            )
 
 
 def complete_amounts(charge: Record, tolerance: Decimal) -> list[Problem]:

@@ -25,7 +25,8 @@ from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import InstitutionSettings
 from gateway.settlement.absorbing import INSURANCE_FIELDS, PERSON_FIELDS, other_person
 from gateway.settlement.charges import (
-    complete_amounts,
+    AHEAD,
+    check_lines,
     is_part_of,
     make_uploads,
     number_lines,
@@ -47,7 +48,7 @@ from gateway.settlement.totals import (
     money_problems,
     settlement_options,
 )
-from gateway.settlement.undoing import order_problems
+from gateway.settlement.undoing import impossible, order_problems
 from gateway.settlement.visits import Visit, VisitState
 from gateway.telemetry import StationLine
 
@@ -113,10 +114,17 @@ class Preparer:
     """Prepares the messages of one institution."""
 
     def __init__(
-        self, site: Site, *, tolerance: Decimal, defaults: Record, stations: Stations = unwatched
+        self,
+        site: Site,
+        *,
+        tolerance: Decimal,
+        defaults: Record,
+        ahead: timedelta = AHEAD,
+        stations: Stations = unwatched,
     ) -> None:
+        """`ahead` is how far the time of a line may lie after that of the gateway's clock."""
         self.site = site
-        self._tolerance = tolerance
+        self._tolerance, self._ahead = tolerance, ahead
         self._defaults = defaults
         self._stations = stations
 
@@ -140,14 +148,13 @@ class Preparer:
             if late and state is VisitState.SETTLED and not brings_any(intent):
                 marks = None
             if marks is None:
-                prepared.problems.append(_impossible(intent, state))
+                prepared.problems.append(impossible(intent, state))
                 line.note(outcome="impossible")
                 return prepared
             marks = wanted(marks, intent, self.site.profile.med_types.get("chronic", ""))
             line.note(calls=[mark.rstrip(MARKS) for mark in marks])
         with self._stations("code", lines=len(intent.charges)):
-            for charge in intent.charges:
-                prepared.problems += complete_amounts(charge, self._tolerance)
+            prepared.problems += check_lines(intent.charges, self._tolerance, now + self._ahead)
             if not intent.coded:
                 prepared.problems += self.site.coder.code(intent, now.date())
                 intent.coded = True
@@ -375,23 +382,3 @@ def given_by(definitions: Definitions, infno: str) -> frozenset[str]:
 def _assumed_state(verb: Verb, visit: Visit) -> VisitState | None:
     states = [s for v, c, s in PLANS if v is verb and c is visit.visit_class and PLANS[v, c, s]]
     return None if not states or VisitState.NONE in states else states[0]
-
-
-def _impossible(intent: Intent, state: VisitState) -> Problem:
-    if state is VisitState.NONE:
-        return Problem(
-            kind=ProblemKind.NOT_FOUND,
-            code=ProblemCode.VISIT_UNKNOWN,
-            field="ipt_otp_no",
-            place=intent.visit.place("ipt_otp_no") or intent.place,
-            zh="没有该就诊号的就诊，请先挂号或入院登记",
-            en="no open visit of this number: register or admit first",
-        )
-    return Problem(
-        kind=ProblemKind.BUSINESS,
-        code=ProblemCode.VISIT_STATE,
-        field="ipt_otp_no",
-        place=intent.visit.place("ipt_otp_no") or intent.place,
-        zh=f"就诊当前状态（{state}）不允许此操作（{intent.verb}）",
-        en=f"the visit is {state}: {intent.verb} is not possible",
-    )

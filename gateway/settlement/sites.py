@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
+from gateway.settlement.charges import AHEAD
 from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
 from gateway.settlement.reporting import token_gone
 from gateway.settlement.visits import Visit, VisitState
@@ -27,7 +29,8 @@ PHARMACY_CODE = "P"
 class Sites:
     """The institutions of the gateway.
 
-    `tolerance` is the difference allowed between quantity times price and amount, in yuan.
+    `tolerance` is the difference allowed between quantity times price and amount, in yuan;
+    `ahead` is how far the time of a charge line may lie in the future.
     """
 
     def __init__(
@@ -36,11 +39,13 @@ class Sites:
         *,
         tolerance: Decimal,
         max_charge_lines: int,
+        ahead: timedelta = AHEAD,
         stations: Stations = unwatched,
     ) -> None:
         self._stations = stations
         self._sites = sites
         self._tolerance = tolerance
+        self._ahead = ahead
         self._max_charge_lines = max_charge_lines
 
     def get(self, fixmedins_code: str) -> Site | None:
@@ -86,6 +91,7 @@ class Sites:
             site,
             tolerance=self._tolerance,
             defaults=Record(dict(peer.defaults)),
+            ahead=self._ahead,
             stations=self._stations,
         )
 

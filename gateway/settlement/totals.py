@@ -77,8 +77,7 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
         return options
     if step.infno in PURCHASES:
         amounts = (amount for line in step.lines if (amount := _amount(line)) is not None)
-        options.values["medfee_sumamt"] = format(sum(amounts, Decimal("0.00")), "f")
-        options.sources.pop("medfee_sumamt", None)
+        _state_total(options, sum(amounts, Decimal("0.00")))
         return options
     batches = visit.open_batches()
     if step.batch:
@@ -91,13 +90,24 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
             continue
         if charge.get("feedetl_sn") not in uploaded and (amount := _amount(charge)) is not None:
             total += amount
-    options.values["medfee_sumamt"] = format(total, "f")
-    options.sources.pop("medfee_sumamt", None)
+    _state_total(options, total)
     for code in SPLIT_SUMS:
         if batches and all(batch.is_split for batch in batches):
             values = (Decimal(getattr(batch, code)) for batch in batches)
             options.values[code] = format(sum(values, Decimal("0.00")), "f")
     return options
+
+
+def _state_total(options: Record, total: Decimal) -> None:
+    """Set the sum of the lines; it stays the sender's own value only where that is the same."""
+    stated = options.get("medfee_sumamt")
+    options.values["medfee_sumamt"] = format(total, "f")
+    try:
+        same = bool(stated) and Decimal(stated) == total
+    except ArithmeticError:
+        same = False  # reported by the check of its type
+    if not same:
+        options.sources.pop("medfee_sumamt", None)
 
 
 def _amount(charge: Record) -> Decimal | None:

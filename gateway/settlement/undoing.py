@@ -49,3 +49,24 @@ def _none_stands(intent: Intent) -> Problem:
         zh="该次住院没有可撤销的结算",
         en="no settlement of this stay can be cancelled",
     )
+
+
+def impossible(intent: Intent, state: VisitState) -> Problem:
+    """The visit does not stand where the verb needs it."""
+    if state is VisitState.NONE:
+        return Problem(
+            kind=ProblemKind.NOT_FOUND,
+            code=ProblemCode.VISIT_UNKNOWN,
+            field="ipt_otp_no",
+            place=intent.visit.place("ipt_otp_no") or intent.place,
+            zh="没有该就诊号的就诊，请先挂号或入院登记",
+            en="no open visit of this number: register or admit first",
+        )
+    return Problem(
+        kind=ProblemKind.BUSINESS,
+        code=ProblemCode.VISIT_STATE,
+        field="ipt_otp_no",
+        place=intent.visit.place("ipt_otp_no") or intent.place,
+        zh=f"就诊当前状态（{state}）不允许此操作（{intent.verb}）",
+        en=f"the visit is {state}: {intent.verb} is not possible",
+    )

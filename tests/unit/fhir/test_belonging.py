@@ -184,9 +184,10 @@ async def test_contained_resources_that_refer_to_each_other_end(ask: Any, make_c
         ([True, True], [("FIELD-VALUE", "Claim.insurance[1].focal")]),
         ([False, False], [("FIELD-VALUE", "Claim.insurance")]),
         ([False, True], []),
+        ([False], [("FIELD-VALUE", "Claim.insurance[0].focal")]),
     ],
 )
-async def test_one_of_several_insurances_is_used(
+async def test_one_insurance_is_used_and_no_other(
     ask: Any, make_claim: Any, focal: list[bool], found: list[tuple[str, str]]
 ) -> None:
     """Claim.insurance.focal: one and only one."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.errors import DuplicateError, InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own
 from gateway.intents import Result, Status, Verb, VisitClass
@@ -270,6 +270,33 @@ async def test_a_claim_put_as_cancelled_is_cancelled(
     assert (intent.verb, problems) == (Verb.CANCEL, [])
     assert (answer.status, body(answer)["resourceType"]) == (200, "Claim")
     assert body(answer)["status"] == "cancelled"
+
+
+async def test_a_claim_put_as_cancelled_with_other_content_is_a_conflict(
+    ask: Any, answer_claim: Any, make_claim: Any
+) -> None:
+    """X-050: what differs is named, and neither the settlement nor the Claim is touched."""
+    response = await answer_claim(make_claim())
+    changed = make_claim(status="cancelled", billablePeriod={"start": "2026-03-03"})
+    changed["item"][0]["net"]["value"] = Decimal("24.00")
+
+    with pytest.raises(DuplicateError) as caught:
+        await ask({**changed, "id": response["id"]}, "update", id=response["id"])
+    places = [one.place for one in caught.value.problems]
+    assert sorted(places) == ["Claim.billablePeriod", "Claim.item"]
+
+
+async def test_a_claim_put_as_cancelled_may_have_another_narrative_and_shorter_numbers(
+    ask: Any, answer_claim: Any, make_claim: Any
+) -> None:
+    """A client that reads 25.00 and writes 25 has changed nothing."""
+    response = await answer_claim(make_claim())
+    claim = make_claim(status="cancelled", meta={"versionId": "1"})
+    claim["text"] = {"status": "empty", "div": '<div xmlns="http://www.w3.org/1999/xhtml">-</div>'}
+    claim["item"][0]["net"]["value"] = Decimal(25)
+    _, intent, problems = await ask({**claim, "id": response["id"]}, "update", id=response["id"])
+
+    assert (intent.verb, problems) == (Verb.CANCEL, [])
 
 
 async def test_a_claim_cannot_be_changed(ask: Any, answer_claim: Any, make_claim: Any) -> None:

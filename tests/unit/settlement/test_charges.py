@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 import pytest
 
+from gateway.clock import CHINA
 from gateway.errors import ProblemCode
 from gateway.intents import Record, Source, VisitClass
 from gateway.settlement.charges import (
     batches_of,
+    check_lines,
     complete_amounts,
     make_uploads,
     number_lines,
@@ -57,6 +60,17 @@ def test_a_missing_amount_is_taken_only_when_it_is_whole_fen() -> None:
     (problem,) = complete_amounts(broken, TOLERANCE)
     assert problem.code is ProblemCode.FIELD_REQUIRED
     assert not broken.has("det_item_fee_sumamt")
+
+
+def test_a_line_of_a_later_time_than_is_taken_is_wrong_at_its_time() -> None:
+    """Taken is up to 10:00:00: a line of that second is, one of the next second is not."""
+    latest = datetime(2026, 3, 2, 10, 0, 0, tzinfo=CHINA)
+    now = charge(det_item_fee_sumamt="1.00", fee_ocur_time="2026-03-02 10:00:00")
+    later = charge(det_item_fee_sumamt="1.00", fee_ocur_time="2026-03-02 10:00:01")
+    (problem,) = check_lines([now, later], TOLERANCE, latest)
+
+    assert (problem.code, problem.field) == (ProblemCode.FIELD_VALUE, "fee_ocur_time")
+    assert problem.place == "FT1[1]-fee_ocur_time"
 
 
 def test_a_difference_of_one_fen_passes_and_of_two_does_not() -> None:
