@@ -1,7 +1,9 @@
 """Every FHIR answer that a server of the tests gives is held to the models of its release.
 
-The answers are looked at where they leave the HTTP port, whatever made them. A model that refuses
-one does not change what the client gets: it is told when the test ends.
+The answers are looked at where they leave the HTTP port, whatever made them: JSON by the models,
+XML by its own rules and then by the models. An answer in JSON is also written as XML and has to
+read back as the same tree. A model that refuses an answer does not change what the client gets: it
+is told when the test ends.
 """
 
 from __future__ import annotations
@@ -13,32 +15,50 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fhir.resources import get_fhir_model_class as r5_model
-from fhir.resources.R4B import get_fhir_model_class as r4_model
 
-from gateway.fhir.decode import decode_own
+from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.shapes import Shapes
+from gateway.fhir.xml import encode_xml
 from gateway.inbound.http import HTTPServer
+from tests.fhir_xml import model_of, read_xml, same
 
 BASE = re.compile(r"/fhir/(r4|r4b|r5)(?:/(?!\.well-known/)|$)")
 """A base of a release; the SMART configuration below it is no resource."""
+FHIR_TYPE = re.compile(r"\b(json|xml)$")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-SHAPES = {"r4": Shapes("R4B"), "r4b": Shapes("R4B"), "r5": Shapes("R5")}
+MODELS = {"r4": "R4B", "r4b": "R4B", "r5": "R5"}
+SHAPES = {models: Shapes(models) for models in MODELS.values()}
+"""Apart from the tables that the product keeps, which a test may not fill."""
 
 
-def faults(segment: str, status: int, raw: bytes) -> Iterator[str]:
-    """What is wrong with the JSON of an answer at the base of a release."""
-    tree = json.loads(raw)
+def faults(segment: str, status: int, raw: bytes, media_type: str) -> Iterator[str]:
+    """What is wrong with an answer at the base of a release."""
+    models = MODELS[segment]
+    if "xml" in media_type:
+        tree, wrong = read_xml(models, raw)
+        yield from wrong
+    else:
+        tree = decode_own(raw)
+        yield from _faults_as_xml(models, tree)
     kind = str(tree.get("resourceType"))
-    model = r5_model if segment == "r5" else r4_model
     try:
-        model(kind).model_validate(tree)
+        model_of(models, kind).model_validate(json.loads(encode(tree)))
     except (ValueError, KeyError) as error:
         yield str(error)
-    for found in SHAPES[segment].check(decode_own(raw), kind):
+    for found in SHAPES[models].check(tree, kind):
         yield f"{found.place}: {found.en}"
     if status >= 400:
         yield from _unclear(tree)
+
+
+def _faults_as_xml(models: str, tree: dict[str, Any]) -> Iterator[str]:
+    """Whether the same answer could have been given in XML."""
+    if SHAPES[models].check(tree, str(tree.get("resourceType"))):
+        return  # told by the caller
+    again, wrong = read_xml(models, encode_xml(tree, SHAPES[models]))
+    yield from wrong
+    if not same(again, tree):
+        yield f"{tree['resourceType']}: XML says something else than JSON"
 
 
 def _unclear(tree: dict[str, Any]) -> Iterator[str]:
@@ -62,8 +82,8 @@ def fhir_answers_are_valid(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         response = await answered(server, request, handler)
         base = BASE.match(request.path)
         body = response.body if isinstance(response, web.Response) else None
-        if base and isinstance(body, bytes) and body and "json" in response.content_type:
-            told = faults(base[1], response.status, body)
+        if base and isinstance(body, bytes) and body and FHIR_TYPE.search(response.content_type):
+            told = faults(base[1], response.status, body, response.content_type)
             found.extend(f"{request.method} {request.path}: {one}" for one in told)
         return response
 

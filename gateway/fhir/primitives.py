@@ -13,14 +13,17 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
+from gateway.fhir.narrative import is_narrative
+
 Check = Callable[[Any], bool]
 
 DAY_CHARACTERS = len("yyyy-MM-dd")
 MAX_STRING = 1_048_576
 """Characters of a string at most (datatypes.html#string)."""
 
-_CODE = re.compile(r"\S+( \S+)*")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CODE = re.compile(r"[^\s\x00-\x1f\ufffe\uffff]+( [^\s\x00-\x1f\ufffe\uffff]+)*")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that no text has, and that XML cannot carry."""
 _DATE = re.compile(r"[0-9]{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?")
 _TIME = r"([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?"
 _ZONE = r"(Z|[+-]((0[0-9]|1[0-3]):[0-5][0-9]|14:00))"
@@ -48,7 +51,11 @@ def _code(value: Any) -> bool:
 
 def _uri(value: Any) -> bool:
     """Not empty, and no blank in it."""
-    return isinstance(value, str) and value.split(None, 1) == [value]
+    return (
+        isinstance(value, str)
+        and value.split(None, 1) == [value]
+        and (value.isprintable() or _CONTROL.search(value) is None)
+    )
 
 
 def _whole(low: int, high: int) -> Check:
@@ -103,7 +110,7 @@ CHECKS: dict[str, Check] = {
     "decimal": lambda value: isinstance(value, Decimal) or type(value) is int,
     "string": _text,
     "markdown": _text,
-    "xhtml": _text,
+    "xhtml": is_narrative,
     "code": _code,
     "id": _pattern(r"[A-Za-z0-9\-.]{1,64}"),
     "uri": _uri,

@@ -274,6 +274,13 @@ def _wrong_type(value: Any, element: Element, place: str) -> Problem:
         return problems.structure(place, "应为单个值", "a single value is needed")
     if isinstance(value, str) and not value.strip():
         return problems.structure(place, "文本不能为空", "a text cannot be empty")
+    if element.type_name == "xhtml":
+        return problems.structure(
+            place,
+            "叙述必须是一个非空的XHTML div，且不含脚本、表单、框架和事件属性",
+            "a narrative is one div of XHTML that is not empty and has no scripts, forms, frames "
+            "or event attributes",
+        )
     if isinstance(value, Decimal | int) and element.type_name in {"positiveInt", "unsignedInt"}:
         return problems.wrong_type(place, "应为非负整数", f"not of type {element.type_name}")
     return problems.wrong_type(

@@ -18,17 +18,20 @@ from lxml import etree
 from gateway.errors import Problem, UnreadableError
 from gateway.fhir import problems
 from gateway.fhir.decode import MAX_VALUES
+from gateway.fhir.narrative import XHTML, narrative
 from gateway.fhir.shapes import Element, Shape, Shapes
 
 FHIR = "http://hl7.org/fhir"
-XHTML = "http://www.w3.org/1999/xhtml"
 NAMESPACES: Any = {None: FHIR}
 """The default namespace of what is written."""
+_AS_XHTML: Any = {None: XHTML}
 WHOLE = frozenset({"integer", "unsignedInt", "positiveInt"})
 MAX_PROBLEMS = 50
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL = re.compile(r"-?(0|[1-9][0-9]{0,29})(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,2})?")
+_NOT_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+"""Characters that XML cannot carry; what another system told may have them."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
@@ -226,7 +229,7 @@ class _Writer:
         for name in shape.order:
             element = shape.elements[name]
             if name in {"id", "url"} and name in tree and self._is_attribute(name, shape):
-                node.set(name, str(tree[name]))
+                node.set(name, _text(tree[name]))
                 continue
             for value, companion in _pairs(tree, element):
                 self._element(node, element, value, companion)
@@ -237,7 +240,11 @@ class _Writer:
 
     def _element(self, parent: etree._Element, element: Element, value: Any, beside: Any) -> None:
         if element.type_name == "xhtml":
-            parent.append(etree.fromstring(str(value), etree.XMLParser(resolve_entities=False)))
+            told = narrative(str(value))
+            if told is None:  # of a message from before narratives were checked
+                told = etree.Element(f"{{{XHTML}}}div", nsmap=_AS_XHTML)
+                told.text = _text(value)
+            parent.append(told)
             return
         node = etree.SubElement(parent, f"{{{FHIR}}}{element.name}")
         if element.check is not None:
@@ -282,7 +289,9 @@ def _typed(text: str, type_name: str) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return _NOT_XML.sub("\ufffd", str(value))
 
 
 def _doctype() -> Problem:

@@ -29,13 +29,21 @@ async def ask(world: Any, method: str, release: str, path: str, resource: Any = 
 
 
 def in_release(resource: dict[str, Any], release: str) -> dict[str, Any]:
-    """The resource in the form of the release."""
+    """The resource in the form of the release; one that has it already stays as it is."""
     if release != "r5":
         return resource
     resource = dict(resource)
+    for name in ("entry", "parameter"):
+        if name in resource:
+            resource[name] = [
+                row | {"resource": in_release(row["resource"], release)}
+                if "resource" in row
+                else row
+                for row in resource[name]
+            ]
     if "contained" in resource:
         resource["contained"] = [in_release(one, release) for one in resource["contained"]]
-    change = _CHANGES.get(resource["resourceType"])
+    change = _CHANGES.get(str(resource.get("resourceType")))
     return change(resource) if change else resource
 
 
@@ -52,14 +60,17 @@ def _claim(claim: dict[str, Any]) -> dict[str, Any]:
 def _coverage(coverage: dict[str, Any]) -> dict[str, Any]:
     """`payor` is `insurer`, `kind` is required, a number of the subscriber is an Identifier."""
     other = {name: value for name, value in coverage.items() if name != "payor"}
-    other |= {"kind": "insurance", "insurer": coverage["payor"][0]}
-    if "subscriberId" in other:
+    if "payor" in coverage:
+        other |= {"kind": "insurance", "insurer": coverage["payor"][0]}
+    if isinstance(other.get("subscriberId"), str):
         other["subscriberId"] = [{"value": other["subscriberId"]}]
     return other
 
 
 def _encounter(encounter: dict[str, Any]) -> dict[str, Any]:
     """`class` is a list of concepts, `period` is `actualPeriod`, a participant is an actor."""
+    if not isinstance(encounter.get("class"), dict):
+        return encounter
     other = {name: value for name, value in encounter.items() if name != "period"}
     other["class"] = [{"coding": [encounter["class"]]}]
     if "period" in encounter:
@@ -93,4 +104,15 @@ def _place(location: dict[str, Any]) -> dict[str, Any]:
     return other | ({"form": location["physicalType"]} if "physicalType" in location else {})
 
 
-_CHANGES = {"Claim": _claim, "Coverage": _coverage, "Encounter": _encounter}
+def _condition(condition: dict[str, Any]) -> dict[str, Any]:
+    """`clinicalStatus` is required."""
+    system = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+    return {"clinicalStatus": {"coding": [{"system": system, "code": "active"}]}} | condition
+
+
+_CHANGES = {
+    "Claim": _claim,
+    "Condition": _condition,
+    "Coverage": _coverage,
+    "Encounter": _encounter,
+}
