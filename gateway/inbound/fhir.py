@@ -137,7 +137,8 @@ class _Server:
             except MessageError as error:
                 return self._speech.response(self._speech.refused(error), form)
             except Refusal as refusal:
-                response = self._speech.refuse(refusal.status, [refusal.problem], form)
+                told = self._speech.outcome(refusal.status, [refusal.problem])
+                response = self._speech.response(told, form)
                 response.headers.update(refusal.headers)
                 request[DENIED] = refusal.reason
                 return response

@@ -163,7 +163,7 @@ def _handler(readers: Sequence[tuple[GuideReader, Speech]], type_name: str, base
                 answer = reader.search(type_name, list(request.query.items()), base)
             return speech.response(answer, form)
         except Refusal as refusal:
-            return speech.refuse(refusal.status, [refusal.problem], form)
+            return speech.response(speech.outcome(refusal.status, [refusal.problem]), form)
 
     return handler
 

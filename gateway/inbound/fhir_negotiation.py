@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
 from gateway.errors import Problem, ProblemCode, ProblemKind
-from gateway.inbound.http_routes import Refusal
+from gateway.inbound.http_routes import Refusal, Wish
 
 
 class Format(StrEnum):
@@ -53,7 +54,20 @@ def wanted_format(request: web.Request, version: str) -> Format:
     Raises:
         Refusal: 406, it takes nothing of what is spoken.
     """
-    asked = request.query.get("_format")
+    accept = request.headers.getall("Accept", [])
+    return _chosen(request.query.get("_format"), ", ".join(accept), version)
+
+
+def refusal_format(wish: Wish, version: str) -> Format:
+    """The form for a refusal: the wanted one, and JSON for a client that takes none of ours."""
+    pairs = dict(parse_qsl(wish.target.partition("?")[2]))
+    try:
+        return _chosen(pairs.get("_format"), wish.accept, version)
+    except Refusal:
+        return Format.JSON
+
+
+def _chosen(asked: str | None, accept: str, version: str) -> Format:
     if asked is not None:
         kind, parameters = _parsed(asked)
         found = FORMATS.get(kind)
@@ -61,8 +75,7 @@ def wanted_format(request: web.Request, version: str) -> Format:
             raise Refusal(406, _problem("只支持JSON和XML格式", "Only JSON and XML are offered"))
         return found
     best: tuple[float, Format] | None = None
-    ranges = ", ".join(request.headers.getall("Accept", [])) or "*/*"
-    for part in ranges.split(","):
+    for part in (accept or "*/*").split(","):
         kind, parameters = _parsed(part)
         weight = _weight(parameters.get("q", "1"))
         form = TYPES.get(kind) or (Format.JSON if kind in ANY_TYPES else None)

@@ -10,9 +10,8 @@ from gateway.errors import Problem, ProblemCode, ProblemKind
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.forms import Forms
 from gateway.fhir.release import R4, RELEASES
-from gateway.inbound.fhir_negotiation import Format
 from gateway.inbound.fhir_speech import Speech
-from gateway.inbound.http_routes import Mount
+from gateway.inbound.http_routes import NO_WISH, Mount, Wish
 
 
 def refusing_mount(adapter: FHIRAdapter, segment: str) -> Mount:
@@ -26,7 +25,12 @@ def refusing_mount(adapter: FHIRAdapter, segment: str) -> Mount:
         en=f"this FHIR release is not served; served are {served}",
     )
 
-    def refuse(status: int, problems: Sequence[Problem]) -> web.Response:
-        return speech.refuse(status, [found] if status in {404, 405} else problems, Format.JSON)
+    def refuse(
+        status: int,
+        problems: Sequence[Problem],
+        wish: Wish = NO_WISH,
+        /,
+    ) -> web.Response:
+        return speech.refuse(status, [found] if status in {404, 405} else problems, wish)
 
     return Mount(prefix=f"/fhir/{segment}", protocol="fhir", refuse=refuse)

@@ -14,8 +14,8 @@ from gateway.fhir.forms import Forms
 from gateway.fhir.names import Names
 from gateway.fhir.outcome import operation_outcome, status_of
 from gateway.fhir.xml import decode_xml, encode_xml
-from gateway.inbound.fhir_negotiation import Format
-from gateway.inbound.http_routes import Refusal
+from gateway.inbound.fhir_negotiation import Format, refusal_format
+from gateway.inbound.http_routes import NO_WISH, Refusal, Wish
 
 
 class Reply(msgspec.Struct, kw_only=True):
@@ -78,9 +78,14 @@ class Speech:
         return outer
 
     def refuse(
-        self, status: int, problems: Sequence[Problem], form: Format = Format.JSON
+        self,
+        status: int,
+        problems: Sequence[Problem],
+        wish: Wish = NO_WISH,
+        /,
     ) -> web.Response:
-        """An OperationOutcome."""
+        """An OperationOutcome, in the form that the client takes where it takes one of ours."""
+        form = refusal_format(wish, self.forms.release.mime_version)
         return self.response(self.outcome(status, problems), form)
 
     def outcome(self, status: int, problems: Sequence[Problem]) -> Reply:

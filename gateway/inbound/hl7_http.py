@@ -31,7 +31,7 @@ from gateway.inbound.hl7_exchange import SingleAnswer
 from gateway.inbound.hl7_forms import Form, to_er7, written
 from gateway.inbound.hl7_limits import LimitError, Limits, Seat
 from gateway.inbound.http_connection import Connection
-from gateway.inbound.http_routes import PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.http_routes import NO_WISH, PEER, Mount, Permission, Refusal, Route, Wish
 from gateway.inbound.mllp_exchange import PROTOCOL, Pipeline
 
 PREFIX = "/hl7v2"
@@ -134,7 +134,13 @@ class _Exchange:
             connection.at_end(lambda: self._seats.pop(connection).leave())
         seat.take(request[PEER].name)
 
-    def refuse(self, status: int, problems: Sequence[Problem]) -> web.Response:
+    def refuse(
+        self,
+        status: int,
+        problems: Sequence[Problem],
+        _wish: Wish = NO_WISH,
+        /,
+    ) -> web.Response:
         """A refusal of the port: an acknowledgement without the control id, which was not read."""
         answer = self._adapter.refuse(b"", {}, InvalidError(problems))
         return _response(answer.body, status, CONTENT_TYPE)

@@ -21,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_exceptions import HTTPException
 
 from gateway import __version__
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, Problem
 from gateway.inbound import http_routes as routes
 from gateway.inbound.clients import CLIENT, AccessTokens, Clients
 from gateway.inbound.http_connection import (
@@ -30,7 +30,16 @@ from gateway.inbound.http_connection import (
     Connection,
     ConnectionLimits,
 )
-from gateway.inbound.http_routes import DENIED, PEER, Mount, Permission, Refusal, Route
+from gateway.inbound.http_routes import (
+    DENIED,
+    NO_WISH,
+    PEER,
+    Mount,
+    Permission,
+    Refusal,
+    Route,
+    Wish,
+)
 from gateway.inbound.openapi import openapi_document
 from gateway.inbound.peers import PeerDirectory, is_known_token, is_local, token_digests
 from gateway.inbound.tls import http_tls, presented
@@ -108,6 +117,7 @@ class HTTPServer:
         def connection() -> Connection:
             return Connection(
                 self._limits,
+                self._unread,
                 manager,
                 loop=loop,
                 keepalive_timeout=KEEP_ALIVE,
@@ -261,6 +271,7 @@ class HTTPServer:
 
     async def _answer(self, request: web.Request, handler: routes.Handler) -> web.StreamResponse:
         mount = self._mount(request.path)
+        wish = Wish(request.path_qs, ", ".join(request.headers.getall("Accept", [])))
         try:
             await self._admit(request, mount)
             await self._read(request)
@@ -268,16 +279,22 @@ class HTTPServer:
         except Refusal as refusal:
             if refusal.reason:
                 self._metrics.denied.labels(refusal.reason).inc()
-            response = mount.refuse(refusal.status, [refusal.problem])
+            response = mount.refuse(refusal.status, [refusal.problem], wish)
             response.headers.update(refusal.headers)
             if not request.content.is_eof():
                 response.force_close()
             return response
         except HTTPException as error:
-            return _translated(mount, error)
+            return _translated(mount, error, wish)
         except Exception as error:  # noqa: BLE001 - whatever a handler missed is answered once
             self._log.error("http handler failed", route=routes.template(request), exc_info=error)
-            return mount.refuse(500, [routes.INTERNAL])
+            return mount.refuse(500, [routes.INTERNAL], wish)
+
+    def _unread(
+        self, status: int, problems: Sequence[Problem], wish: Wish = NO_WISH
+    ) -> web.Response:
+        """The refusal of a request that was not read to the end of its head."""
+        return self._mount(wish.path).refuse(status, problems, wish)
 
     def _mount(self, path: str) -> Mount:
         return next(mount for mount in self._mounts if mount is self._own or mount.owns(path))
@@ -338,12 +355,13 @@ class HTTPServer:
             raise Refusal(400, routes.BROKEN) from None
 
 
-def _translated(mount: Mount, error: HTTPException) -> web.StreamResponse:
+def _translated(mount: Mount, error: HTTPException, wish: Wish) -> web.StreamResponse:
     """Word the refusals of aiohttp (no such path, no such method) in the words of the mount."""
     if error.status < 400:
         return error
     found = routes.METHOD if error.status == 405 else routes.UNKNOWN_PATH
-    response = mount.refuse(error.status, [found if error.status in {404, 405} else routes.BROKEN])
+    told = found if error.status in {404, 405} else routes.BROKEN
+    response = mount.refuse(error.status, [told], wish)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

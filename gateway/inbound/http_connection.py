@@ -10,12 +10,22 @@ connection watches it for the head; the server's middleware takes it over for th
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
-from gateway.inbound.http_routes import BROKEN, refuse_plainly
+from gateway.errors import Problem
+from gateway.inbound.http_routes import (
+    BROKEN,
+    LONG_HEAD,
+    LONG_TARGET,
+    NO_METHOD,
+    Refuse,
+    Wish,
+)
 from gateway.telemetry import Metrics
 
 PORT = "http"
@@ -26,6 +36,14 @@ KEEP_ALIVE = 75.0
 
 LINGERING = 2.0
 """Seconds a refused body is read and thrown away, so that the client sees the refusal."""
+
+MAX_LINE = 8_190
+"""Bytes of a request line, and of a header, at most: the limit of aiohttp."""
+HEAD_KEPT = 16_384
+"""Bytes of a head from which it is known where a refusal has to be worded, at least."""
+
+_REQUEST_LINE = re.compile(rb"[A-Za-z][A-Za-z-]{0,30} +(/[^\s]*)")
+_ACCEPT = re.compile(rb"^accept *:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 SLOW_REPLY = (
     b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n"
@@ -64,11 +82,26 @@ class ConnectionLimits:
 class Connection(web.RequestHandler):
     """aiohttp's connection with a deadline for the head, and refusals in our words."""
 
-    __slots__ = ("_at_end", "_busy", "_deadline", "_limits", "_refused", "_seen", "_timer")
+    __slots__ = (
+        "_at_end",
+        "_busy",
+        "_deadline",
+        "_head",
+        "_limits",
+        "_refuse",
+        "_refused",
+        "_seen",
+        "_timer",
+    )
 
-    def __init__(self, limits: ConnectionLimits, manager: web.Server, **options: Any) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, refuse: Refuse, manager: web.Server, **options: Any
+    ) -> None:
+        """`refuse` words what is told of a request whose head cannot be read."""
         super().__init__(manager, **options)
         self._limits = limits
+        self._refuse = refuse
+        self._head = b""
         self._refused = False
         self._busy = False
         self._seen = False
@@ -104,8 +137,12 @@ class Connection(web.RequestHandler):
         if self._refused:
             return
         self._seen = True
-        if not self._busy and self._timer is None:
-            self._start_timer()
+        if not self._busy:
+            if self._timer is None:
+                self._start_timer()
+                self._head = b""
+            if len(self._head) < HEAD_KEPT:
+                self._head += data
         before = self._request_count
         super().data_received(data)
         if self._request_count > before:
@@ -134,11 +171,12 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """Answer what is no HTTP; neither the bytes nor the parser's words are repeated."""
-        del exc, message
+        del message
         if request.writer.output_size > 0:
             raise ConnectionError("a response was begun")
         self._limits.metrics.bad_input.labels(PORT).inc()
-        response = refuse_plainly(400 if status == 400 else 500, [BROKEN])
+        told, found = (500, BROKEN) if status != 400 else _unreadable(self._head, exc)
+        response = self._refuse(told, [found], _wish(self._head))
         response.force_close()
         return response
 
@@ -157,3 +195,21 @@ class Connection(web.RequestHandler):
         if self.transport is not None and self._seen:
             self.transport.write(SLOW_REPLY)
         self.force_close()
+
+
+def _unreadable(head: bytes, error: BaseException | None) -> tuple[int, Problem]:
+    """Status and words for a head that aiohttp could not read (RFC 9110, 15.5 and 15.6)."""
+    line = head.partition(b"\n")[0]
+    if isinstance(error, LineTooLong):
+        return (414, LONG_TARGET) if len(line) > MAX_LINE else (431, LONG_HEAD)
+    if isinstance(error, BadHttpMethod) and _REQUEST_LINE.match(line):
+        return 501, NO_METHOD
+    return 400, BROKEN
+
+
+def _wish(head: bytes) -> Wish:
+    """The target and the Accept headers in the part of a head that came."""
+    line, _, rest = head.partition(b"\n")
+    found = _REQUEST_LINE.match(line)
+    accept = b", ".join(_ACCEPT.findall(rest))
+    return Wish(found[1].decode("latin-1") if found else "", accept.decode("latin-1"))

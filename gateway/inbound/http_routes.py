@@ -10,6 +10,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 import msgspec
 from aiohttp import web
@@ -21,8 +22,34 @@ from gateway.settings import PeerSettings
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 """Answers one request; the body was read and is given at once by `await request.read()`."""
 
-Refuse = Callable[[int, Sequence[Problem]], web.Response]
-"""Words a refusal: status and problems to a response."""
+
+class Wish(NamedTuple):
+    """What a refused client said of the answer that it takes, as far as it was read."""
+
+    target: str = ""
+    """The request target, as it was sent."""
+    accept: str = ""
+    """Its Accept headers."""
+
+    @property
+    def path(self) -> str:
+        """The path of the target."""
+        return self.target.partition("?")[0]
+
+
+NO_WISH = Wish()
+"""Nothing is known of what the client takes."""
+
+
+class Refuse(Protocol):
+    """Words a refusal: status and problems to a response, in a form that the client takes."""
+
+    def __call__(
+        self, status: int, problems: Sequence[Problem], wish: Wish = ..., /
+    ) -> web.Response:
+        """Word it."""
+        ...
+
 
 PEER = web.RequestKey("peer", PeerSettings)
 """`request[PEER]` is who asks, on routes with `Permission.PEER`."""
@@ -101,7 +128,12 @@ class Refusal(Exception):  # noqa: N818 - what a client is told, not a fault of 
         self.reason = reason
 
 
-def refuse_plainly(status: int, problems: Sequence[Problem]) -> web.Response:
+def refuse_plainly(
+    status: int,
+    problems: Sequence[Problem],
+    _wish: Wish = NO_WISH,
+    /,
+) -> web.Response:
     """The refusal of paths that belong to no protocol: `{"problems": [...]}`."""
     return web.Response(
         status=status,
@@ -199,6 +231,30 @@ NO_LENGTH = problem(
     ProblemKind.TOO_COSTLY,
     ("请求没有说明内容长度", "The length of the body is not stated"),
     ("请携带请求头 Content-Length", "send the header Content-Length"),
+)
+NO_METHOD = problem(
+    ProblemCode.NOT_SUPPORTED,
+    ProblemKind.UNSUPPORTED_TYPE,
+    ("没有这种HTTP请求方法", "There is no such method of HTTP"),
+    (
+        "请使用 GET、HEAD、POST、PUT 或 DELETE",
+        "use GET, HEAD, POST, PUT or DELETE",
+    ),
+)
+LONG_TARGET = problem(
+    ProblemCode.READ_LIMIT,
+    ProblemKind.TOO_COSTLY,
+    ("请求地址过长", "The address of the request is too long"),
+    (
+        "查询参数请用 POST 放在请求内容中（FHIR：TYPE/_search）",
+        "send the parameters in the body of a POST (FHIR: TYPE/_search)",
+    ),
+)
+LONG_HEAD = problem(
+    ProblemCode.READ_LIMIT,
+    ProblemKind.TOO_COSTLY,
+    ("请求头过长", "A header of the request is too long"),
+    ("请缩短请求头", "send shorter headers"),
 )
 BROKEN = problem(
     ProblemCode.READ_SYNTAX,

@@ -10,7 +10,7 @@ from aiohttp import web
 from gateway.clock import Clock
 from gateway.errors import Problem
 from gateway.inbound.clients import CLIENT
-from gateway.inbound.http_routes import PEER, Mount, Permission, Route, respond
+from gateway.inbound.http_routes import NO_WISH, PEER, Mount, Permission, Route, Wish, respond
 from gateway.inbound.national import CONTENT_TYPE, PATH_INFNO, PROTOCOL
 from gateway.inbound.national_answers import MEDIA_TYPE, moment, refusal_body
 from gateway.intents import Answer
@@ -42,7 +42,12 @@ def national_mount(pipeline: Handles, clock: Clock) -> Mount:
             meta[PATH_INFNO] = infno
         return respond(await pipeline.handle(PROTOCOL, await request.read(), request[PEER], meta))
 
-    def refuse(status: int, problems: Sequence[Problem]) -> web.Response:
+    def refuse(
+        status: int,
+        problems: Sequence[Problem],
+        _wish: Wish = NO_WISH,
+        /,
+    ) -> web.Response:
         body = refusal_body(problems, moment(clock.now()))
         return web.Response(status=status, body=body, headers={"Content-Type": MEDIA_TYPE})
 

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from gateway.clock import Clock
 from gateway.errors import ConfigurationError, Problem
-from gateway.inbound.http_routes import Handler, Mount, Permission, Route
+from gateway.inbound.http_routes import NO_WISH, Handler, Mount, Permission, Route, Wish
 from gateway.inbound.smart import ALGORITHMS, BackendServices, Store, TokenError, read_keys
 from gateway.settings import HTTPSettings, Settings
 from gateway.telemetry import Logger, Metrics
@@ -164,7 +164,12 @@ def _form(request: web.Request, raw: bytes) -> dict[str, str]:
     return form
 
 
-def _refuse(status: int, problems: Sequence[Problem]) -> web.Response:
+def _refuse(
+    status: int,
+    problems: Sequence[Problem],
+    _wish: Wish = NO_WISH,
+    /,
+) -> web.Response:
     text = "; ".join(problem.en for problem in problems)
     return _json(status, {"error": "invalid_request", "error_description": text})
 
