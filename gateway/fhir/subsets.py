@@ -57,7 +57,8 @@ class Subset(msgspec.Struct, frozen=True, kw_only=True):
             if name.removeprefix("_") in wanted or name in needed
         }
         meta = dict(part.get("meta", {}))
-        return part | {"meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
+        others = [tag for tag in meta.get("tag", []) if tag != SUBSETTED]
+        return part | {"meta": {**meta, "tag": [*others, SUBSETTED]}}
 
 
 NO_SUBSET = Subset()

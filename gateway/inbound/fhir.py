@@ -13,8 +13,9 @@ from gateway.fhir.guide import Guide
 from gateway.fhir.release import OTHER_RELEASES, R4, RELEASES, Release
 from gateway.inbound.clients import CLIENT
 from gateway.inbound.fhir_access import require
-from gateway.inbound.fhir_guide import Work, canonical_mounts
-from gateway.inbound.fhir_interactions import Ask, Handles, Interactions
+from gateway.inbound.fhir_asked import HTTPAsked, Work
+from gateway.inbound.fhir_guide import canonical_mounts
+from gateway.inbound.fhir_interactions import NOBODY, Ask, Handles, Interactions
 from gateway.inbound.fhir_negotiation import preferences, wanted_format
 from gateway.inbound.fhir_refusing import refusing_mount
 from gateway.inbound.fhir_routes import Tables
@@ -30,10 +31,6 @@ from gateway.inbound.http_routes import (
 )
 from gateway.inbound.scopes import ALL
 from gateway.inbound.smart_routes import WELL_KNOWN, configuration
-from gateway.settings import PeerSettings
-
-NOBODY = PeerSettings(name="nobody", institutions=[])
-"""Who asks for what anyone may see."""
 
 
 def fhir_mounts(
@@ -133,7 +130,8 @@ class _Server:
             ask = self._ask(request)
             try:
                 require(ask.scopes, request.method, self._below(request))
-                return self._speech.response(await work(request, ask), form)
+                asked = HTTPAsked(request, self._speech)
+                return self._speech.response(await work(asked, ask), form)
             except MessageError as error:
                 return self._speech.response(self._speech.refused(error), form)
             except Refusal as refusal:

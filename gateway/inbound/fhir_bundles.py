@@ -9,22 +9,21 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
 from gateway.errors import InvalidError, MessageError, Problem, ProblemCode, ProblemKind
 from gateway.fhir import problems
 from gateway.fhir.decode import decode, decode_own, encode
-from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.references import as_list
-from gateway.fhir.search import types_of
 from gateway.inbound.fhir_access import require
-from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions
+from gateway.inbound.fhir_asked import READING, EntryAsked, Work
+from gateway.inbound.fhir_interactions import Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
-from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
+from gateway.inbound.http_routes import Refusal
 
 MAX_ENTRIES = 100
 """Entries of a Bundle at most, of a message too."""
@@ -32,7 +31,10 @@ METHODS = ("DELETE", "POST", "PUT", "PATCH", "GET", "HEAD")
 """The order in which a transaction is carried out (http.html#trules)."""
 
 
-LOOKING = frozenset({"GET", "HEAD"})
+SUBMIT = "$submit"
+
+Find = Callable[[str, str], tuple[Work, dict[str, str]]]
+"""Method and path below the base -> the work, and the values of the path's template."""
 
 
 class Entry(NamedTuple):
@@ -57,18 +59,33 @@ class Entry(NamedTuple):
         """True for what settles, or cancels a settlement (conformance statement X-028)."""
         resource = self.resource or {}
         name = self.parts[0] if self.parts else ""
+        if self.looks:
+            return False
         if self.method == "POST" and name == "Claim":
             return bool(resource.get("use") != "predetermination")
         return (self.method, name) in {("POST", "Task"), ("PUT", "Claim")}
+
+    @property
+    def looks(self) -> bool:
+        """True for what changes nothing: a read, a search, an operation that is no $submit."""
+        last = self.parts[-1] if self.parts else ""
+        asks = self.method == "POST" and (last.startswith("$") or last == "_search")
+        return self.method in READING or (asks and last != SUBMIT)
+
+    @property
+    def makes(self) -> bool:
+        """True for what makes a resource: a create or a $submit."""
+        return self.method == "POST" and not self.looks and self.parts[1:] in ([], [SUBMIT])
 
 
 class Bundles:
     """Carries out the entries of Bundles of one release."""
 
-    def __init__(self, interactions: Interactions, speech: Speech) -> None:
+    def __init__(self, interactions: Interactions, speech: Speech, find: Find) -> None:
+        """`find` gives the work of a method and a path, as for a request that came alone."""
         self._do = interactions
         self._speech = speech
-        self._types = types_of(interactions.release)
+        self._find = find
 
     async def take(self, ask: Ask, raw: bytes) -> Reply:
         """The answer to a Bundle that was posted to the base."""
@@ -121,7 +138,7 @@ class Bundles:
         return Entry(
             number=index,
             method=str(request["method"]),
-            parts=[part for part in url.path.split("/") if part],
+            parts=[_plain(part) for part in url.path.split("/") if part],
             pairs=parse_qsl(url.query),
             request=request,
             resource=row.get("resource") if isinstance(row.get("resource"), dict) else None,
@@ -151,25 +168,10 @@ class Bundles:
             if_none_match=str(request.get("ifNoneMatch", "")),
             if_none_exist=request.get("ifNoneExist"),
         )
-        raw = encode(entry.resource or {})
-        match entry.method, entry.parts:
-            case "GET" | "HEAD", [name] if name in self._types:
-                return await self._do.search(own, name)
-            case "GET" | "HEAD", [name, identity] if name in self._types:
-                return await self._do.read(own, name, identity)
-            case "GET" | "HEAD", [name, identity, "_history", version] if name in self._types:
-                return await self._do.read(own, name, identity, version)
-            case "GET" | "HEAD", [name, identity, "_history"] if name in self._types:
-                return await self._do.history(own, name, identity)
-            case "POST", [name, "$submit"] if name in SUBMITTED:
-                return await self._do.submit(own, name, raw)
-            case "POST", [name] if name in CREATED_TYPES:
-                return await self._do.create(own, name, raw)
-            case "DELETE", [name, identity] if name in DELETED_TYPES:
-                return await self._do.delete(own, name, identity)
-            case "PUT", [name, identity] if name in UPDATED_TYPES:
-                return await self._do.update(own, name, identity, raw)
-        raise Refusal(404, UNKNOWN_PATH)
+        if not entry.parts or entry.parts == ["$process-message"]:
+            raise Refusal(400, _nested())
+        work, info = self._find(entry.method, "".join(f"/{part}" for part in entry.parts))
+        return await work(EntryAsked(entry.method, info, entry.resource), own)
 
     # Transactions
 
@@ -190,17 +192,17 @@ class Bundles:
             return checked
         replies: dict[int, Reply] = {}
         for entry in entries:
-            if entry.method in LOOKING:
+            if entry.looks:
                 answer = await self._safely(ask, entry)
                 if answer.status >= 400:
                     return await self._failed(ask, entry, answer, entries, replies)
         order = sorted(entries, key=lambda one: (METHODS.index(one.method), one.moves_money))
-        changing = [one for one in order if one.method in {"POST", "PUT"}]
+        changing = [one for one in order if one.method in {"POST", "PUT"} and not one.looks]
         changing.sort(key=lambda one: one.moves_money)
         for entry in [*changing, *(one for one in order if one not in changing)]:
             answer = await self._safely(ask, entry)
             replies[entry.number] = answer
-            if entry.method in LOOKING:
+            if entry.looks:
                 continue
             if answer.status >= 400 or (answer.status == 202 and entry is not changing[-1]):
                 return await self._failed(ask, entry, answer, entries, replies)
@@ -240,7 +242,7 @@ class Bundles:
         """
         links: dict[str, dict[str, Any]] = {}
         for entry in entries:
-            if entry.method != "POST" or not entry.full_url or entry.resource is None:
+            if not entry.makes or not entry.full_url or entry.resource is None:
                 continue
             identity = await self._do.identity(ask, entry.parts[0], encode(entry.resource))
             if identity:
@@ -253,13 +255,14 @@ class Bundles:
         """The refusal of the first entries that could not be carried out; None when all could."""
         found: list[Problem] = []
         for entry in entries:
-            if entry.method != "POST" or entry.parts[1:]:
+            if not entry.makes:
                 continue
-            place = f"{entry.place}.resource"
+            place, name = f"{entry.place}.resource", entry.parts[0]
+            meta = {"interaction": "submit" if entry.parts[1:] else "create", "type": name}
             try:
                 found += [
                     _inside(one, place)
-                    for one in await self._do.check(ask, entry.parts[0], encode(entry.resource))
+                    for one in await self._do.check(ask, name, encode(entry.resource), meta)
                 ]
             except MessageError as error:
                 found += [_inside(one, place) for one in error.problems]
@@ -282,7 +285,7 @@ class Bundles:
                 issue["expression"] = [_within(place, inside) for place in stated]
         for other in entries:
             made = replies.get(other.number)
-            if other is entry or made is None or other.method != "POST":
+            if other is entry or made is None or not other.makes:
                 continue
             undone = await self._undo(ask, made)
             tree.setdefault("issue", []).append(_told(other, undone=undone))
@@ -302,6 +305,19 @@ class Bundles:
         rows = [_row(replies[entry.number]) for entry in entries]
         bundle: dict[str, Any] = {"resourceType": "Bundle", "type": kind}
         return reply(200, bundle | ({"entry": rows} if rows else {}))
+
+
+def _nested() -> Problem:
+    return problems.not_supported(
+        "",
+        "Bundle的条目不能再是Bundle，请单独发送",
+        "an entry of a Bundle is no Bundle itself: send it alone",
+    )
+
+
+def _plain(part: str) -> str:
+    """A part of a path without escapes; an escaped slash stays one and fits nothing."""
+    return part if "%2f" in part.lower() else unquote(part)
 
 
 def _repeated(rows: list[dict[str, Any]]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ patient or of the settings stands in it, so that anyone may read it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -21,13 +21,11 @@ from gateway.fhir.guide.frame import DATE
 from gateway.fhir.names import Names
 from gateway.fhir.references import as_list
 from gateway.fhir.search import CONTROLS
-from gateway.inbound.fhir_interactions import Ask
+from gateway.inbound.fhir_asked import Asked, Parts, Work
+from gateway.inbound.fhir_interactions import NOBODY, Ask
 from gateway.inbound.fhir_negotiation import Format, wanted_format
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import Handler, Mount, Permission, Refusal, Route
-
-Work = Callable[[web.Request, Ask], Awaitable[Reply]]
-"""Answers one request at a FHIR base, apart from format and release."""
 
 CRITERIA = ("_id", "url", "name", "version", "status")
 """Search parameters of the guide; each is matched exactly."""
@@ -155,13 +153,14 @@ def _canonical_mount(
 def _handler(readers: Sequence[tuple[GuideReader, Speech]], type_name: str, base: str) -> Handler:
     async def handler(request: web.Request) -> web.StreamResponse:
         reader, speech, form = _chosen(readers, request)
-        identity = request.match_info.get("id", "")
+        identity, pairs = request.match_info.get("id", ""), list(request.query.items())
         try:
             if identity:
                 answer = reader.read(type_name, identity)
             else:
-                answer = reader.search(type_name, list(request.query.items()), base)
-            return speech.response(answer, form)
+                answer = reader.search(type_name, pairs, base)
+            ask = Ask(peer=NOBODY, base=base, pairs=pairs)
+            return speech.response(Parts(speech).cut(answer, ask), form)
         except Refusal as refusal:
             return speech.response(speech.outcome(refusal.status, [refusal.problem]), form)
 
@@ -189,7 +188,7 @@ def _chosen(
 def listing(guide: GuideReader, name: str) -> Work:
     """The work of a search of the guide."""
 
-    async def work(_request: web.Request, ask: Ask) -> Reply:
+    async def work(_asked: Asked, ask: Ask) -> Reply:
         strict = ask.preferences.get("handling") == "strict"
         return guide.search(name, ask.pairs, ask.base, strict=strict)
 
@@ -199,8 +198,8 @@ def listing(guide: GuideReader, name: str) -> Work:
 def reading(guide: GuideReader, name: str) -> Work:
     """The work of a read of the guide."""
 
-    async def work(request: web.Request, _ask: Ask) -> Reply:
-        return guide.read(name, request.match_info["id"])
+    async def work(asked: Asked, _ask: Ask) -> Reply:
+        return guide.read(name, asked.info["id"])
 
     return work
 

@@ -22,7 +22,6 @@ from gateway.fhir.problems import unmet
 from gateway.fhir.release import R5, Release
 from gateway.fhir.search import PARAMETERS, parse_search, searchset
 from gateway.fhir.stored import FORM, REFUSED_TYPE, PeerStore
-from gateway.fhir.subsets import NO_SUBSET, Subset, parse_subset
 from gateway.inbound.fhir_access import require_subscribed, shown
 from gateway.inbound.fhir_history import history_bundle, parse_window, versions_of
 from gateway.inbound.fhir_includes import included, referring
@@ -41,6 +40,10 @@ ANSWERS = {
 """Type of a request -> type of the resource that answers it."""
 SUBMITTED = tuple(ANSWERS)
 """Types with a $submit."""
+
+
+NOBODY = PeerSettings(name="nobody", institutions=[])
+"""Who asks for what anyone may see."""
 
 
 class Handles(Protocol):
@@ -246,7 +249,6 @@ class Interactions:
         Raises:
             Refusal: 404 or 400.
         """
-        subset = self.subset(ask)
         found = await self.store(ask).resource(type_name, identity)
         if found is None and await self.store(ask).is_gone(type_name, identity):
             raise Refusal(410, problem("资源已删除", "The resource was deleted"))
@@ -261,30 +263,11 @@ class Interactions:
         headers = validators(body)
         if headers["ETag"] in ask.if_none_match:
             return Reply(status=304, headers={"ETag": headers["ETag"]})
-        if subset is NO_SUBSET:
-            return Reply(status=200, body=found.body, headers=headers)
-        part = encode(self._cut(body, subset))
-        return Reply(status=200, body=part, headers=headers, formed=True)
-
-    def subset(self, ask: Ask) -> Subset:
-        """What `_summary` and `_elements` ask for.
-
-        Raises:
-            Refusal: 400, a value that is not served.
-        """
-        subset, found = parse_subset(ask.pairs)
-        if found is not None:
-            raise Refusal(400, found)
-        return subset
-
-    def _cut(self, body: dict[str, Any], subset: Subset) -> dict[str, Any]:
-        """The wanted part of a resource, in the form of this release."""
-        return subset.of(self._speech.outer(body), self._speech.forms.shapes)
+        return Reply(status=200, body=found.body, headers=headers)
 
     async def search(self, ask: Ask, type_name: str) -> Reply:
         """A page of what was answered."""
         strict = ask.preferences.get("handling") == "strict"
-        subset = self.subset(ask)
         search, problems = parse_search(
             type_name, ask.pairs, page_size=self._page_size, strict=strict
         )
@@ -293,7 +276,7 @@ class Interactions:
         if type_name == "Subscription":
             # It has another form in R5, and none of the two can be had from the other.
             search.tokens[FORM] = ["r5"] if self.release is R5 else ["r4", "r4b"]
-        if subset.count_only:
+        if ("_summary", "count") in ask.pairs:
             search.count = 0
         # A page of no entries asks for the total only.
         total, found = await self.store(ask).search(
@@ -307,10 +290,7 @@ class Interactions:
             store = self.store(ask)
             bundle["entry"] += await referring(ask.base, store, found, search.revincludes)
         bundle = shown(ask.scopes, bundle)
-        if subset is not NO_SUBSET:
-            for entry in bundle.get("entry", []):
-                entry["resource"] = self._cut(entry["resource"], subset)
-        return Reply(status=200, body=encode(bundle), formed=subset is not NO_SUBSET)
+        return Reply(status=200, body=encode(bundle))
 
     async def history(self, ask: Ask, type_name: str, identity: str) -> Reply:
         """A page of the versions of a resource.

@@ -9,45 +9,29 @@ with `{id}`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
-from typing import NamedTuple
-
-from aiohttp import web
 
 from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
 from gateway.fhir.concept_maps import NATIONAL
 from gateway.fhir.guide import GUIDE_TYPES, Guide
-from gateway.fhir.problems import not_supported
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.release import R5
 from gateway.fhir.search import types_of
+from gateway.inbound.fhir_asked import Asked, Parts, Row, RowFinder, Work
 from gateway.inbound.fhir_bundles import Bundles
-from gateway.inbound.fhir_guide import GuideReader, Work, listing, reading, stated
-from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions, form_pairs
+from gateway.inbound.fhir_guide import GuideReader, listing, reading, stated
+from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions
 from gateway.inbound.fhir_matching import Matching
 from gateway.inbound.fhir_messages import Messages
-from gateway.inbound.fhir_negotiation import content_format
 from gateway.inbound.fhir_operations import Operations
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.fhir_standing import Standing
 from gateway.inbound.fhir_terminology import CodeTables
 from gateway.inbound.fhir_validating import Validation
-from gateway.inbound.http_routes import Permission, Refusal
-
-FORM = "application/x-www-form-urlencoded"
+from gateway.inbound.http_routes import Permission
 
 ANYONE = Permission.ANYONE
 BOTH = ("GET", "POST")
-
-
-class Row(NamedTuple):
-    """One method on one path below the base of the release."""
-
-    method: str
-    path: str
-    work: Work
-    summary: str
-    permission: Permission = Permission.PEER
 
 
 class Tables:
@@ -69,7 +53,9 @@ class Tables:
         self._standing = Standing(interactions, speech, adapter.now)
         self._tables = CodeTables(speech, adapter.books, adapter.now)
         self._matching = Matching(interactions, speech)
-        self._bundles = Bundles(interactions, speech)
+        self._parts = Parts(speech)
+        self._bundles = Bundles(interactions, speech, self._entry)
+        self._finder: RowFinder | None = None
         self._messages = Messages(interactions, speech)
         self._release = speech.forms.release
         self._software_version = software_version
@@ -78,6 +64,19 @@ class Tables:
 
     def rows(self) -> Iterator[Row]:
         """Every route, in the order in which they are tried."""
+        yield from self._parts.rows(self._every())
+
+    def _entry(self, method: str, path: str) -> tuple[Work, dict[str, str]]:
+        """The work behind the entry of a Bundle.
+
+        Raises:
+            Refusal: 404 or 405.
+        """
+        if self._finder is None:
+            self._finder = RowFinder(self.rows())
+        return self._finder.find(method, path)
+
+    def _every(self) -> Iterator[Row]:
         yield from self._base()
         yield from self._later()
         yield from self._operating()
@@ -110,9 +109,9 @@ class Tables:
         inquire = self._taken(self._operations.inquire)
         for path in ("/{type}/$validate", "/{type}/{id}/$validate"):
             yield Row("POST", path, self._validate, "Check, and send nothing.")
-        yield Row("POST", "", take, "Carry out a batch or transaction.")
-        yield Row("POST", "/", take, "The same.")
-        yield Row("POST", "/$process-message", message, "Carry out a message.")
+        yield Row("POST", "", take, "Carry out a batch or transaction.", alone=True)
+        yield Row("POST", "/", take, "The same.", alone=True)
+        yield Row("POST", "/$process-message", message, "Carry out a message.", alone=True)
         yield Row("POST", "/Claim/$inquire", inquire, "What was answered to a Claim.")
         match = self._taken(self._matching.match)
         yield Row("POST", "/Patient/$match", match, "Who of the known persons this is.")
@@ -173,69 +172,63 @@ class Tables:
 
     # What changes something
 
-    async def _body(self, request: web.Request) -> bytes:
-        """The body as JSON."""
-        form = content_format(request, self._release.mime_version)
-        return self._speech.json_of(await request.read(), form)
-
     def _taken(self, take: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await take(ask, await self._body(request))
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            return await take(ask, await asked.body())
 
         return work
 
     def _given(self, do: Callable[[Ask, str, bytes], Awaitable[Reply]], type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await do(ask, type_name, await self._body(request))
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            return await do(ask, type_name, await asked.body())
 
         return work
 
     def _of_id(self, do: Callable[[Ask, str, str], Awaitable[Reply]], type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await do(ask, type_name, request.match_info["id"])
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            return await do(ask, type_name, asked.info["id"])
 
         return work
 
     def _looked(self, look: Callable[[Ask, bytes], Awaitable[Reply]]) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            return await look(ask, await self._body(request) if request.method == "POST" else b"")
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            return await look(ask, await asked.body() if asked.method == "POST" else b"")
 
         return work
 
     def _update(self, type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            identity = request.match_info["id"]
-            return await self._do.update(ask, type_name, identity, await self._body(request))
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            identity = asked.info["id"]
+            return await self._do.update(ask, type_name, identity, await asked.body())
 
         return work
 
     # What only looks
 
     def _stood(self, look: Callable[[Ask, bytes, str], Awaitable[Reply]]) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            posted = request.method == "POST" and await request.read()
-            body = await self._body(request) if posted else b""
-            return await look(ask, body, request.match_info.get("id", ""))
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            body = await asked.body() if asked.method == "POST" else b""
+            return await look(ask, body, asked.info.get("id", ""))
 
         return work
 
-    async def _validate(self, request: web.Request, ask: Ask) -> Reply:
-        info = request.match_info
-        body = await self._body(request) if await request.read() else b""
+    async def _validate(self, asked: Asked, ask: Ask) -> Reply:
+        info = asked.info
+        body = await asked.body()
         return await self._validation.validate(ask, info["type"], body, info.get("id", ""))
 
-    async def _maps(self, request: web.Request, ask: Ask) -> Reply:
-        del request
+    async def _maps(self, asked: Asked, ask: Ask) -> Reply:
+        del asked
         return await self._tables.search(ask)
 
-    async def _map(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._tables.read(ask, request.match_info["id"])
+    async def _map(self, asked: Asked, ask: Ask) -> Reply:
+        return await self._tables.read(ask, asked.info["id"])
 
-    async def _list(self, request: web.Request, ask: Ask) -> Reply:
-        return await self._tables.read_list(ask, f"{NATIONAL}{request.match_info['id']}")
+    async def _list(self, asked: Asked, ask: Ask) -> Reply:
+        return await self._tables.read_list(ask, f"{NATIONAL}{asked.info['id']}")
 
-    async def _metadata(self, request: web.Request, ask: Ask) -> Reply:
-        del request
+    async def _metadata(self, asked: Asked, ask: Ask) -> Reply:
+        del asked
         statement = capability_statement(
             self._speech.names,
             self._release,
@@ -246,35 +239,32 @@ class Tables:
         return reply(200, statement)
 
     def _read(self, type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            info = request.match_info
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            info = asked.info
             return await self._do.read(ask, type_name, info["id"], info.get("version", ""))
 
         return work
 
     def _search(self, type_name: str) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            if request.method == "POST":
-                if request.content_type != FORM:
-                    told = f"内容必须是{FORM}", f"The body has to be {FORM}"
-                    raise Refusal(415, not_supported("", *told))
-                ask.pairs += form_pairs(await request.read())
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            if asked.method == "POST":
+                ask.pairs += await asked.form()
             return await self._do.search(ask, type_name)
 
         return work
 
     def _expanding(self, guide: GuideReader) -> Work:
-        async def work(request: web.Request, ask: Ask) -> Reply:
-            body = await self._body(request) if request.method == "POST" else b""
+        async def work(asked: Asked, ask: Ask) -> Reply:
+            body = await asked.body() if asked.method == "POST" else b""
             parameters = stated(ask.pairs, body, self._do.adapter.max_depth)
-            return guide.expand(parameters, request.match_info.get("id", ""))
+            return guide.expand(parameters, asked.info.get("id", ""))
 
         return work
 
-    async def _status(self, request: web.Request, ask: Ask) -> Reply:
-        info = request.match_info
+    async def _status(self, asked: Asked, ask: Ask) -> Reply:
+        info = asked.info
         return await self._do.status(ask, info["type"], info["id"])
 
-    async def _give_up(self, request: web.Request, ask: Ask) -> Reply:
-        info = request.match_info
+    async def _give_up(self, asked: Asked, ask: Ask) -> Reply:
+        info = asked.info
         return await self._do.give_up(ask, info["type"], info["id"])

@@ -45,7 +45,7 @@ async def test_a_batch_is_answered_entry_by_entry(ask: Any, port: Any, make_clai
 
     assert (reply.status, reply.body["type"]) == (200, "batch-response")
     statuses = [row["response"]["status"] for row in rows]
-    assert statuses == ["201", "400", "201", "404", "200", "404", "404"]
+    assert statuses == ["201", "400", "201", "404", "200", "405", "404"]
     assert rows[0]["resource"]["outcome"] == "complete"
     assert rows[0]["response"]["location"].startswith(f"{ask.base}/Claim/")
     assert rows[1]["response"]["outcome"]["issue"][0]["expression"] == ["Claim.colour"]
