@@ -110,7 +110,7 @@ def resolve(
 ) -> VisitRow | None:
     """End an unknown outcome."""
     state = check_resolution(msgid, _state(db, msgid), end.state)
-    reversal = db.execute(SQL["reversal_on_its_way"], {"reverses": msgid}).fetchone()
+    reversal = db.execute(SQL["standing_reversal"], {"reverses": msgid}).fetchone()
     check_not_being_reversed(msgid, state, reversal["msgid"] if reversal else "")
     change = {"msgid": msgid, "state": state, "note": end.note, "now": now}
     if end.reply is None:

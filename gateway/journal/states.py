@@ -16,8 +16,9 @@ A **send** is one transaction given to a platform. Its rules:
 8. A visit has at most one money send in `sending` or `unknown`; 2601 alone may stand beside it,
    and at most one 2601 of a send is itself in `sending` or `unknown`.
 9. The 2601 that stands in the exchange of what it undoes is the gateway's own: it is recorded only
-   while that is `unknown`. And while a 2601 is `sending`, what it undoes ends as nothing but
-   `reversed`. So two gateways, or a person and a gateway, do not each do one of the two.
+   while that is `unknown`. And while a 2601 is `sending`, and once one is `accepted` or
+   `confirmed`, what it undoes ends as nothing but `reversed`. So two gateways, a person and a
+   gateway, or a reversal and a late reply do not each do one of the two.
 
 An **exchange** is one message and its answer. Its rules:
 
@@ -126,10 +127,10 @@ def check_reversal(msgid: str, original: str, state: SendState) -> None:
 
 
 def check_not_being_reversed(msgid: str, new: SendState, reversal: str) -> None:
-    """Let a send end as `new` while this 2601 of it is on its way; empty: none is (rule 9).
+    """Let a send end as `new` beside this 2601 on its way or done; empty: there is none (rule 9).
 
     Raises:
-        StateError: what the 2601 does has to be waited for.
+        StateError: what the 2601 does has to be waited for, or was done.
     """
     if reversal and new not in (SendState.REVERSED, SendState.UNKNOWN):
         raise StateError(f"send {msgid}: it is being reversed by {reversal}")

@@ -13,7 +13,8 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
 5. Only once the platform confirmed the reversal is anything done anew, under the rules of a new
    settlement, and only `max_resettlements` times for one message; then the operator decides.
 6. The reply itself, come late on its connection, ends it as it would have in time, whatever the
-   policy; while a reversal is on its way or of unknown outcome, it waits for that (`arriving`).
+   policy; while a reversal is on its way or of unknown outcome, it waits for that (`arriving`), and
+   once a reversal is accepted, it says nothing any more: what it tells of was undone.
 7. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
    original without another call. A crash between the note and the answer is, too.
 """
@@ -168,7 +169,11 @@ class Resolver:
 
     async def _take(self, send: SendRow, reply: Accepted | Rejected) -> None:
         async with self._still(send) as current:
-            if current is None or OPEN & {r.state for r in await self.reversals(send)}:
+            states = {other.state for other in await self.reversals(send)}
+            if current is None or OPEN & states:
+                return
+            if DONE & states:
+                await self.reversed(current, _event(send, "reversed by 2601"))
                 return
             how = await self._arrivals.take(current, reply)
         if how:

@@ -220,6 +220,30 @@ class TestReversal:
         assert await world.states("2207") == ["reversed"]
         assert await world.settled("O1") == []
 
+    async def test_whose_reply_comes_late_ends_it_before_the_late_reply_to_the_settlement(
+        self, open_world: Any
+    ) -> None:
+        """Both replies come late and say "accepted": what was settled was undone after that, and
+        no settlement is made of it.
+        """
+        world = await open_world(timeout=1.0, policy="reverse", resolver="read_back = false")
+        await world.charged("O1")
+        await world.admin.fault("delay-after", "2207", seconds=60)
+        await world.admin.fault("delay-after", "2601", seconds=60)
+        payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
+        assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
+
+        async def reversing() -> Any:
+            return await world.states("2601") == ["unknown"]
+
+        await world.until(reversing)
+        world.gate.opened.set()
+        answer = await answered(world, payment)
+        assert (answer.code, refusal(answer)) == ("AE", "FSI-REVERSED")
+        assert await world.states("2601") == ["accepted"]
+        assert await world.states("2207") == ["reversed"]
+        assert await world.settled("O1") == []
+
 
 class TestOtherSteps:
     """They travel on kept connections, and nothing but their own reply may ever prove them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.settings import UnknownPolicy
-from tests.simulation.plans import SETTLING, Plan
+from tests.simulation.plans import SETTLING, Plan, plan_of
 from tests.simulation.run import simulate
 
 
@@ -96,3 +96,13 @@ def test_a_late_refusal_for_the_sign_in_says_nothing_of_the_first_copy() -> None
         plan.down = [(at, at + 0.3) for at in range(6, 40, 3)]
         found += simulate(seed, plan).findings
     assert found == []
+
+
+@pytest.mark.parametrize("seed", [9703, 21501, 39465])
+def test_a_late_reply_to_what_was_reversed_makes_no_settlement(seed: int) -> None:
+    """The reply to 2304 or 2207 came late and waited for a 2601 of unknown outcome. The reply to
+    that came late as well and accepted it; the settlement was then taken in all the same, and the
+    gateway had one that the platform had undone.
+    """
+    run = simulate(seed, plan_of(seed))
+    assert run.findings == []

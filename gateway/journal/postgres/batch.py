@@ -107,6 +107,8 @@ class Batch:
     sends: dict[str, SendState] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
     reversed: dict[str, str] = field(default_factory=dict)
+    undone: dict[str, str] = field(default_factory=dict)
+    """Sends -> the reversal of it that was accepted or confirmed."""
     originals: dict[str, str] = field(default_factory=dict)
     """The exchange of what is reversed."""
     visits: dict[str, int] = field(default_factory=dict)
@@ -189,6 +191,8 @@ class Batch:
                 self.held[key] = value
             elif kind == "reversed":
                 self.reversed[key] = value
+            elif kind == "undone":
+                self.undone[key] = value
             elif kind == "original":
                 self.originals[key] = value
             elif kind == "visit":
@@ -231,6 +235,8 @@ class Batch:
             for key in [key for key, holder in open_.items() if holder == msgid]:
                 if state not in (SendState.SENDING, SendState.UNKNOWN):
                     del open_[key]
+                if open_ is self.reversed and state in (SendState.ACCEPTED, SendState.CONFIRMED):
+                    self.undone[key] = msgid
         new = self.new_sends.get(msgid)
         if new is None:
             infcode, inf_refmsgid = reply or self.changed_sends.get(msgid, (None,) * 5)[2:4]

@@ -187,7 +187,8 @@ def resolve(
     new = check_resolution(msgid, _state(batch, msgid), end.state)
     reversal = batch.reversed.get(msgid, "")
     on_its_way = bool(reversal) and batch.sends[reversal] is SendState.SENDING
-    check_not_being_reversed(msgid, new, reversal if on_its_way else "")
+    standing = reversal if on_its_way else batch.undone.get(msgid, "")
+    check_not_being_reversed(msgid, new, standing)
     ids = (end.reply.infcode, end.reply.inf_refmsgid) if end.reply else None
     check_text(end.note, *(ids or ()))
     encoded = None if end.reply is None else storage.encode_reply(end.reply)

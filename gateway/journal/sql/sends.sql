@@ -20,9 +20,10 @@ WHERE visit_key = :visit_key AND money = 1 AND infno <> '2601' AND state IN ('se
 -- The reversal of a send that is on its way or of unknown outcome.
 SELECT msgid FROM sends WHERE reverses = :reverses AND state IN ('sending', 'unknown');
 
--- name: reversal_on_its_way
--- The reversal of a send that is on its way.
-SELECT msgid FROM sends WHERE reverses = :reverses AND state = 'sending';
+-- name: standing_reversal
+-- The reversal of a send that is on its way or done.
+SELECT msgid FROM sends
+WHERE reverses = :reverses AND state IN ('sending', 'accepted', 'confirmed');
 
 -- name: send_state
 -- Where a send stands.

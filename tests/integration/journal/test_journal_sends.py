@@ -283,6 +283,24 @@ async def test_what_is_being_reversed_ends_in_no_other_way(
     assert row.state == end
 
 
+@pytest.mark.parametrize("end", ["accepted", "rejected", "confirmed", "manual"])
+@pytest.mark.parametrize("reversal_is", ["accepted", "confirmed"])
+async def test_what_was_reversed_ends_in_no_other_way(
+    journal: Journal, send: Make, end: str, reversal_is: str
+) -> None:
+    """Rule 9: neither a late reply nor a decision makes a settlement of what was undone."""
+    first = send()
+    await in_state(journal, first, "unknown")
+    reversal = send(infno="2601", reverses=first.msgid)
+    await in_state(journal, reversal, reversal_is)
+    with pytest.raises(StateError, match=f"it is being reversed by {reversal.msgid}"):
+        await journal.resolve_send(first.msgid, end, "")
+    await journal.resolve_send(first.msgid, "reversed", "2601 accepted")
+    row = await journal.send(first.msgid)
+    assert row is not None
+    assert row.state == "reversed"
+
+
 async def test_a_send_ends_as_reversed_while_its_reversal_is_on_its_way(
     journal: Journal, send: Make
 ) -> None:

@@ -40,6 +40,9 @@ UNION ALL
 SELECT 'reversed', reverses, msgid FROM sends
 WHERE reverses = ANY($5::text[]) AND reverses <> '' AND state IN ('sending', 'unknown')
 UNION ALL
+SELECT 'undone', reverses, msgid FROM sends
+WHERE reverses = ANY($5::text[]) AND reverses <> '' AND state IN ('accepted', 'confirmed')
+UNION ALL
 SELECT 'visit', key, version::text FROM visits WHERE key = ANY($6::text[])
 UNION ALL
 SELECT 'serial', s.fixmedins_code || chr(10) || s.second, s.last::text
