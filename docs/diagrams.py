@@ -117,6 +117,7 @@ A filing's number (`trt_dcla_detl_sn`) is in the record `filing`, also of the re
 `refile-transfer`, `refile-chronic` and `refile-designation` withdraw a filing and file another.
 Both parts are checked before the first is sent; the second follows once the first was accepted.
 `merge` makes no transaction.
+`collect` makes none either: it keeps what is said of a stay for its settlement list.
 One filing of a person at a time is under way: after one of unknown outcome the next is refused
 (`VISIT-HELD`) until an operator decided.
 

@@ -20,6 +20,7 @@ from gateway.settings import InstitutionSettings, Settings
 from gateway.settlement.clearing.running import Clearing
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.lines import JournalLine
+from gateway.settlement.listing.composing import Habits
 from gateway.settlement.listing.running import SettlementLists
 from gateway.settlement.preparing import Site
 from gateway.settlement.reconciling import Reconciler
@@ -112,7 +113,12 @@ class BackOffice:
             journal=journal,
             clock=clock,
             infno=settings.infno,
-            defaults=settings.additions,
+            habits=Habits(
+                additions=settings.additions,
+                intensive_care=settings.intensive_care,
+                nursing=settings.nursing,
+                ventilation=settings.ventilation,
+            ),
             med_types=_med_types_of_stays(site.profile),
         )
 

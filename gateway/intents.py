@@ -91,9 +91,9 @@ class Intent(msgspec.Struct, kw_only=True):
     `settlement`: options and claimed totals (psn_setlway, acct_used_flag, invono, mid_setl_flag,
     medfee_sumamt, chrg_bchno, setl_id). `facility`: fixmedins_code, fixmedins_name, and the
     operator (opter, opter_name, opter_type). `filing`: what is filed or withdrawn, and its number
-    (trt_dcla_detl_sn). `query`: what a query asks by, where that is not the person's own
-    (begntime, endtime, med_type, setl_id, cum_ym, prac_psn_code). `carried`: for `Verb.CARRY`
-    only, the sender's own transaction input.
+    (trt_dcla_detl_sn). `listing`: what only the settlement list (4101) has. `query`: what a query
+    asks by, where that is not the person's own (begntime, endtime, med_type, setl_id, cum_ym,
+    prac_psn_code). `carried`: for `Verb.CARRY` only, the sender's own transaction input.
     """
 
     verb: Verb
@@ -104,6 +104,7 @@ class Intent(msgspec.Struct, kw_only=True):
     settlement: Record = msgspec.field(default_factory=Record)
     filing: Record = msgspec.field(default_factory=Record)
     query: Record = msgspec.field(default_factory=Record)
+    listing: Record = msgspec.field(default_factory=Record)
     entries: list[Record] = []
     """Entries of a master file: `action` (add, change, remove), `key`, and fields."""
     if_known: bool = False
@@ -114,6 +115,14 @@ class Intent(msgspec.Struct, kw_only=True):
     charges: list[Record] = []
     procedures: list[Record] = []
     """Operations and procedures, for the settlement list only."""
+    movements: list[Record] = []
+    """Where the patient was, for the settlement list only: `ward` (the hospital's own code),
+    `begntime`; `endtime` and `scs_cutd_ward_type` where stated; `cancels` takes the last one back.
+    """
+    movements_complete: bool = False
+    """The movements are the whole stay; otherwise they follow those that are known."""
+    transfusions: list[Record] = []
+    """Blood that was given, for the settlement list only: `bld_cat`, `bld_amt`, `bld_unt`."""
     diagnoses_complete: bool = True
     """The diagnoses are the whole list: one that is missing was withdrawn."""
     check_entitlement: bool = False

@@ -78,6 +78,8 @@ class Verb(StrEnum):
     """Change a designation: `withdraw-designation`, then `file-designation`."""
     MERGE = "merge"
     """Two patient numbers become one; no transaction."""
+    COLLECT = "collect"
+    """Keep what is said of a stay for its settlement list; no transaction."""
     NOTE = "note"
     """Keep a message beside the invoice that it is about; no transaction."""
     TAKE_REMITTANCE = "take-remittance"

@@ -28,7 +28,11 @@ WORDS: Mapping[str, str] = {
     "diag_system": "coding system of a diagnosis",
     "inout": "stage of a diagnosis: admission, working, final",
     "oprn_system": "coding system of a procedure",
-    "action": "what becomes of an entry of a master file: add, change, remove",
+    "action": "what becomes of an entry of a master file, or of a procedure: PR1-20",
+    "number": "the sender's number of a procedure",
+    "minutes": "how long a procedure took",
+    "ward": "where a patient was, by the hospital's own code",
+    "cancels": "takes the last movement of a stay back",
     "key": "the sender's key of an entry of a master file, or of a remittance",
     "medins_setl_id": "our message id of a settlement",
     "payer": "who sent a remittance",
@@ -63,8 +67,12 @@ def lint_maps(maps: MapsOfPeer) -> Iterator[Remark]:
 
 
 def _codes(definitions: Definitions) -> frozenset[str]:
-    """Every word that a transaction or the gateway asks for."""
-    inputs = (definitions.transaction(infno).input for infno in definitions.infnos())
+    """Every word that a transaction, of this edition or the base one, or the gateway asks for."""
+    inputs = (
+        edition.transaction(infno).input
+        for edition in (definitions, Definitions.load())
+        for infno in edition.infnos()
+    )
     fields = {field.code for nodes in inputs for node in nodes for field in node.fields}
     others = chain.from_iterable([*FALLBACKS.values(), *FALLBACKS_OF.values()])
     return frozenset(fields | set(WORDS) | set(others))

@@ -131,6 +131,41 @@ def check(
     _shown(_step("check", config, institution, url, token_file, setl_id=setl_id), json=json)
 
 
+@settlement_list.command("show")
+def show(
+    setl_id: SetlArgument,
+    *,
+    values: Annotated[bool, typer.Option(help="The values too: they name the patient.")] = False,
+    institution: InstitutionOption = "",
+    url: URLOption = "",
+    token_file: TokenOption = None,
+    json: JSONOption = False,
+    config: ConfigOption = DEFAULT_CONFIG,
+) -> None:
+    """Show a prepared list field by field, and where each is from; nothing is sent.
+
+    `additions` is the file of `--with`, `message` what a message of the stay said for the list,
+    `stored` the visit and the replies of the platform, `settings` the configuration.
+    """
+    more = {"setl_id": setl_id, "values": values}
+    (found,) = _step("show", config, institution, url, token_file, **more)
+    if json:
+        show_json(found)
+        return
+    columns = ("field", "name", "required", "from", *(["value"] if values else []))
+    show_table(
+        columns,
+        [
+            [
+                *(one["path"], one["label"], "yes" if one["required"] else "no"),
+                one["origin"] or "-",
+                *([one["value"] or "-"] if values else []),
+            ]
+            for one in found["fields"]
+        ],
+    )
+
+
 @settlement_list.command("upload")
 def upload(
     setl_id: SetlArgument,

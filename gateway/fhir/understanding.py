@@ -174,6 +174,7 @@ class Understanding:
         intent, more = maps.understand(f"{step or 'plan'} Encounter", root, {})
         found += more
         mark_main_diagnosis(intent.diagnoses)
+        intent.movements_complete = any(one.has("begntime") for one in intent.movements)
         found += check_visit_number(intent, root)
         if step == "open":
             found += check_person(intent, root)
@@ -236,8 +237,12 @@ def _tell_places(intent: Intent, document: Document) -> None:
         intent.visit,
         intent.facility,
         intent.settlement,
+        intent.listing,
         *intent.diagnoses,
         *intent.charges,
+        *intent.procedures,
+        *intent.movements,
+        *intent.transfusions,
     ):
         for code, source in record.sources.items():
             record.sources[code] = msgspec.structs.replace(

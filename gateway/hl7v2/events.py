@@ -47,6 +47,7 @@ STRUCTURES = {
     "ADT^A07": "ADT_A06",
     "ADT^A08": "ADT_A01",
     "ADT^A11": "ADT_A09",
+    "ADT^A12": "ADT_A12",
     "ADT^A13": "ADT_A01",
     "ADT^A28": "ADT_A05",
     "ADT^A31": "ADT_A05",

@@ -41,9 +41,9 @@ GROUPED = frozenset(
     | {"LCH", "LDP", "STF", "PRA"}
 )
 """Segments that a path in a block looks up in the group of the block only."""
-TYPE_FIELDS = {"CTD": 1, "FT1": 6, "LCH": 4, "PRD": 1}
-"""The field that holds what a segment is: the type of a transaction, the role of a provider, the
-characteristic of a location."""
+TYPE_FIELDS = {"CTD": 1, "FT1": 6, "LCH": 4, "NK1": 7, "PRD": 1}
+"""The field that holds what a segment is: the type of a transaction, the role of a provider or
+of a contact, the characteristic of a location."""
 ABOVE = {"IVC": ("IPR",), "PSL": ("PSG", "PSS")}
 """Segments of a block whose groups stand in others: those are looked up before the segment."""
 MAX_NAMES = 20

@@ -6,7 +6,7 @@
 `PID-3[NNCHN].1`            the repetition whose CX.5 is of this identifier type, the peer's names
                             for types resolved (`identifier_aliases`)
 `FT1[PY]-3`                 the first segment of this transaction type (FT1-6); `PRD[RT]-7` of this
-                            role (PRD-1, CTD-1), `LCH[caty]-5` of this characteristic (LCH-4)
+                            role (PRD-1, CTD-1, NK1-7), `LCH[caty]-5` of this characteristic (LCH-4)
 `PID-5 | name`              an XPN as one name: the CJK representation first, without a blank
 `PV1-7 | staff`             an XCN as one name
 `PID-3[NNCHN] | type`       the identifier type itself, where such an identifier is stated

@@ -140,7 +140,12 @@ def choose_financial(intent: Intent, lines: Lines, peer: PeerSettings) -> None:
 
 
 def is_without_insurance(document: Document, intent: Intent, dialect: HL7Dialect) -> bool:
-    """True for a visit that its patient pays for, and for one that is only announced."""
+    """True for a visit that its patient pays for, and for one that is only announced.
+
+    Also for what is said of an outpatient for a settlement list, which only a stay gets.
+    """
+    if intent.verb is Verb.COLLECT and intent.visit_class is VisitClass.OUTPATIENT:
+        return True
     visit = document.first("PV1")
     if visit is None:
         return False

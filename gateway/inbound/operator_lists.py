@@ -1,6 +1,7 @@
 """The operators' route to settlement lists (4101 to 4105).
 
-A list names a patient: its answers hold places, codes and states, and no value of a list.
+A list names a patient: its answers hold places, codes and states. Only `show` has its values, where
+the operator asks for them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from aiohttp import web
 
 from gateway.errors import Problem, StateError
 from gateway.inbound.http_routes import Permission, Route
-from gateway.settlement.listing.parts import Counted, ListError, Prepared
+from gateway.settlement.listing.parts import Counted, ListError, Prepared, Shown
 from gateway.settlement.listing.record import SettlementList
 
 Code = Annotated[str, msgspec.Meta(pattern=r"^[HP]\d{11}$")]
@@ -36,6 +37,10 @@ class Lists(Protocol):
 
     async def check(self, setl_id: str) -> Prepared:
         """What is wrong with one."""
+        ...
+
+    async def show(self, setl_id: str, *, values: bool = False) -> Shown:
+        """One field by field."""
         ...
 
     async def upload(self, setl_id: str, *, submit: bool = False) -> Prepared:
@@ -77,6 +82,13 @@ class UploadOrder(_Step, tag="upload"):
     submit: bool = False
 
 
+class ShowOrder(_Step, tag="show"):
+    """A list field by field, and where each is from."""
+
+    setl_id: str
+    values: bool = False
+
+
 class StatusOrder(_Step, tag="status"):
     """Ask the centre for a list (4103, 4104)."""
 
@@ -91,7 +103,7 @@ class CountOrder(_Step, tag="count"):
     med_types: str = ""
 
 
-ListOrder = PrepareOrder | CheckOrder | UploadOrder | StatusOrder | CountOrder
+ListOrder = PrepareOrder | CheckOrder | ShowOrder | UploadOrder | StatusOrder | CountOrder
 
 
 def list_routes(lists: Mapping[str, Lists]) -> Sequence[Route]:
@@ -116,7 +128,7 @@ def list_routes(lists: Mapping[str, Lists]) -> Sequence[Route]:
             path="/settlement-lists",
             handler=step,
             permission=Permission.OPERATOR,
-            summary="A step of settlement lists: prepare, check, upload, status or count.",
+            summary="A step of settlement lists: prepare, check, show, upload, status or count.",
         )
     ]
 
@@ -133,6 +145,9 @@ async def _taken(steps: Lists, order: ListOrder) -> Any:
     if isinstance(order, CheckOrder):
         one = await steps.check(order.setl_id)
         return [shown(one.held, one.problems)]
+    if isinstance(order, ShowOrder):
+        whole = await steps.show(order.setl_id, values=order.values)
+        return [{**shown(whole.held, []), "fields": msgspec.to_builtins(whole.fields)}]
     if isinstance(order, UploadOrder):
         one = await steps.upload(order.setl_id, submit=order.submit)
         return [shown(one.held, one.problems)]

@@ -9,6 +9,13 @@ from pydantic import Field
 
 from gateway.settings.base import Section
 
+ICUType = Literal["1", "2", "3", "4", "5", "6", "9"]
+"""Dictionary `icu_type`: CCU, NICU, EICU, SICU, PICU, RICU, other."""
+NursingDays = Literal[
+    "spga_nurscare_days", "lv1_nurscare_days", "scd_nurscare_days", "lv3_nurscare_days"
+]
+"""Days of special, first, second and third level nursing."""
+
 
 class ReconciliationSettings(Section):
     """`[reconciliation]`: our settlements against the centre's books (3201, 3202)."""
@@ -49,3 +56,12 @@ class SettlementListSettings(Section):
     """The transaction that takes the list: 4101, or the earlier 4101A where the region has it."""
     additions: dict[str, str] = {}
     """Fields of `setlinfo` that are the same in every list: `{medins_fill_dept = "病案科"}`."""
+    intensive_care: dict[str, ICUType] = {}
+    """Wards of intensive care by the hospital's own code (PV1-3, Location), or by institution code
+    and ward with `/` between them, and the type of each (`icu_type`): `{CCU = "1", ICU = "9"}`."""
+    nursing: dict[str, NursingDays] = {}
+    """Charge items of nursing by the day, by the hospital's own code, and the field of the list
+    that their quantities add up to: `{HL001 = "lv1_nurscare_days"}`."""
+    ventilation: list[Annotated[str, Field(min_length=1)]] = []
+    """Beginnings of national codes of procedures that ventilate: how long they took together is
+    `vent_used_dura`. `["96.7"]` is invasive ventilation of ICD-9-CM-3."""

@@ -28,9 +28,9 @@ from gateway.settlement import reporting, resuming
 from gateway.settlement.absorbing import is_readable
 from gateway.settlement.agreeing import MismatchError, differing, mismatches, noted
 from gateway.settlement.carried import check_carried
-from gateway.settlement.conducting import VisitLocks
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.following import check_possible, follow, known_visit
+from gateway.settlement.locks import VisitLocks
 from gateway.settlement.office_keys import CLEARING, key_of
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.preparing import Site

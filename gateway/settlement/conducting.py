@@ -6,9 +6,7 @@ step (DESIGN section 5).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.clock import Clock, stamp
@@ -35,7 +33,8 @@ from gateway.settlement.agreeing import MismatchError, mismatches
 from gateway.settlement.compound import each_entry
 from gateway.settlement.dispatching import Dispatched, Dispatcher
 from gateway.settlement.filling import Filled
-from gateway.settlement.listing.keeping import keep
+from gateway.settlement.listing.keeping import keep, take
+from gateway.settlement.locks import VisitLocks
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.reconciling import remitted
@@ -44,28 +43,6 @@ from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
 from gateway.settlement.twofold import TWOFOLD, TwofoldConductor
 from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
 from gateway.settlement.work import Absorption, UnreadableReplyError, Work
-
-
-class VisitLocks:
-    """One message of a visit at a time, within this process."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
-
-    @asynccontextmanager
-    async def hold(self, key: str) -> AsyncIterator[None]:
-        """Wait for the visit and keep it; the lock goes when nobody wants it."""
-        lock, users = self._locks.get(key, (asyncio.Lock(), 0))
-        self._locks[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            lock, users = self._locks[key]
-            if users == 1:
-                del self._locks[key]
-            else:
-                self._locks[key] = (lock, users - 1)
 
 
 class Conductor:
@@ -120,6 +97,8 @@ class Conductor:
                 return resuming.still_unknown(own, intent)
             return await self._run(intent, None, preparer, exchange_id)
         key = visit_key(preparer.site.institution.fixmedins_code, visit_number(intent))
+        if intent.verb is Verb.COLLECT:
+            return await take(self._journal, intent, key)
         async with self.locks.hold(key):
             return await self.conduct_locked(intent, peer, exchange_id)
 
@@ -190,10 +169,8 @@ class Conductor:
                     break
             if not await self._take(step, filled, work, exchange_id):
                 break
-        done = result.status is Status.DONE
-        if done and visit is not None and visit.state is not VisitState.NONE:
-            await keep(self._journal, visit, intent)
         if visit is not None:
+            await keep(self._journal, visit, result)
             await self._compensate(visit, work, preparer, exchange_id)
         return result
 

@@ -22,7 +22,7 @@ from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
 from gateway.settlement.twofold import TWOFOLD, parts_of
 
-WITHOUT_TRANSACTION = frozenset({Verb.MERGE, Verb.NOTE, Verb.TAKE_REMITTANCE})
+WITHOUT_TRANSACTION = frozenset({Verb.MERGE, Verb.COLLECT, Verb.NOTE, Verb.TAKE_REMITTANCE})
 """Verbs that change or keep something here only."""
 
 

@@ -14,7 +14,7 @@ Rules of the tables below (sources: reference/rules.md sections 2, 9, 10; matrix
 6. A purchase in a pharmacy is settled and charged by one transaction (2102), and taken back whole
    (2103); then it is over.
 7. An event that is not in the row of the present state does not exist: `StateError`.
-8. What is said for the settlement list alone (`Listed`) is no event of the visit.
+8. What is said for the settlement list alone is no event of the visit, and stands beside it.
 9. What the table forbids is not sent. Where the platform has accepted it all the same, `StateError`
    makes the outcome of the transaction unknown, which stops the visit: of a message's, and of one
    that a hospital composed itself (national JSON; decision 18).
@@ -186,7 +186,10 @@ class Batch(msgspec.Struct, kw_only=True):
 
 
 class Listed(msgspec.Struct, kw_only=True):
-    """What the hospital said for the settlement list only; the platform's visit has none of it."""
+    """What the hospital said for the settlement list only, as earlier releases kept it.
+
+    It stands in the book of the stay now (`gateway.settlement.listing.stays`).
+    """
 
     procedures: list[Record] = []
     """Those of the last message that stated any."""

@@ -12,7 +12,7 @@ comment, and an indented line belongs to the block above it::
     person.certno <- PID-3[NNCHN].1 | upper, PID-19
     visit.dept_name <- 'outpatients'
     facility.opter <- EVN-5.1, $opter
-    each FT1 -> charges                      # once for every node; also `diagnoses`, `procedures`
+    each FT1 -> charges                      # once for every node; LISTS names the others
       cnt <- FT1-10 | quantity
     values sex                               # entries of `map sex`
       M = 1
@@ -36,8 +36,8 @@ from pathlib import Path
 from gateway.errors import ConfigurationError
 from gateway.intents import Verb, VisitClass
 
-RECORDS = ("person", "visit", "facility", "settlement", "filing", "query")
-LISTS = ("charges", "diagnoses", "procedures", "entries")
+RECORDS = ("person", "visit", "facility", "settlement", "filing", "query", "listing")
+LISTS = ("charges", "diagnoses", "procedures", "entries", "movements", "transfusions")
 
 _TARGET = re.compile(r"[a-z][a-z0-9_]*")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -17,6 +17,7 @@ from gateway.demo import messages as m
 from gateway.errors import ProblemCode
 from gateway.settlement.listing.parts import Counted, ListError
 from gateway.settlement.listing.record import KIND, ListState, book_key, decode_list
+from gateway.settlement.listing.stays import read as read_stay
 from gateway.settlement.visits import decode_visit
 
 HOSPITAL = "H43010000001"
@@ -263,7 +264,8 @@ async def test_after_a_cancellation_late_diagnoses_go_to_the_platform(world: Any
     assert (await world.requests())[-2:] == ["2405", "2403"]
     (row,) = await world.gateway.journal.visits()
     visit = decode_visit(row.data, row.version)
-    assert (visit.listed.diagnoses, len(visit.listed.procedures)) == ([], 1)
+    _, kept = await read_stay(world.gateway.journal, visit)
+    assert (kept.diagnoses, len(kept.procedures)) == ([], 1)
 
 
 async def test_the_diagnoses_of_the_discharge_are_those_of_the_list(world: Any) -> None:
@@ -281,7 +283,8 @@ async def test_procedures_of_a_message_without_a_call_reach_the_list(world: Any)
     assert (await world.tell(late(world, "P05", same, PROCEDURE))).code == "AA"
     assert await world.requests() == before
     (row,) = await world.gateway.journal.visits()
-    (kept,) = decode_visit(row.data, row.version).listed.procedures
+    _, stay = await read_stay(world.gateway.journal, decode_visit(row.data, row.version))
+    (kept,) = stay.procedures
     assert kept.get("oprn_oprt_code") == "47.0100"
 
 

@@ -30,9 +30,10 @@ from gateway.settlement import (
     work,
 )
 from gateway.settlement.carrying import Carrier
-from gateway.settlement.conducting import Conductor, VisitLocks
+from gateway.settlement.conducting import Conductor
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.evidence import Evidence
+from gateway.settlement.locks import VisitLocks
 from gateway.settlement.proving import Prover
 from gateway.settlement.resolving import Resolver
 

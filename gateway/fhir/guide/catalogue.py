@@ -73,6 +73,9 @@ CODES: Final = (
     Codes("psn-setlway", "个人结算方式", "Way of settling", "psn_setlway"),
     Codes("diag-type", "诊断类别", "Western or traditional diagnosis", "diag_type"),
     Codes("dscg-way", "离院方式", "Way of discharge", "dscg_way"),
+    Codes("adm-way", "入院途径", "Way of admission", "adm_way"),
+    Codes("anst-way", "麻醉方式", "Way of anaesthesia", "anst_mtd_code"),
+    Codes("patn-rlts", "与患者关系", "Relation of a contact to the patient", "patn_rlts"),
     Codes("hosp-appr-flag", "医院审批标志", "Approval by the hospital", "hosp_appr_flag"),
     Codes("rx-circ-flag", "外购处方标志", "Prescription filled elsewhere"),
     Codes("etip-flag", "外检标志", "Examined elsewhere"),
@@ -113,6 +116,12 @@ CODES: Final = (
         )
     ),
 )
+
+EXTENSIONS_OF_OTHERS: Final = {
+    "patient-nationality": "http://hl7.org/fhir/StructureDefinition/patient-nationality",
+    "code": "a part of patient-nationality",
+}
+"""Extensions that are read and are not ours to publish."""
 
 FLAG: Final = ("boolean", "code")
 CLAIM: Final = ("Claim",)
@@ -190,6 +199,14 @@ EXTENSIONS: Final = (
         ("Claim.diagnosis.diagnosis[x]",),
         ("code",),
         codes="diag-type",
+    ),
+    Extension(
+        "anst-way",
+        "麻醉方式",
+        "Way of anaesthesia, for the settlement list",
+        ("Claim.procedure", "Procedure"),
+        ("code",),
+        codes="anst-way",
     ),
     Extension(
         "error-expression",

@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.errors import GatewayError, Problem
 from gateway.fsi.checks import Checker
+from gateway.fsi.definitions import Definitions
 from gateway.settlement.dispatching import Dispatched
 from gateway.settlement.filling import Filler
 from gateway.settlement.listing.record import SettlementList
@@ -41,6 +42,7 @@ class PersonLine(Protocol):
 class Place(Protocol):
     """What a list needs of an institution: `gateway.settlement.preparing.Site` is one."""
 
+    definitions: Definitions
     filler: Filler
     checker: Checker
 
@@ -55,6 +57,28 @@ class Prepared(msgspec.Struct, kw_only=True):
     def ready(self) -> bool:
         """True when nothing stops its upload."""
         return not any(problem.stops for problem in self.problems)
+
+
+class ShownField(msgspec.Struct, kw_only=True, frozen=True):
+    """One field of a list.
+
+    `path` is its place (`icuinfo[0].scs_cutd_exit_time`), `label` its name in the definition,
+    `origin` where it is from (`gateway.settlement.listing.composing.Origin`), empty for a field
+    that has no value. `value` is empty unless it was asked for: it names a patient.
+    """
+
+    path: str
+    label: str
+    required: bool
+    origin: str = ""
+    value: str = ""
+
+
+class Shown(msgspec.Struct, kw_only=True):
+    """A list as it was prepared, field by field."""
+
+    held: SettlementList
+    fields: list[ShownField]
 
 
 class Counted(msgspec.Struct, kw_only=True, frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.errors import Problem
 from gateway.journal import BookRow, SendState
 from gateway.settlement.office_keys import list_key
 
@@ -72,6 +73,10 @@ class SettlementList(msgspec.Struct, kw_only=True):
     infno: str
     input: dict[str, Any]
     additions: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    """Where each field is from, by its path."""
+    notes: list[Problem] = []
+    """What was found when it was collected, beside what the check finds."""
     prepared_at: str = ""
     state: ListState = ListState.PREPARED
     setl_list_id: str = ""

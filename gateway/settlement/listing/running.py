@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -24,8 +25,10 @@ from gateway.crypto.sm import sm3
 from gateway.errors import Problem, StateError
 from gateway.intents import Accepted, Outcome, Rejected, Settlement, Unknown, VisitClass
 from gateway.journal import AuditEvent, BookRow, Journal, SendState
+from gateway.settlement.listing import coding
 from gateway.settlement.listing.checking import check
-from gateway.settlement.listing.collecting import Additions, Sources, compose, gather
+from gateway.settlement.listing.collecting import Sources, gather
+from gateway.settlement.listing.composing import Additions, Habits, compose
 from gateway.settlement.listing.following import (
     QUALITY,
     READ,
@@ -42,6 +45,7 @@ from gateway.settlement.listing.parts import (
     PersonLine,
     Place,
     Prepared,
+    Shown,
 )
 from gateway.settlement.listing.record import (
     KIND,
@@ -52,9 +56,10 @@ from gateway.settlement.listing.record import (
     decode_list,
     encode_list,
 )
+from gateway.settlement.listing.showing import fields_of
 from gateway.settlement.reconciling.own import FORWARD, collect
 from gateway.settlement.work import rows
-from mappings.codes import CodeBook, Unmapped
+from mappings.codes import CodeBook
 
 SUBMIT, COUNT = "4102", "4105"
 TAKE_BACK, HAND_IN = "0", "1"
@@ -74,12 +79,12 @@ class SettlementLists:
         journal: Journal,
         clock: Clock,
         infno: str,
-        defaults: Mapping[str, str],
+        habits: Habits,
         med_types: str,
     ) -> None:
         """Of one institution.
 
-        `infno` is 4101 or 4101A, as the region has it; `defaults` are fields of every list;
+        `infno` is 4101 or 4101A, as the region has it; `habits` is what the settings say of lists;
         `med_types` are the medical categories that need one, with commas between them.
         """
         self._line = line
@@ -88,7 +93,7 @@ class SettlementLists:
         self._journal = journal
         self._clock = clock
         self._infno = infno
-        self._defaults = dict(defaults)
+        self._habits = habits
         self._med_types = med_types
 
     async def prepare(
@@ -128,10 +133,18 @@ class SettlementLists:
         setl_id = info.get("setl_id")
         row, held = await self._read(setl_id) or (None, None)
         additions = {**(held.additions if held is not None else {}), **more}
-        self._translate(sources, date.fromisoformat(setl_time[:10]))
-        content = compose(
-            sources, additions, self._place.filler, self._infno, defaults=self._defaults
+        on, codes = date.fromisoformat(setl_time[:10]), self._codes()
+        sources.procedures = coding.procedures(sources.procedures, codes, on)
+        composed = compose(
+            sources,
+            additions,
+            filler=self._place.filler,
+            definitions=self._place.definitions,
+            infno=self._infno,
+            habits=self._habits,
+            department_of=partial(coding.department, codes=codes, on=on),
         )
+        content = composed.input
         if held is None:
             held = SettlementList(
                 fixmedins_code=self._line.fixmedins_code,
@@ -147,32 +160,10 @@ class SettlementLists:
         await follow(self._journal, held)
         if held.state not in (ListState.SUBMITTED, ListState.APPROVED):
             held.input, held.additions, held.infno = content, additions, self._infno
+            held.origins, held.notes = composed.origins, composed.notes
             held.digest, held.prepared_at = _digest(content), self._now()
         await self._store(held, row, "prepare")
         return Prepared(held=held, problems=self._check(held, sources.settlement))
-
-    def _translate(self, sources: Sources, on: date) -> None:
-        """Procedures and surgeons by the site's tables; the check finds what has no mapping."""
-        codes = self._codes()
-        for kind, code, name in (
-            ("operation", "oprn_oprt_code", "oprn_oprt_name"),
-            ("physician", "oper_dr_code", "oper_dr_name"),
-            ("physician", "anst_dr_code", "anst_dr_name"),
-        ):
-            for procedure in sources.procedures:
-                if not procedure.has(code):
-                    continue
-                try:
-                    found = codes.translate(
-                        kind,
-                        procedure.get(code),
-                        on=on,
-                        system=procedure.get("oprn_system") if kind == "operation" else "",
-                    )
-                except Unmapped:
-                    continue
-                procedure.values[code] = found.code
-                procedure.values[name] = found.name or procedure.get(name)
 
     async def check(self, setl_id: str) -> Prepared:
         """Everything that is wrong with a prepared list.
@@ -182,6 +173,16 @@ class SettlementLists:
         """
         _, held = await self._known(setl_id)
         return Prepared(held=held, problems=self._check(held, await self._standing(held)))
+
+    async def show(self, setl_id: str, *, values: bool = False) -> Shown:
+        """A prepared list field by field, and where each is from; its values only if asked for.
+
+        Raises:
+            ListError: it was not prepared yet.
+        """
+        _, held = await self._known(setl_id)
+        transaction = self._place.definitions.transaction(held.infno)
+        return Shown(held=held, fields=fields_of(held, transaction, values=values))
 
     async def upload(self, setl_id: str, *, submit: bool = False) -> Prepared:
         """Bring the centre's copy up to the prepared one (4101), and hand it in (4102) if asked.
@@ -319,7 +320,9 @@ class SettlementLists:
 
     def _check(self, held: SettlementList, settlement: Settlement) -> list[Problem]:
         on = date.fromisoformat(held.setl_time[:10])
-        return check(held.infno, held.input, settlement, self._place.checker, self._codes(), on=on)
+        checker, codes = self._place.checker, self._codes()
+        found = check(held.infno, held.input, settlement, checker, codes, on=on)
+        return [*found, *held.notes]
 
     async def _standing(self, held: SettlementList) -> Settlement:
         """The settlement of a list, which has to stand (L-007)."""

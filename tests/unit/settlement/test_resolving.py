@@ -12,7 +12,7 @@ from gateway.fsi.late import LateReplies
 from gateway.intents import Intent, Record, Result, Status, Verb
 from gateway.journal import SendRow, SendState
 from gateway.settings import ResolverSettings, UnknownPolicy
-from gateway.settlement.conducting import VisitLocks
+from gateway.settlement.locks import VisitLocks
 from gateway.settlement.resolving import Resolver, due
 
 
