@@ -22,6 +22,7 @@ from pydantic_core import PydanticUndefined
 from gateway.cli.commands import app
 from gateway.cli.exits import MEANING
 from gateway.cli.guide_pages import guide_page, guide_r4, guide_r5
+from gateway.cli.list_page import list_page
 from gateway.cli.openapi_page import openapi_json
 from gateway.settings import ENVIRONMENT_PREFIX, Settings
 from gateway.telemetry import Metrics
@@ -222,6 +223,7 @@ PAGES = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "metrics.md": metrics_page,
+    "settlement-list.md": list_page,
     "fhir-guide/index.md": guide_page,
     "fhir-guide/r4.json": guide_r4,
     "fhir-guide/r5.json": guide_r5,

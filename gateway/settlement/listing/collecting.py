@@ -33,6 +33,7 @@ class Sources(msgspec.Struct, kw_only=True):
     items: list[Record] = []
     quantities: dict[str, Decimal] = {}
     """How much of each charge item, by the hospital's own code, the settlement has."""
+    fixmedins_name: str = ""
     invono: str = ""
     """Number of the invoice that the settlement was asked for with."""
 
@@ -60,6 +61,7 @@ async def gather(journal: Journal, send: SendRow) -> Sources | None:
         procedures=stay.procedures or await _procedures(journal, sends),
         items=items,
         quantities=quantities,
+        fixmedins_name=result.intent.facility.get("fixmedins_name") if result is not None else "",
         invono=result.intent.settlement.get("invono") if result is not None else "",
     )
 

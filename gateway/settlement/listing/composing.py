@@ -189,6 +189,7 @@ def _derived(sources: Sources, places: Departments) -> dict[str, str]:
         "bill_no": info.get("invono") or sources.invono or visit.get("invono"),
         "biz_sn": sources.send.msgid,
         "fixmedins_code": sources.send.fixmedins_code,
+        "fixmedins_name": sources.fixmedins_name,
         "psn_ownpay": format(own_pay, "f"),
         "psn_selfpay": format(part - own_pay, "f"),
         "psn_cashpay": info.get("psn_cash_pay"),

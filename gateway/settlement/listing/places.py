@@ -1,0 +1,116 @@
+"""Where each field of a settlement list is taken from, for the page of the reference.
+
+What a message map fills says so itself, by record and field code. This module has what the code of
+the list makes of it: fields that follow from others, and what is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ROWS: Mapping[str, str] = {
+    "diseinfo": "diagnoses",
+    "oprninfo": "procedures",
+    "bldinfo": "transfusions",
+}
+"""Nodes that repeat -> the list of records that fills them."""
+
+RECORDS = ("listing", "person", "visit", "settlement")
+"""Records that fill `setlinfo`."""
+
+FOLLOWS: Mapping[str, tuple[str, ...]] = {
+    "setlinfo.medcasno": ("listing.medcasno", "visit.ipt_otp_no"),
+    "setlinfo.adm_time": ("visit.begntime",),
+    "setlinfo.dscg_time": ("visit.endtime",),
+    "setlinfo.setl_begn_date": ("visit.begntime",),
+    "setlinfo.setl_end_date": ("visit.endtime",),
+    "setlinfo.act_ipt_days": ("visit.begntime", "visit.endtime"),
+    "setlinfo.adm_caty": ("visit.dept_code", "movements.ward"),
+    "setlinfo.adm_dept_code": ("visit.dept_code", "movements.ward"),
+    "setlinfo.adm_dept_name": ("visit.dept_code", "movements.ward"),
+    "setlinfo.dscg_caty": ("visit.dept_code", "movements.ward"),
+    "setlinfo.dscg_dept_code": ("visit.dept_code", "movements.ward"),
+    "setlinfo.dscg_dept_name": ("visit.dept_code", "movements.ward"),
+    "setlinfo.refldept_dept": ("movements.ward", "movements.begntime"),
+    "setlinfo.otp_wm_dise": ("diagnoses.diag_name", "diagnoses.inout"),
+    "setlinfo.wm_dise_code": ("diagnoses.diag_code", "diagnoses.inout"),
+    "setlinfo.otp_tcm_dise": ("diagnoses.diag_name", "diagnoses.inout"),
+    "setlinfo.tcm_dise_code": ("diagnoses.diag_code", "diagnoses.inout"),
+    "setlinfo.maindiag_flag": ("diagnoses.maindiag_flag",),
+    "setlinfo.chfpdr_code": ("visit.atddr_no",),
+    "setlinfo.chfpdr_name": ("visit.dr_name",),
+    "setlinfo.bill_no": ("listing.bill_no", "settlement.invono"),
+    "setlinfo.vent_used_dura": ("listing.vent_used_dura", "procedures.minutes"),
+    "setlinfo.bld_cat": ("transfusions.bld_cat",),
+    "setlinfo.bld_amt": ("transfusions.bld_amt",),
+    "setlinfo.bld_unt": ("transfusions.bld_unt",),
+    "diseinfo.adm_cond_type": ("diagnoses.adm_cond",),
+    "oprninfo.oprn_oprt_endtime": (
+        "procedures.oprn_oprt_endtime",
+        "procedures.minutes",
+    ),
+    "icuinfo.scs_cutd_ward_type": ("movements.ward", "movements.scs_cutd_ward_type"),
+    "icuinfo.scs_cutd_inpool_time": ("movements.begntime",),
+    "icuinfo.scs_cutd_exit_time": ("movements.endtime", "movements.begntime", "visit.endtime"),
+    "icuinfo.scs_cutd_sum_dura": ("movements.begntime", "movements.endtime"),
+}
+"""Field of the list -> what it follows from, as record and field code."""
+
+OF_PLATFORM = frozenset({"psn_name", "gend", "brdy", "naty", "certno", "insuplc", "psn_no"})
+"""Fields of the person in which the platform's word goes before that of a message."""
+
+STORED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("psn_no", "psn_name", "gend", "brdy", "naty", "certno", "patn_cert_type", "insuplc"),
+        "1101",
+    ),
+    "emp_name": "1101",
+    "mdtrt_id": "2401",
+    "setl_id": "2304",
+    "fixmedins_code": "settings",
+    "fixmedins_name": "settings",
+    "age": "1101: `brdy`, at the admission",
+    "nwb_age": "1101: `brdy`, in days below one year",
+    "hi_type": "2304: `insutype`",
+    "hi_paymtd": "2304: `clr_way`, where both dictionaries say the same",
+    "ipt_med_type": "1, of day surgery (`med_type` 28) 2",
+    "acct_pay": "2304",
+    "psn_cashpay": "2304: `psn_cash_pay`",
+    "psn_ownpay": "2304: `fulamt_ownpay_amt` and `overlmt_selfpay`",
+    "psn_selfpay": "2304: the rest of `psn_part_amt`",
+    "bill_no": "2304: `invono` of its input",
+    "biz_sn": "2304: message id",
+    "diag_code_cnt": "counted",
+    "oprn_oprt_code_cnt": "counted",
+    "adm_caty": "code tables",
+    "adm_dept_code": "code tables",
+    "adm_dept_name": "code tables",
+    "dscg_caty": "code tables",
+    "dscg_dept_code": "code tables",
+    "dscg_dept_name": "code tables",
+    "refldept_dept": "code tables",
+    "vent_used_dura": "`ventilation`: how long those procedures took",
+    **dict.fromkeys(
+        ("spga_nurscare_days", "lv1_nurscare_days", "scd_nurscare_days", "lv3_nurscare_days"),
+        "2301: quantities of the items of `nursing`",
+    ),
+    "payinfo.fund_pay_type": "2304: `setldetail`",
+    "payinfo.fund_payamt": "2304: `setldetail`",
+    **dict.fromkeys(
+        (
+            *("iteminfo.med_chrgitm", "iteminfo.amt", "iteminfo.claa_sumfee"),
+            *("iteminfo.clab_amt", "iteminfo.fulamt_ownpay_amt", "iteminfo.oth_amt"),
+        ),
+        "2301: its lines by class",
+    ),
+    "diseinfo.diag_code": "code tables",
+    "diseinfo.diag_name": "code tables",
+    "oprninfo.oprn_oprt_code": "code tables",
+    "oprninfo.oper_dr_code": "code tables",
+    "oprninfo.anst_dr_code": "code tables",
+    "icuinfo.scs_cutd_ward_type": "`intensive_care`: type of the ward",
+    "icuinfo.scs_cutd_sum_dura": "computed",
+    **dict.fromkeys(("bldinfo.psn_no", "bldinfo.mdtrt_id", "bldinfo.setl_id"), "as in `setlinfo`"),
+    "bldinfo.setl_List_bld_Id": "`setl_id` and the number of the row",
+}
+"""Field (of `setlinfo` without its node) -> what is stored or set of it."""
