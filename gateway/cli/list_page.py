@@ -34,8 +34,9 @@ FHIR paths are those of R4, the first that states something counts: `%patient` i
 `->` follows a reference, `supportingInfo[FIELD]` is the one whose `category` has this code.
 In R5 `hospitalization` is `admission`, `performed[x]` is `occurrence[x]`, `individual` is `actor`,
 `physicalType` is `form`, and `period` of an Encounter is `actualPeriod`.
-The diagnosis of the outpatient department is the admitting one: DG1-6 `A`, `use` AD, `type`
-admitting. What a patient was diagnosed with by a Claim counts where it has a `principal` one.
+The diagnosis of the outpatient department is the admitting one: DG1-6 `A`, `use` AD or `type`
+admitting.
+The diagnoses of a Claim count where one of them is the `principal` one.
 The DRG segment has no field of the list.
 
 Editions: the base tables of 4101 and 4101A, and 4101 of Hunan (HN); `*` marks a required field.
