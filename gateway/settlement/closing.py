@@ -22,11 +22,14 @@ from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement import reporting
 from gateway.settlement.conducting import Conductor
+from gateway.settlement.office_keys import LISTS
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
+from gateway.settlement.proving import LIST, SETTLEMENT
 from gateway.settlement.reading import NUMBERED
 from gateway.settlement.resuming import settlements_made
 from gateway.settlement.sites import Sites, renewed
 from gateway.settlement.visits import Visit, decode_visit, visit_key
+from gateway.settlement.work import rows
 
 SETTLEMENTS = frozenset({"2102", "2207", "2304"})
 
@@ -220,8 +223,14 @@ class Closer:
     async def _shown(self, send: SendRow) -> dict[str, Any]:
         """The output of a confirmed transaction that the sender composed itself."""
         for other in reversed(await self._journal.sends(exchange_id=send.exchange_id)):
-            if other.infno == "5203" and (reply := await self._journal.reply(other.msgid)):
+            reply = await self._journal.reply(other.msgid)
+            if other.infno == SETTLEMENT and reply is not None:
                 return dict(reply.output)
+            if other.infno == LIST and send.infno in LISTS and reply is not None:
+                number = next(
+                    (row.get("setl_list_sn") for row in rows(reply.output, "setlinfo")), ""
+                )
+                return {"data": {"setl_list_id": number}} if number else {}
         trail = await self._journal.audit_trail(send.exchange_id)
         decided = [row.detail for row in trail if row.detail.get("msgid") == send.msgid]
         node, code = _GIVEN.get(send.infno, ("", ""))

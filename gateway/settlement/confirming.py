@@ -11,6 +11,9 @@ of each transaction:
   was sent.
 * A filing: its trt_dcla_detl_sn, and 5301, 5302 or 5304 has to show a filing of this content. The
   withdrawal of one: the number that the message stated, as no read shows numbers.
+* A settlement list that the hospital uploaded or handed in by itself: nothing; 4103 has to show the
+  list, in the state that was ordered. Its own clearing confirmation: nothing, and no query shows it
+  (decision 16): it is the operator's word.
 * Every other change of the visit: the mdtrt_id, so that nobody confirms the wrong one.
 
 What is confirmed is taken into the visit exactly as its reply would have been (`absorbing`).
@@ -20,27 +23,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import Any
 
 import msgspec
 
 from gateway.clock import CHINA
 from gateway.errors import GatewayError, StateError
-from gateway.intents import Call, Intent, Record, Result, Status, Verb
+from gateway.intents import Call, Intent, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settings import InstitutionSettings, PeerSettings
-from gateway.settlement.absorbing import CANCELLING, absorb
+from gateway.settlement.absorbing import absorb
 from gateway.settlement.agreeing import TOTAL, MismatchError
+from gateway.settlement.asked import (
+    PURCHASE,
+    UPLOADS,
+    NotConfirmedError,
+    asked_of,
+    batch_of,
+    compare_sum,
+    lines_of,
+    sum_of,
+    total_of,
+)
 from gateway.settlement.closing import Closer
 from gateway.settlement.following import first_row, follow, known_visit
+from gateway.settlement.office_keys import CLEARING, LISTS, SUBMIT
 from gateway.settlement.plans import FILINGS, WITHOUT_VISIT
 from gateway.settlement.preparing import Preparer
 from gateway.settlement.proving import VISITS, NotShownError, Prover
 from gateway.settlement.reading import NUMBERED
 from gateway.settlement.sites import Sites, new_visit
-from gateway.settlement.totals import Step, new_numbers
-from gateway.settlement.visits import Visit, encode_visit
+from gateway.settlement.totals import Step
+from gateway.settlement.visits import encode_visit
 from gateway.settlement.work import Absorption, Work
 
 NEEDS: dict[str, tuple[str, ...]] = {
@@ -50,14 +65,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("2205", "2302"), ("mdtrt_id",)),
     **dict.fromkeys(("2204", "2301"), ("mdtrt_id", TOTAL)),
     **dict.fromkeys(sorted(FILINGS), ("trt_dcla_detl_sn",)),
+    **dict.fromkeys(sorted({*LISTS, SUBMIT, *CLEARING}), ()),
 }
-"""What has to be shown of a transaction to confirm it."""
+"""What has to be shown of a transaction to confirm it; nothing where what was sent says it all."""
 
 OPENING = frozenset(VISITS)
-UPLOADS = frozenset({"2204", "2301"})
-PURCHASE = "2102"
-"""Opens, charges and settles in one: its mdtrt_id comes with its settlement."""
-OUTPATIENT_SETTLEMENT = "2207"
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,17 +82,6 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     setl_id: str = ""
     medfee_sumamt: str = ""
     trt_dcla_detl_sn: str = ""
-
-
-class NotConfirmedError(GatewayError):
-    """The platform, or what we know, does not bear it out; nothing was changed.
-
-    `zh` says the same in Chinese.
-    """
-
-    def __init__(self, zh: str, en: str) -> None:
-        self.zh = zh
-        super().__init__(en)
 
 
 class Confirmer:
@@ -172,12 +173,12 @@ class Confirmer:
         mdtrt_id = visit.visit.get("mdtrt_id")
         output = reply if reply is not None else await self._output(send, shown, intent, mdtrt_id)
         batches = await self._batches(send)
-        lines = _lines(send.infno, intent, batches, steps)
+        lines = lines_of(send.infno, intent, batches, steps)
         if send.infno in UPLOADS:
-            _compare_sum(lines, shown.medfee_sumamt if reply is None else _sum(lines))
-        batch = _batch(send.infno, visit, batches, output)
-        total = _sum(lines) if send.infno == PURCHASE else _total(visit, batch)
-        asked = _asked(send, mdtrt_id, shown.medfee_sumamt or total)
+            compare_sum(lines, shown.medfee_sumamt if reply is None else sum_of(lines))
+        batch = batch_of(send.infno, visit, batches, output)
+        total = sum_of(lines) if send.infno == PURCHASE else total_of(visit, batch)
+        asked = asked_of(send, mdtrt_id, shown.medfee_sumamt or total)
         absorption = Absorption(
             infno=send.infno,
             msgid=send.msgid,
@@ -247,6 +248,10 @@ class Confirmer:
         site = self._sites.get(send.fixmedins_code)
         assert site is not None
         institution = site.institution
+        if send.infno in CLEARING:
+            return {}
+        if send.infno in LISTS or send.infno == SUBMIT:
+            return await self._prover.listed(send, institution, intent.carried)
         if send.infno in FILINGS:
             return await self._filed(send, shown, intent, institution)
         if "setl_id" in NEEDS[send.infno]:
@@ -304,74 +309,6 @@ class Confirmer:
             if row.station == "record" and row.detail.get("msgid") == send.msgid:
                 return row.detail.get("batch", "").split()
         return []
-
-
-def _lines(
-    infno: str, intent: Intent, batches: Sequence[str], steps: Sequence[Step]
-) -> list[Record]:
-    """The charge lines of an upload: those of its batches.
-
-    A message that was taken up again after a crash batches its lines anew; what it would send first
-    is what was on its way, under the numbers of that time.
-    """
-    if infno == PURCHASE:
-        return list(intent.charges)
-    if infno not in UPLOADS:
-        return []
-    for step in steps:
-        numbers = new_numbers([step.lines])
-        if step.infno == infno and len(numbers) == len(batches):
-            then = dict(zip(numbers, batches, strict=True))
-            for line in step.lines:
-                line.values["chrg_bchno"] = then[line.get("chrg_bchno")]
-            return list(step.lines)
-    return [line for line in intent.charges if line.get("chrg_bchno") in batches]
-
-
-def _compare_sum(lines: Sequence[Record], shown: str) -> None:
-    total = _sum(lines)
-    if not lines or Decimal(total) != Decimal(shown):
-        raise NotConfirmedError(
-            f"平台显示的明细合计{shown}与发送的{total}不一致",
-            f"the lines that were sent make {total}, not {shown}",
-        )
-
-
-def _sum(lines: Sequence[Record]) -> str:
-    """The sum of lines, yuan."""
-    return format(sum((line.amount("det_item_fee_sumamt") for line in lines), Decimal("0.00")), "f")
-
-
-def _batch(infno: str, visit: Visit, batches: Sequence[str], output: Mapping[str, Any]) -> str:
-    """The batch that was settled or withdrawn: what was sent, or the one of this amount."""
-    if batches and infno not in UPLOADS:
-        return batches[0]
-    if infno != OUTPATIENT_SETTLEMENT:
-        return ""
-    total = Decimal(str(output["setlinfo"].get(TOTAL) or "0"))
-    found = [batch for batch in visit.open_batches() if batch.amount == total]
-    if len(found) != 1:
-        raise NotConfirmedError(
-            f"有{len(found)}个未结算批次的金额是{total}",
-            f"{len(found)} open charge batches have the amount {total}",
-        )
-    return found[0].chrg_bchno
-
-
-def _total(visit: Visit, batch: str) -> str:
-    """The total that was stated: of the batch, or of all that is open; yuan."""
-    named = visit.batch(batch)
-    batches = [named] if named is not None else visit.open_batches()
-    total = sum((each.amount for each in batches), Decimal("0.00"))
-    return format(total, "f") if batches else ""
-
-
-def _asked(send: SendRow, mdtrt_id: str, total: str) -> dict[str, Any]:
-    """What a settlement in the reply is compared with."""
-    stated = {"psn_no": send.psn_no, "mdtrt_id": mdtrt_id, TOTAL: total}
-    if send.infno in CANCELLING:
-        del stated[TOTAL]
-    return {"data": {code: value for code, value in stated.items() if value}}
 
 
 def _needed(infno: str, code: str) -> NotConfirmedError:

@@ -24,8 +24,9 @@ from gateway.intents import Accepted, Intent, Rejected, Verb
 from gateway.journal import AuditEvent, AuditRow, Journal, SendRow, SendState
 from gateway.settlement import reporting
 from gateway.settlement.agreeing import is_mismatch
+from gateway.settlement.asked import NotConfirmedError
 from gateway.settlement.closing import Closer
-from gateway.settlement.confirming import NEEDS, Confirmer, NotConfirmedError, Shown
+from gateway.settlement.confirming import NEEDS, Confirmer, Shown
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.resolving import EVERY, OPEN, REVERSAL, Resolver
 
@@ -177,7 +178,7 @@ class Decider:
         decisions = [Decision.NOTHING]
         if self._resolver.is_reversible(send) and not OPEN & {r.state for r in reversals}:
             decisions.append(Decision.REVERSE)
-        if send.infno in NEEDS or send.infno == REVERSAL:
+        if send.exchange_id and (send.infno in NEEDS or send.infno == REVERSAL):
             decisions.append(Decision.CONFIRM)
         waits = await self._waits(send, reversals)
         return Open(

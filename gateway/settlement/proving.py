@@ -7,7 +7,7 @@ nothing: the original may still arrive (DESIGN section 5).
 * 5201 gives the visits of a person and a medical type; ours is known by the hospital's number of
   it. It proves the visit, not a settlement (rules section 18).
 * 5303 gives the stays that began in a time; the same holds.
-
+* 4103 gives the list of a settlement, and its state: it proves that the centre has one.
 * 5301, 5302 and 5304 give the filings of a person, without their number: they prove that there is
   one of this content (reference: matrix 1.6), and the number is the operator's word.
 
@@ -16,7 +16,7 @@ nothing: the original may still arrive (DESIGN section 5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +30,11 @@ from gateway.settlement.reading import RENAMED
 from gateway.settlement.work import rows
 
 SETTLEMENT = "5203"
+LIST = "4103"
+ORDERED = ("setlinfo", "stastinfo")
+"""Node of an uploaded list, and of an order about one (4102)."""
+TAKEN_BACK = "0"
+"""`stas_type` of a list that is not handed in."""
 BY_TYPE = ("5201", "mdtrtinfo")
 VISITS = {"2201": BY_TYPE, "2401": ("5303", "data")}
 """Transaction that opens a visit -> the query that shows it, and the node of its rows."""
@@ -139,6 +144,30 @@ class Prover:
                 f"平台没有显示这项备案（{infno}）",
                 f"the platform shows no filing of what was sent ({infno})",
             )
+
+    async def listed(
+        self, send: SendRow, institution: InstitutionSettings, stated: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See that the centre has the settlement list that was uploaded, or as it was ordered.
+
+        There is nothing else in it that a visit would need: an empty output.
+
+        Raises:
+            NotShownError: it shows none, or another state, or did not answer.
+        """
+        row = next((found[0] for node in ORDERED if (found := rows(stated, node))), Record())
+        data = {"psn_no": row.get("psn_no") or send.psn_no, "setl_id": row.get("setl_id")}
+        output = await self._asked(send, institution, LIST, data)
+        found = rows(output, "setlinfo")
+        ordered = row.get("stas_type")
+        shown = found[0].get("stas_type") if found else ""
+        on = ordered not in ("", TAKEN_BACK) and shown not in ("", TAKEN_BACK)  # and judged since
+        if not found or (ordered and ordered != shown and not on):
+            raise NotShownError(
+                "平台没有显示该结算清单的这一状态（4103）",
+                "the platform does not show the settlement list in this state (4103)",
+            )
+        return {}
 
     async def _asked(
         self,

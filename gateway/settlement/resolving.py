@@ -36,9 +36,10 @@ from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import InstitutionSettings, ResolverSettings, UnknownPolicy
 from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.arriving import Arrivals
+from gateway.settlement.asked import NotConfirmedError
 from gateway.settlement.closing import SETTLEMENTS, Closer
 from gateway.settlement.conducting import Conductor
-from gateway.settlement.confirming import Confirmer, NotConfirmedError
+from gateway.settlement.confirming import Confirmer
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.evidence import Evidence
 from gateway.settlement.plans import is_repeatable
