@@ -20,11 +20,11 @@ from gateway.errors import GatewayError, ProblemKind
 from gateway.intents import Intent, Rejected, Result, Status, Verb
 from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
-from gateway.settlement import reporting
+from gateway.settlement import numbering, reporting
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.office_keys import LISTS
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
-from gateway.settlement.proving import LIST, SETTLEMENT
+from gateway.settlement.proving import LIST, SETTLEMENT, VISITS
 from gateway.settlement.reading import NUMBERED
 from gateway.settlement.resuming import settlements_made
 from gateway.settlement.sites import Sites, renewed
@@ -92,6 +92,8 @@ class Closer:
         result.problems = []
         visit = await self.visit(send, result.intent)
         if visit is not None:  # a crash may have forgotten what the message settled before
+            if send.infno in VISITS:
+                await numbering.remember(self._journal, visit)
             made = await settlements_made(self._journal, exchange_id, result.intent, visit)
             result.settlements = made or result.settlements
         if send.state is SendState.REVERSED:

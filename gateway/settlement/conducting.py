@@ -6,8 +6,7 @@ step (DESIGN section 5).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
 
 from gateway.clock import Clock, stamp
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
@@ -15,34 +14,30 @@ from gateway.intents import (
     Accepted,
     Call,
     Intent,
-    NotSent,
     Outcome,
-    Rejected,
     Result,
     Status,
-    Unknown,
     Verb,
     VisitClass,
 )
 from gateway.journal import Journal, VisitRow
-from gateway.routing import compare_pay_loc
 from gateway.settings import InstitutionSettings, PeerSettings
-from gateway.settlement import compensating, merging, reporting, resuming
-from gateway.settlement.absorbing import absorb
-from gateway.settlement.agreeing import MismatchError, mismatches
+from gateway.settlement import compensating, merging, numbering, reporting, resuming
 from gateway.settlement.compound import each_entry
-from gateway.settlement.dispatching import Dispatched, Dispatcher
+from gateway.settlement.concluding import conclude, interpret, other_place
+from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.filling import Filled
 from gateway.settlement.listing.keeping import keep, take
 from gateway.settlement.locks import VisitLocks
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
+from gateway.settlement.proving import VISITS
 from gateway.settlement.reconciling import remitted
 from gateway.settlement.sites import Sites, new_visit, renewed, visit_number
 from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
 from gateway.settlement.twofold import TWOFOLD, TwofoldConductor
-from gateway.settlement.visits import Visit, VisitState, decode_visit, encode_visit, visit_key
-from gateway.settlement.work import Absorption, UnreadableReplyError, Work
+from gateway.settlement.visits import Visit, decode_visit, visit_key
+from gateway.settlement.work import Work
 
 
 class Conductor:
@@ -169,6 +164,8 @@ class Conductor:
                     break
             if not await self._take(step, filled, work, exchange_id):
                 break
+        if visit is not None and _opens(intent, prepared.steps):
+            await numbering.remember(self._journal, visit)
         if visit is not None:
             await keep(self._journal, visit, result)
             await self._compensate(visit, work, preparer, exchange_id)
@@ -203,18 +200,18 @@ class Conductor:
         if step.infno in FILINGS:
             before = await resuming.accepted_reply(self._journal, exchange_id, step.infno)
             if before is not None:
-                _interpret(step, work, Accepted(before[1]), before[0], asked=call.input, today="")
+                interpret(step, work, Accepted(before[1]), before[0], asked=call.input, today="")
                 return True
 
-        def interpret(outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
+        def taken_in(outcome: Outcome, msgid: str) -> tuple[Outcome, VisitRow | None]:
             today = f"{self._clock.now():%Y-%m-%d}"
-            return _interpret(step, work, outcome, msgid, asked=call.input, today=today)
+            return interpret(step, work, outcome, msgid, asked=call.input, today=today)
 
         try:
             done = await self._dispatcher.dispatch(
                 call,
                 exchange_id=exchange_id,
-                interpret=interpret,
+                interpret=taken_in,
                 insutype=work.intent.person.get("insutype"),
             )
         except StateError:
@@ -227,7 +224,7 @@ class Conductor:
             work.result.problems += [problem.at(place) for problem in error.problems]
             return False
         work.result.calls.append(done.report)
-        warnings = [*done.route.warnings, *_other_place(work.result, done)]
+        warnings = [*done.route.warnings, *other_place(work.result, done)]
         work.result.problems += [w for w in warnings if w not in work.result.problems]
         if work.visit is not None and work.stored and isinstance(done.outcome, Accepted):
             work.visit.version += 1
@@ -235,7 +232,13 @@ class Conductor:
             made = work.result.settlements
             work.result.settlements = [s for s in made if s.msgid != done.report.msgid]
         work.stored = False
-        return _conclude(step, work, done)
+        return conclude(step, work, done)
+
+
+def _opens(intent: Intent, steps: Sequence[Step]) -> bool:
+    """True for a message that opens its visit, or had opened it before a crash."""
+    registers = intent.verb in (Verb.REGISTER, Verb.ADMIT)
+    return registers or any(step.infno in VISITS for step in steps)
 
 
 def _work(result: Result, visit: Visit | None, preparer: Preparer) -> Work:
@@ -257,86 +260,6 @@ def _splits_told(found: list[Problem], step: Step, intent: Intent) -> list[Probl
         return found
     told = reporting.splits_unknown(step.infno, step.batch, intent)
     return [told, *(p for p in found if p not in missing)]
-
-
-def _interpret(
-    step: Step,
-    work: Work,
-    outcome: Outcome,
-    msgid: str,
-    *,
-    asked: Mapping[str, Any],
-    today: str,
-) -> tuple[Outcome, VisitRow | None]:
-    """Take an accepted reply in; one that lacks what it must give is of unknown outcome."""
-    if not isinstance(outcome, Accepted):
-        return outcome, None
-    absorption = Absorption(
-        infno=step.infno,
-        msgid=msgid,
-        output=outcome.reply.output,
-        batch=step.batch,
-        lines=step.lines,
-        asked=asked,
-        today=today,
-    )
-    try:
-        absorb(work, absorption)
-    except UnreadableReplyError as error:
-        work.unreadable = True
-        return Unknown(reason=str(error)), None
-    except MismatchError as error:
-        work.mismatch = error.fields
-        return Unknown(reason=str(error)), None
-    except InvalidError as error:
-        work.stopped = list(error.problems)
-        return outcome, None
-    visit = work.visit
-    if visit is None or visit.state is VisitState.NONE:
-        return outcome, None
-    work.stored = True
-    return outcome, VisitRow(
-        key=visit.key, state=visit.state.value, version=visit.version, data=encode_visit(visit)
-    )
-
-
-def _conclude(step: Step, work: Work, done: Dispatched) -> bool:
-    """Set the status of the message by the outcome; True when the next call may follow."""
-    result, intent, outcome = work.result, work.intent, done.outcome
-    if isinstance(outcome, Accepted):
-        if work.stopped:
-            result.problems += work.stopped
-            result.status = Status.INVALID
-        return not work.stopped
-    if isinstance(outcome, Rejected):
-        meaning = work.classify(outcome.reply.err_msg)
-        result.problems.append(reporting.refused(step.infno, outcome, intent, meaning))
-        result.status = Status.REJECTED
-    elif isinstance(outcome, NotSent):
-        result.problems.append(reporting.not_sent(step.infno, outcome, intent))
-        result.status = Status.NOT_SENT
-        result.retry_after = 5
-    elif is_repeatable(step.infno) and work.unreadable:
-        result.problems.append(reporting.unreadable(step.infno, intent))
-        result.status = Status.REJECTED
-    elif is_repeatable(step.infno):
-        result.problems.append(reporting.no_answer(step.infno, intent))
-        result.status = Status.NOT_SENT
-        result.retry_after = 5
-    else:
-        result.problems.append(reporting.unknown(step.infno, done.report.msgid, intent))
-        result.problems += mismatches(step.infno, work.mismatch, intent)
-        result.status = Status.UNKNOWN
-    return False
-
-
-def _other_place(result: Result, done: Dispatched) -> list[Problem]:
-    """The platform's pay_loc, where it gives one, differs from our class of the route."""
-    settlement = next((s for s in result.settlements if s.msgid == done.report.msgid), None)
-    if settlement is None or not settlement.info.has("pay_loc"):
-        return []
-    found = compare_pay_loc(done.route.route_class, settlement.info.get("pay_loc"))
-    return [found] if found else []
 
 
 def _call(step: Step, filled: Filled, work: Work) -> Call:

@@ -17,6 +17,7 @@ from typing import Any
 from gateway.errors import StateError
 from gateway.intents import Call, Intent, Record, Result, Settlement, Status, Verb
 from gateway.journal import Journal, VisitRow
+from gateway.settlement import numbering
 from gateway.settlement.absorbing import ABSORBERS, absorb, undo_settlement
 from gateway.settlement.standing import SettlementEvent, check
 from gateway.settlement.visits import (
@@ -86,6 +87,7 @@ async def known_visit(journal: Journal, call: Call) -> Visit | None:
     if not call.visit_key or call.infno not in FOLLOWED | {REVERSAL}:
         return None
     row = await journal.visit(call.visit_key)  # before it had an mdtrt_id
+    row = row or await numbering.numbered(journal, call.visit_key)
     for send in [] if row else await journal.sends(visit_key=call.visit_key):
         result = await journal.stored_result(send.exchange_id) if send.exchange_id else None
         if result is None or result.intent.verb is Verb.CARRY:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from gateway.demo import messages as m
+from gateway.fsi.definitions import Definitions
+from gateway.fsi.profiles import load_profile
+from gateway.fsi.samples import sample_input
 from gateway.settlement.visits import Visit, decode_visit
 from tests.acceptance.test_malformed_replies import answering
 from tests.acceptance.test_operators_decisions import SECTION, ask, order
@@ -34,8 +38,54 @@ async def settled(world: Any) -> tuple[str, str, str]:
 async def carried(world: Any, infno: str, data: dict[str, Any]) -> Any:
     """A transaction of the hospital's own that succeeds."""
     reply = await world.carry(infno, {"data": data}, insuplc=REGION)
-    assert reply.body["infcode"] == 0, reply.body
+    assert reply.body["infcode"] == 0, reply.body["err_msg"]
     return reply
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_charges_of_the_hospitals_own_right_behind_an_admission_are_in_the_stay(
+    world: Any, *, lost: bool
+) -> None:
+    """No transaction with the platform's number has gone before: 2401 gave it, or an operator's
+    word did. The stay has the line, and a payment over HL7 settles it.
+    """
+    message = world.register(m.ZHANG, "I1", "K35.900", "A01")
+    if lost:
+        await world.admin.fault("drop-after", "2401")
+    answer = await world.tell(message)
+    if lost:
+
+        async def known() -> Any:
+            again = await world.tell(message)
+            return again if again.code == "AA" else None
+
+        answer = await world.until(known)
+    assert answer.code == "AA"
+    (row,) = await world.admin.rows("visits")
+    profile = load_profile("hunan")
+    definitions = Definitions.load(profile.edition)
+    line = sample_input(definitions, profile, "2301", rows=1, required_only=True)
+    line["feedetail"][0] |= {
+        "mdtrt_id": row["mdtrt_id"],
+        "psn_no": PERSON,
+        "medins_list_codg": "CT001",
+        "bilg_dr_codg": "D430100000001",
+        "bilg_dr_name": "陈医生",
+        "cnt": 1,
+        "pric": 240,
+        "det_item_fee_sumamt": 240,
+    }
+    del line["feedetail"][0]["med_list_codg"]
+    reply = await world.carry("2301", line, insuplc=REGION)
+    assert reply.body["infcode"] == 0, reply.body["err_msg"]
+    visit = await visit_of(world, "I1")
+    assert [batch.amount for batch in visit.batches] == [Decimal("240.00")]
+    diagnosis = world.his.diagnosis("K35.900", "急性阑尾炎", "F")
+    for message in (
+        world.his.visit("A03", m.ZHANG, "I1", "I", diagnosis),
+        world.his.payment(m.ZHANG, "I1", "I", "240.00"),
+    ):
+        assert (await world.tell(message)).code == "AA"
 
 
 async def test_a_settlement_cancelled_by_the_hospital_itself_can_be_made_anew(world: Any) -> None:

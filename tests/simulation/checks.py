@@ -4,7 +4,10 @@
 * no line is settled, uploaded or registered twice, no sum is stated wrong (`Platform.wrongs`)
 * of every visit both sides have the same settlements, to the fen, and the same lines, or the visit
   has a transaction that is listed as unknown
-* a stay is over on both sides or on none; charges that were told to be there, or withdrawn, are so
+* a stay is over, and its patient discharged, on both sides or on none; charges that were told to be
+  there, or withdrawn, are so
+* what the hospital did by national JSON itself was done once where it was told so, and not at all
+  where it was told no
 * every reply is kept with the request that it answers
 * what was told about settlements is what the platform did for that message
 * the fen of all accounts are the first ones less what the live settlements took
@@ -16,13 +19,14 @@ import sqlite3
 from collections.abc import Iterator
 
 from gateway.journal.memory import Memory
+from gateway.settlement.absorbing import CANCELLING
 from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.visits import Visit, decode_visit
 from tests.simulation.books import Stay
 from tests.simulation.hospital import Hospital, Said, is_final
 from tests.simulation.world import World
 
-_REPEATABLE = ("9001", "1101", "2203", "2403", "2206", "2303", "5201", "5203", "5303")
+_REPEATABLE = ("9001", "1101", "2203", "2403", "2206", "2303", "4103", "5201", "5203", "5303")
 
 
 class _Books:
@@ -72,7 +76,8 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     for number in sorted(by_number.keys() | books.visits.keys()):
         if number not in held:
             yield from _visit(world, number, by_number.get(number, []), books.visits.get(number))
-    own = {m for s in hospital.said if s.asked.verb == "carry" for m in books.msgids(s.asked.id)}
+    own = {m for s in hospital.said if s.asked.infno == "2601" for m in books.msgids(s.asked.id)}
+    yield from _own(world, hospital, books)
     for said in hospital.said:
         yield from _told(world, said, books, own)
         yield from _undone(world, said)
@@ -128,6 +133,10 @@ def _held(world: World, books: _Books) -> set[str]:
 
 def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) -> Iterator[str]:
     standing = [stay for stay in stays if stay.state != "cancelled"]
+    if visit is None and all(world.is_own(stay.msgid) for stay in standing):
+        if len(standing) > 1:
+            yield f"visit {number}: the hospital itself opened {len(standing)}"
+        return  # the gateway keeps no visit that no message opened
     ours = visit is not None and visit.state.value not in ("none", "cancelled")
     if len(standing) > 1 or bool(standing) != ours:
         yield f"visit {number}: the platform has {len(standing)}, the gateway {int(ours)}"
@@ -145,6 +154,8 @@ def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) ->
         yield f"visit {number}: the platform settled {theirs}, the gateway has {kept}"
     if stay.setting == "in" and stay.settled != (visit.state.value == "settled"):
         yield f"visit {number}: settled at the end {stay.settled}, the gateway has {visit.state}"
+    if stay.setting == "in" and (stay.state == "discharged") != visit.visit.has("endtime"):
+        yield f"visit {number}: the platform has it {stay.state}, the gateway {visit.state}"
     lines = {ln.item: (ln.amount, ln.setl_id) for ln in stay.lines}
     known = {
         ln.item: (int(ln.amount.replace(".", "")), batch.setl_id)
@@ -174,13 +185,41 @@ def _kept(world: World, hospital: Hospital) -> Iterator[str]:
     """Lines whose upload was told AA are there, unless the hospital took charges back."""
     taking = {"refund", "unregister"}
     back = {said.asked.visit for said in hospital.said if said.asked.verb in taking}
+    gone = [said for said in hospital.said if said.takes and said.last is not None]
+    gone = [said for said in gone if not (is_final(said.last) and said.last.code == "AE")]
+    withdrawn = {item for said in gone for item in said.takes}
     for said in hospital.said:
         last = said.last
         told = last is not None and last.code == "AA" and said.asked.visit not in back
-        if not told or said.asked.verb not in ("charge", "settle"):
+        if not told:
             continue
-        for item in {item for _, item, _ in said.asked.lines} - _items(world, said):
+        for item in _uploaded(said) - withdrawn - _items(world, said):
             yield f"{said.asked.id} was told AA, and the platform does not have {item}"
+        for item in said.takes & _items(world, said):
+            yield f"{said.asked.id} was told AA, and the platform still has {item}"
+
+
+def _uploaded(said: Said) -> set[str]:
+    """The items that a message uploads."""
+    if said.asked.verb in ("charge", "settle"):
+        return {item for _, item, _ in said.asked.lines}
+    return {row["medins_list_codg"] for row in said.asked.carried.get("feedetail", ())}
+
+
+def _own(world: World, hospital: Hospital, books: _Books) -> Iterator[str]:
+    """What the hospital's own program was told of its transactions."""
+    for said in hospital.said:
+        last, infno = said.last, said.asked.infno
+        if said.asked.verb != "carry" or last is None or not is_final(last):
+            continue
+        ident, platform = said.asked.id, world.platform
+        done = [m for m in books.msgids(ident) if platform.requests.get(m, ("",))[0] == infno]
+        done = [msgid for msgid in done if platform.requests[msgid][2]]
+        if last.code == "AA" and len(done) != 1 and infno not in _REPEATABLE:
+            yield f"{ident} {infno} is told AA, and was done {len(done)} times"
+        stands = [msgid for msgid in done if not platform.is_undone(msgid)]
+        if last.code == "AE" and stands and infno not in _REPEATABLE:
+            yield f"{ident} {infno} is told {last.status}, and the platform has done it"
 
 
 def _items(world: World, said: Said) -> set[str]:
@@ -210,6 +249,8 @@ def _told(world: World, said: Said, books: _Books, own: set[str]) -> Iterator[st
         and (s.state != "reversed" or s.reversed_by in own)
     }
     said_of = {setl_id: int(total.replace(".", "")) for setl_id, total, _ in last.settlements}
+    if said.asked.infno in CANCELLING and {"altered", "slow-altered"} & set(world.plan.fates):
+        made, said_of = dict.fromkeys(made, 0), dict.fromkeys(said_of, 0)  # it states no total
     if made != said_of:
         yield f"{ident} {said.asked.verb} is told {last.code} {said_of}, the platform made {made}"
     if said.asked.verb == "settle" and last.code == "AA":

@@ -11,6 +11,8 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 
+from tests.simulation import desk
+from tests.simulation.books import Stay
 from tests.simulation.speech import PROTOCOL, Asked, Told, encode, told
 from tests.simulation.world import PERSONS, World
 
@@ -28,6 +30,8 @@ class Said:
     answers: list[Told] = field(default_factory=list)
     accepted: bool = False
     """An answer other than AR came: the gateway has the message."""
+    takes: frozenset[str] = frozenset()
+    """Items that it withdraws."""
 
     @property
     def last(self) -> Told | None:
@@ -62,6 +66,8 @@ class Hospital:
         visit = _Visit(self, f"V{self.world.seed}-{number}", chance)
         if chance.random() < 0.75:
             await visit.outpatient()
+        elif visit.own.random() < 0.2:
+            await visit.own_inpatient()
         else:
             await visit.inpatient()
 
@@ -70,9 +76,9 @@ class Hospital:
         self._serial += 1
         return f"M{self._serial}"
 
-    async def tell(self, asked: Asked, chance: random.Random) -> Said:
+    async def tell(self, asked: Asked, chance: random.Random, takes: frozenset[str]) -> Said:
         """Send a message until it has its final answer, or the day is over."""
-        said = Said(asked)
+        said = Said(asked, takes=takes)
         self.said.append(said)
         if chance.random() < self.world.plan.copies:
             copy = asyncio.get_running_loop().create_task(self.once(said, chance))
@@ -120,6 +126,10 @@ class _Visit:
         self._account = chance.choice("01")
         self._open: list[int] = []
         """Fen of the lines that are charged and not settled."""
+        self._items_open: list[str] = []
+        """Items of all that was charged, until something is settled."""
+        self.own = random.Random(f"own {number}")  # noqa: S311 - repeatable on purpose
+        """Chance of what the hospital does by national JSON itself."""
 
     async def outpatient(self) -> None:
         """Register, charge, pay; now and then take back."""
@@ -132,12 +142,17 @@ class _Visit:
         else:
             for _ in range(times):
                 await self._charge()
+        if self.own.random() < 0.2:
+            await self._withdraw_all()
+            await self._charge()
         if chance.random() < 0.1:
             await self._step("refund")
             self._open.clear()
             await self._step("unregister")
             return
         paid = await self._pay(charging=chance.random() < 0.3)
+        if paid and paid.settlements and self.own.random() < 0.5:
+            await self._upload_list(paid)
         if paid and chance.random() < 0.5:
             await self._take_back(paid)
             if chance.random() < 0.5:
@@ -153,21 +168,103 @@ class _Visit:
             return
         for _ in range(self._chance.choice((1, 2))):
             await self._charge()
+        if self.own.random() < 0.15:
+            await self._withdraw_all()
+            await self._charge()
         earlier = await self._pay(in_stay=True) if self._chance.random() < 0.3 else None
         if earlier:
             await self._charge()
         if self._chance.random() < 0.6:
-            await self._step("discharge")
+            await self._discharge()
         paid = await self._pay()
+        if paid and self.own.random() < 0.6:
+            await self._upload_list(paid)
         if paid and self._chance.random() < 0.4:
             await self._take_back(paid)
             if earlier and self._chance.random() < 0.5:
                 await self._take_back(earlier)
                 await self._pay()
 
-    async def _step(self, verb: str, **more: object) -> Told | None:
+    async def own_inpatient(self) -> None:
+        """A stay that no message opens: everything by national JSON."""
+        self._setting = "inpatient"
+        if not await self._carry("2401", desk.admission(self._person, self._number)):
+            return
+        for _ in range(2):
+            await self._charge(itself=True)
+        if self.own.random() < 0.3:
+            await self._withdraw_all()
+            await self._charge(itself=True)
+        await self._discharge(itself=True)
+        stay = self._stay()
+        if stay is None:
+            return
+        total = sum(line.amount for line in stay.lines if not line.setl_id)  # as its pages show
+        content = desk.settlement(self._person, stay.mdtrt_id, f"{total // 100}.{total % 100:02d}")
+        paid = await self._carry("2304", content)
+        if paid and self.own.random() < 0.6:
+            await self._upload_list(paid)
+        if paid and self.own.random() < 0.4:
+            await self._own_cancellation(paid.settlements[0][0])
+
+    async def _discharge(self, *, itself: bool = False) -> None:
+        """Leave, now and then come back and leave again; before it, perhaps another bed."""
+        for times in range(2):
+            stay = self._stay()
+            if stay is None:
+                return
+            ids = (self._person, stay.mdtrt_id)
+            if self.own.random() < 0.3:
+                await self._carry("2403", desk.update(*ids, self._number))
+            if itself or self.own.random() < 0.4:
+                left = await self._carry("2402", desk.discharge(*ids))
+            else:
+                left = await self._step("discharge")
+            if not left or times or self.own.random() < 0.6:
+                return
+            if itself or self.own.random() < 0.5:
+                await self._carry("2405", desk.undischarge(*ids))
+            else:
+                await self._step("undischarge")
+            if self.own.random() < 0.4:
+                return
+
+    async def _withdraw_all(self) -> None:
+        """2205 or 2302 of everything that is not settled, before anything was."""
+        stay, items = self._stay(), frozenset(self._items_open)
+        if stay is None:
+            return
+        infno = "2302" if self._setting == "inpatient" else "2205"
+        content = desk.withdrawal(infno, self._person, stay.mdtrt_id, "")
+        if await self._carry(infno, content, takes=items):
+            self._open.clear()
+            self._items_open.clear()
+
+    async def _upload_list(self, paid: Told) -> None:
+        stay = self._stay()
+        if stay is not None:
+            setl_id = paid.settlements[0][0]
+            await self._carry("4101", desk.settlement_list(self._person, stay.mdtrt_id, setl_id))
+
+    def _stay(self) -> Stay | None:
+        """The visit as the platform's pages show it."""
+        stays = self._hospital.world.platform.stays.values()
+        found = [s for s in stays if s.number == self._number and s.state != "cancelled"]
+        return found[-1] if found else None
+
+    async def _carry(
+        self, infno: str, content: dict[str, object], takes: frozenset[str] = frozenset()
+    ) -> Told | None:
+        """A transaction that the hospital composes itself."""
+        return await self._step("carry", takes=takes, infno=infno, carried=content)
+
+    async def _step(
+        self, verb: str, *, takes: frozenset[str] = frozenset(), **more: object
+    ) -> Told | None:
         """One message; under another control id when it was undone. The answer when it is AA."""
         for _ in range(3):
+            if self._hospital.closing:
+                return None  # nobody begins anything more
             asked = Asked(
                 id=self._hospital.next_id(),
                 verb=verb,
@@ -177,7 +274,7 @@ class _Visit:
                 owned=self._chance.random() < 0.3,
                 **more,  # type: ignore[arg-type]  # members of the message
             )
-            said = await self._hospital.tell(asked, self._chance)
+            said = await self._hospital.tell(asked, self._chance, takes)
             answer = said.last
             if answer is None or not is_final(answer):
                 return None
@@ -187,12 +284,21 @@ class _Visit:
                 return None
         return None
 
-    async def _charge(self) -> None:
+    async def _charge(self, *, itself: bool = False) -> None:
         lines, amounts = self._items()
         named = self._setting == "outpatient" and self._chance.random() < 0.5
         batch = f"B{self._lines}" if named else ""
-        if await self._step("charge", lines=lines, batch=batch):
+        stay = self._stay()
+        if stay is not None and (itself or self.own.random() < 0.15):
+            outpatient = self._setting == "outpatient"
+            infno, batch = ("2204", f"B{self._lines}") if outpatient else ("2301", "")
+            content = desk.charges(infno, self._person, stay.mdtrt_id, lines, batch)
+            told_of = await self._carry(infno, content)
+        else:
+            told_of = await self._step("charge", lines=lines, batch=batch)
+        if told_of:
             self._open += amounts
+            self._items_open += [item for _, item, _ in lines]
 
     def _items(self) -> tuple[list[tuple[str, str, str]], list[int]]:
         """New lines, and their amounts in fen."""
@@ -238,4 +344,4 @@ class _Visit:
         if self._chance.random() < 0.3:
             infno, original = "2601", "2304" if inpatient else "2207"
             node = {"psn_no": self._person, "omsgid": made.msgid, "oinfno": original}
-        return await self._step("carry", infno=infno, carried=node)
+        return await self._carry(infno, {"data": node})

@@ -33,6 +33,8 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 REVERSIBLE = ("2207", "2304", "2401")
+EVERYTHING = "0000"
+"""Batch or line number that means every unsettled line."""
 
 
 class Platform:
@@ -50,6 +52,8 @@ class Platform:
         """msgid: input of what was carried out."""
         self.stays: dict[str, Stay] = {}
         self.settled: dict[str, Settled] = {}
+        self.lists: dict[str, str] = {}
+        """setl_id: msgid of the 4101 that brought its list last."""
         self.sign_ins: set[str] = set()
         self.wrongs: list[str] = []
         """What must never happen, in words."""
@@ -98,6 +102,13 @@ class Platform:
     def live(self) -> list[Settled]:
         """Settlements that stand."""
         return [s for s in self.settled.values() if s.state == "settled"]
+
+    def is_undone(self, msgid: str) -> bool:
+        """A 2601 has taken back what this message did."""
+        made = [s.state == "reversed" for s in self.settled.values() if s.msgid == msgid]
+        return any(
+            made or [s.state == "cancelled" for s in self.stays.values() if s.msgid == msgid]
+        )
 
     def stay(self, data: dict[str, Any], setting: str) -> Stay:
         """The open visit that an input names."""
@@ -176,6 +187,16 @@ class Platform:
         stay.state = "discharged"
         return {}
 
+    def undischarge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """2405."""
+        stay = self.stay(data["data"], "in")
+        if stay.settled:
+            raise Refusal("患者已结算，请先撤销结算")
+        if stay.state != "discharged":
+            raise Refusal("患者未办理出院")
+        stay.state = "open"
+        return {}
+
     def charge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
         """2204, 2301: all lines or none."""
         rows = data["feedetail"]
@@ -206,11 +227,14 @@ class Platform:
         rows = data["data"]
         if isinstance(rows, dict):
             stay = self.stay(rows, "out")
-            gone = [line for line in stay.lines if line.batch == rows["chrg_bchno"]]
+            named = {rows["chrg_bchno"]}
+            gone = [line for line in stay.lines if line.batch in named]
         else:
             stay = self.stay(rows[0], "in")
-            numbers = {str(row["feedetl_sn"]) for row in rows}
-            gone = [line for line in stay.lines if line.number in numbers]
+            named = {str(row["feedetl_sn"]) for row in rows}
+            gone = [line for line in stay.lines if line.number in named]
+        if EVERYTHING in named:
+            gone = [line for line in stay.lines if not line.setl_id]
         if not gone:
             raise Refusal("未查询到可撤销的费用明细")
         if any(line.setl_id for line in gone):
@@ -328,6 +352,22 @@ class Platform:
         lines = [line for line in stay.lines if line.number in old.lines]
         return settlement_result(old, lines)
 
+    def take_list(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """4101: the list of a settlement that stands; a further one takes the place of the first."""
+        setl_id = data["setlinfo"]["setl_id"]
+        made = self.settled.get(setl_id)
+        if made is None or made.state != "settled":
+            raise Refusal("未查询到结算信息")
+        self.lists[setl_id] = msgid
+        return {"data": {"setl_list_id": f"L{setl_id}"}}
+
+    def show_list(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
+        """4103."""
+        setl_id = data["data"]["setl_id"]
+        if setl_id not in self.lists:
+            raise Refusal("未查询到结算清单")
+        return {"setlinfo": {"setl_list_sn": f"L{setl_id}", "stas_type": "0"}}
+
     def find_visits(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
         """5201, 5303: the person's open visits of a setting."""
         setting = "out" if "med_type" in data["data"] else "in"
@@ -360,6 +400,9 @@ _HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] 
     "2402": Platform.discharge,
     "2403": Platform.describe,
     "2404": Platform.unadmit,
+    "2405": Platform.undischarge,
+    "4101": Platform.take_list,
+    "4103": Platform.show_list,
     "2601": Platform.reverse,
     "5201": Platform.find_visits,
     "5203": Platform.read_back,

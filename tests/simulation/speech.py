@@ -12,6 +12,7 @@ import msgspec
 from gateway.errors import MessageError, NotSentError, Problem, UnknownOutcomeError
 from gateway.intents import Answer, Intent, Message, Record, Result, Status, Verb, VisitClass
 from gateway.settings import PeerSettings
+from tests.simulation.books import rows_of
 
 PROTOCOL = "hl7v2"
 """The journal's name of the protocol that this stands for."""
@@ -33,8 +34,8 @@ class Asked(msgspec.Struct, kw_only=True):
     account: str = "0"
     infno: str = ""
     """Of verb `carry`: the transaction that the hospital composed itself."""
-    carried: dict[str, str] = {}
-    """Its only node."""
+    carried: dict[str, Any] = {}
+    """Its input."""
     in_stay: bool = False
     """Settle during the stay (mid_setl_flag 1)."""
     owned: bool = False
@@ -179,16 +180,15 @@ def _intent(asked: Asked) -> Intent:
 
 
 def _carried(asked: Asked) -> Intent:
-    """What the adapter of national JSON makes of a transaction of one node."""
+    """What the adapter of national JSON makes of a transaction."""
+    stated = [row["mdtrt_id"] for row in rows_of(asked.carried) if "mdtrt_id" in row]
     return Intent(
         verb=Verb.CARRY,
         visit_class=VisitClass(asked.setting),
         place="message",
         person=Record({"psn_no": asked.psn_no, "insuplc_admdvs": "430100"}),
-        visit=Record(
-            {"mdtrt_id": asked.carried["mdtrt_id"]} if "mdtrt_id" in asked.carried else {}
-        ),
+        visit=Record({"mdtrt_id": stated[0]} if stated else {}),
         carried_infno=asked.infno,
-        carried={"data": dict(asked.carried)},
+        carried=msgspec.json.decode(msgspec.json.encode(asked.carried)),
         carried_header=Record({"insuplc_admdvs": "430100"}),
     )

@@ -27,7 +27,7 @@ PERSONS = {"43010000000000000001": 100_000, "43010000000000000002": 0}
 """Person to the fen of the account."""
 
 _START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=CHINA)
-_HARMLESS = frozenset({"9001", "1101", "2203", "2206", "2303", "5201", "5203", "5303"})
+_HARMLESS = frozenset({"9001", "1101", "2203", "2206", "2303", "4103", "5201", "5203", "5303"})
 
 _process: contextvars.ContextVar[Node | None] = contextvars.ContextVar("process", default=None)
 
@@ -132,6 +132,11 @@ class World:
         for _, end, _ in self.plan.disk:
             # A journal that failed stays shut until the process is started again.
             self.loop.call_at(end + 0.5, self.crash)
+
+    def is_own(self, msgid: str) -> bool:
+        """The hospital composed this transaction itself."""
+        carried = "SELECT 1 FROM sends JOIN exchanges USING (exchange_id) WHERE msgid = ? AND kind = 'carry'"
+        return self.memory.connection.execute(carried, (msgid,)).fetchone() is not None
 
     def _jump(self, seconds: float) -> None:
         self._step += seconds
