@@ -15,6 +15,7 @@ class Exit(IntEnum):
     NOT_REACHED = 4
     UNKNOWN = 5
     JOURNAL = 6
+    CUT_SHORT = 7
     DEFECT = 70
 
 
@@ -26,6 +27,7 @@ MEANING = {
     Exit.NOT_REACHED: "Nobody answered and provably nothing was carried out: try again later.",
     Exit.UNKNOWN: "Something was sent and its outcome is not known: do not repeat.",
     Exit.JOURNAL: "`serve`: the journal cannot be had, or takes no more writes; start it anew.",
+    Exit.CUT_SHORT: "`serve`: a second signal ended it at once; the next start finishes the work.",
     Exit.DEFECT: "A defect of the gateway itself.",
 }
 """What a code tells the caller."""

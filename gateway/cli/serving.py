@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
-from typing import Any
+import sys
+from typing import Any, NoReturn
 
 import typer
 import uvloop
@@ -38,7 +40,8 @@ work on it and finds nothing.
 def serve(config: ConfigOption = DEFAULT_CONFIG) -> None:
     """Run the gateway until a signal (SIGTERM, SIGINT) asks it to stop.
 
-    What is in work then is finished and answered before the process ends. When the journal takes
+    What is in work then is finished and answered before the process ends; a second signal ends it
+    at once with 7, and the next start looks after what was in work. When the journal takes
     no more writes (disk full, another gateway took over) it ends with 6, to be started anew.
     """
     settings = settings_of(config)
@@ -63,6 +66,13 @@ def collect_seldom() -> None:
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
+def cut_short() -> NoReturn:
+    """End this process now: what the journal has is all that the next one needs."""
+    get_logger().warning("gateway cut short")
+    sys.stderr.flush()
+    os._exit(int(Exit.CUT_SHORT))
+
+
 async def _serve(settings: Settings) -> None:
     from gateway.app import Gateway  # noqa: PLC0415 - loads every protocol
 
@@ -71,8 +81,14 @@ async def _serve(settings: Settings) -> None:
     log = get_logger()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stopping.is_set():
+            cut_short()
+        stopping.set()
+
     for number in STOPS:
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, asked)
     await gateway.start()
     collect_seldom()
     try:

@@ -77,8 +77,23 @@ class Row(Protocol):
         ...
 
 
-def audit_event(row: Row, names: Names, *, peer: str, kind: str) -> dict[str, Any]:
-    """The AuditEvent of a row; `peer` and `kind` are the sender and the message of its exchange."""
+TOLD: Final = frozenset(
+    {"peer", "proof", "protocol", "kind", "sm3", "verb", "status", "calls", "problems"}
+    | {"infno", "msgid", "inf_refmsgid", "outcome", "time", "batch", "how"}
+    | {"pooling_region", "route_class", "number", "lines", "differences", "total"}
+    | {"setl_id", "mdtrt_id", "medfee_sumamt", "trt_dcla_detl_sn"}
+)
+"""Members of a row that the sender of its message is told (decision 26); the others are ours."""
+
+
+def audit_event(
+    row: Row, names: Names, *, peer: str, kind: str, to_peer: bool = False
+) -> dict[str, Any]:
+    """The AuditEvent of a row; `peer` and `kind` are the sender and the message of its exchange.
+
+    With `to_peer` it is for the sender: that an operator decided, and how, but neither who nor why,
+    and nothing else but `TOLD`.
+    """
     code, display, action = _TYPES.get(row.station, _OTHER)
     return {
         "resourceType": "AuditEvent",
@@ -88,9 +103,9 @@ def audit_event(row: Row, names: Names, *, peer: str, kind: str) -> dict[str, An
         "action": action,
         "recorded": f"{row.time.replace(' ', 'T')}+08:00",
         "outcome": outcome_of(row.detail),
-        "agent": _agents(row, peer),
+        "agent": _agents(row, peer, to_peer=to_peer),
         "source": {"observer": {"display": "fsi-gateway"}},
-        "entity": [_entity(row, names, kind)],
+        "entity": [_entity(row, names, kind, to_peer=to_peer)],
     }
 
 
@@ -99,9 +114,11 @@ def outcome_of(detail: dict[str, str]) -> str:
     return _FAILURES.get(detail.get("outcome") or detail.get("status", ""), "0")
 
 
-def _agents(row: Row, peer: str) -> list[dict[str, Any]]:
+def _agents(row: Row, peer: str, *, to_peer: bool) -> list[dict[str, Any]]:
     """Who asked, and the gateway, which did it."""
     operator = row.detail.get("operator", "")
+    if operator and to_peer:
+        operator = "operator"
     asked = operator or peer
     agents: list[dict[str, Any]] = [{"who": {"display": "fsi-gateway"}, "requestor": not asked}]
     if asked:
@@ -109,14 +126,13 @@ def _agents(row: Row, peer: str) -> list[dict[str, Any]]:
     return agents
 
 
-def _entity(row: Row, names: Names, kind: str) -> dict[str, Any]:
+def _entity(row: Row, names: Names, kind: str, *, to_peer: bool) -> dict[str, Any]:
+    told = [(n, v) for n, v in row.detail.items() if n in TOLD or not to_peer]
     chain = {"seq": str(row.seq), "previous": row.previous, "hash": row.hash}
     entity: dict[str, Any] = {
         "role": {"system": OBJECT_ROLE, "code": "20", "display": "Job"},
         "detail": [
-            {"type": name, "valueString": value}
-            for name, value in (*row.detail.items(), *chain.items())
-            if value
+            {"type": name, "valueString": value} for name, value in (*told, *chain.items()) if value
         ],
     }
     if row.exchange_id:

@@ -1,7 +1,8 @@
 """AuditEvents for the clients: what the audit has of the messages of a peer.
 
 Each row of the chain is one AuditEvent (`gateway.fhir.audit_events`), `audit-{row}`. A peer sees
-the rows of its own messages and nothing else; `gateway audit export` writes the whole chain.
+the rows of its own messages and nothing else, and of them what concerns it: no operator's name or
+note, no name of a channel. `gateway audit export` writes the whole chain.
 A search by `date` or `exchange` reaches any time; one without either goes back `SEARCHED_DAYS`.
 """
 
@@ -125,7 +126,7 @@ class AuditEvents:
         return low
 
     def _resource(self, row: AuditRow, kind: str) -> Resource:
-        tree = audit_event(row, self._names, peer=self._peer.name, kind=kind)
+        tree = audit_event(row, self._names, peer=self._peer.name, kind=kind, to_peer=True)
         tokens = {"outcome": [tree["outcome"]], "exchange": [row.exchange_id]}
         return kept(stamped(tree, tree["recorded"]), self._peer.name, tokens)
 

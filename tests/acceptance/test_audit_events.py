@@ -12,6 +12,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from gateway.clock import CHINA
 from gateway.demo import messages as m
+from tests.acceptance.test_operators_decisions import SECTION, ask, order
 
 OTHER_TOKEN = "t-5b20d7e1"
 OTHER = f"""
@@ -137,6 +138,37 @@ async def test_what_is_no_row_is_not_found(world: Any, name: str) -> None:
     """404, and nothing is guessed from a number in another form."""
     await settled(world)
     assert (await get(world, f"AuditEvent/{name}")).status == 404
+
+
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+async def test_the_sender_is_told_of_a_decision_and_not_by_whom(
+    open_world: Any, release: str
+) -> None:
+    """Decision 26: that an operator decided, and how; the name, the note and the channel stay here,
+    and are in the chain all the same.
+    """
+    world = await open_world(limits=SECTION)
+    await world.admin.fault("drop-before", "2207")
+    claim = world.client.claim(m.ZHANG, "F1", (world.ct,), "240.00")
+    assert (await world.post_fhir("Claim", claim)).status == 202
+    (send,) = await world.sends("2207")
+    said = await ask(world, "POST", f"/unknown/{send.msgid}", order("nothing"))
+    assert said == (200, {"unknown": None})
+    rows = await world.gateway.journal.audit_trail(send.exchange_id)
+    (decided,) = [row for row in rows if row.station == "decide"]
+    assert (decided.detail["operator"], decided.detail["note"]) == ("王主任", "已电话核实")
+    seen = {row.seq: await get(world, f"AuditEvent/audit-{row.seq}", release) for row in rows}
+    for text in ("王主任", "已电话核实", "changsha"):
+        assert text in "".join(str(row.detail) for row in rows)
+        assert not [seq for seq, one in seen.items() if text in one.raw.decode()]
+    body = seen[decided.seq].body
+    details = {
+        each["type"] if release != "r5" else each["type"]["text"]: each["valueString"]
+        for each in body["entity"][0]["detail"]
+    }
+    assert (details["msgid"], details["how"]) == (send.msgid, "nothing")
+    agent = body["agent"][0]
+    assert (agent.get("altId") or agent["who"]["display"]) == "operator"
 
 
 async def test_another_peer_sees_nothing_of_it(open_world: Any) -> None:
