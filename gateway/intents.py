@@ -226,7 +226,8 @@ class Settlement(msgspec.Struct, kw_only=True):
     """One settlement or pre-settlement as the platform gave it: setlinfo and its funds.
 
     `infno` and `msgid` name the call that made it; `chrg_bchno` the charge batch (outpatient).
-    `cancels` is the setl_id that this one reverses.
+    `cancels` is the setl_id that this one reverses. `ends_stay` tells the settlement of a whole
+    stay from one during it (mid_setl_flag 1).
     """
 
     infno: str
@@ -235,6 +236,7 @@ class Settlement(msgspec.Struct, kw_only=True):
     funds: list[Record] = []
     chrg_bchno: str = ""
     cancels: str = ""
+    ends_stay: bool = False
 
 
 class Status(StrEnum):

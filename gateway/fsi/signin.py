@@ -22,6 +22,10 @@ Transact = Callable[[Call], Awaitable[Outcome]]
 """Makes a 9001 call: routed, recorded and sent like any other."""
 
 
+class SignInLostError(NotSentError):
+    """A 9001 left and what became of it is not known."""
+
+
 class SessionStore(Protocol):
     """Where numbers survive a restart; the journal is one."""
 
@@ -58,7 +62,8 @@ class SignIn:
         An empty operator stands for the institution's own.
 
         Raises:
-            NotSentError: signing in failed; the call that needs the number is not sent.
+            NotSentError: signing in failed; the call that needs the number is not sent. A
+                `SignInLostError` where the 9001 left and is of unknown outcome.
         """
         opter, opter_name = opter or institution.opter, opter_name or institution.opter_name
         key = _key(institution, opter)
@@ -111,7 +116,7 @@ class SignIn:
             raise NotSentError(f"signing in was refused: {outcome.reply.err_msg}")
         if isinstance(outcome, NotSent):
             raise NotSentError(f"signing in was not sent: {outcome.reason}")
-        raise NotSentError(f"signing in has no known outcome: {outcome.reason}")
+        raise SignInLostError(f"signing in has no known outcome: {outcome.reason}")
 
 
 def sign_in_call(institution: InstitutionSettings, opter: str, opter_name: str) -> Call:

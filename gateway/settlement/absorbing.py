@@ -228,7 +228,9 @@ def _settled(work: Work, call: Absorption) -> None:
     for batch in visit.open_batches():
         if not call.batch or batch.chrg_bchno == call.batch:
             batch.setl_id = settlement.info.get("setl_id")
-    visit.apply(VisitEvent.SETTLED_IN_STAY if _is_in_stay(work, call) else VisitEvent.SETTLED)
+    in_stay = _is_in_stay(work, call)
+    settlement.ends_stay = call.infno == "2304" and not in_stay
+    visit.apply(VisitEvent.SETTLED_IN_STAY if in_stay else VisitEvent.SETTLED)
     visit.settlements.append(settlement)
     work.result.settlements.append(settlement)
     work.result.presettlement = None
@@ -284,10 +286,16 @@ def _taken_back(work: Work, call: Absorption) -> None:
 
 
 def undo_settlement(visit: Visit, setl_id: str) -> None:
-    """Set the visit back to before the settlement: its batches are open again."""
+    """Set the visit back to before the settlement: its batches are open again.
+
+    A stay that another settlement ended stays settled when one during the stay is undone.
+    """
     for batch in visit.batches:
         if batch.setl_id == setl_id:
             batch.setl_id = ""
+    others = (s for s in visit.live_settlements() if s.info.get("setl_id") != setl_id)
+    if any(other.ends_stay for other in others):
+        return
     in_stay = visit.visit_class.value == "inpatient" and not visit.visit.has("endtime")
     visit.apply(VisitEvent.UNSETTLED_IN_STAY if in_stay else VisitEvent.UNSETTLED)
 

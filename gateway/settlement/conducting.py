@@ -109,7 +109,8 @@ class Conductor:
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
         made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
         if not made:
-            return await self._run(intent, visit, preparer, exchange_id)
+            result = await self._run(intent, visit, preparer, exchange_id)
+            return await resuming.as_done_before(self._journal, exchange_id, result)
         if intent.verb is Verb.CANCEL or intent.visit_class is not VisitClass.OUTPATIENT:
             return Result(status=Status.DONE, intent=intent, settlements=made)
         intent.not_meant = await resuming.not_meant(self._journal, exchange_id, visit, made)

@@ -3,7 +3,9 @@
 Rules (DESIGN section 5): the message id is durable before the first byte leaves; one money
 transaction is in flight per visit; an unknown outcome is never sent again under a new message id.
 A refusal for an expired sign-in is answered by one further attempt under the same message id: where
-the request came twice and the refusal belongs to its second copy, the platform recognises it.
+the request came twice and the refusal belongs to its second copy, the platform recognises it. Where
+that attempt cannot be made, because what became of the new sign-in is unknown as well, the network
+may be repeating requests, and what may not be repeated is unknown, too.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from gateway.crypto.sm import sm3
 from gateway.errors import GatewayError, NotSentError, StateError
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import new_msgid
-from gateway.fsi.signin import SignIn
+from gateway.fsi.signin import SignIn, SignInLostError
 from gateway.intents import (
     Accepted,
     Call,
@@ -210,7 +212,10 @@ class Dispatcher:
             try:
                 sign_no = await self._renewed(call, sign_no)
             except NotSentError as error:
-                unsigned = NotSent(error.reason)
+                if isinstance(error, SignInLostError) and not is_repeatable(call.infno):
+                    outcome = Unknown(f"a copy of it was refused for its sign-in; {error.reason}")
+                else:
+                    unsigned = NotSent(error.reason)
             else:
                 outcome = await self._send(channel, call, msgid, sign_no)
         seconds = self._clock.monotonic() - began

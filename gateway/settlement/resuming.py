@@ -23,6 +23,16 @@ EVERY = 1_000_000
 
 _MADE = frozenset({SendState.ACCEPTED, SendState.CONFIRMED})
 
+_ALL_OF = {
+    Verb.REGISTER: "2201",
+    Verb.UNREGISTER: "2202",
+    Verb.ADMIT: "2401",
+    Verb.UNADMIT: "2404",
+    Verb.DISCHARGE: "2402",
+    Verb.UNDISCHARGE: "2405",
+}
+"""Verbs that are done once one transaction is, and that transaction."""
+
 
 async def own_unknown(journal: Journal, exchange_id: str) -> SendRow | None:
     """The send of this exchange whose outcome is not known and that may not be repeated."""
@@ -58,6 +68,22 @@ async def settlements_made(
     sends = await journal.sends(exchange_id=exchange_id)
     made = {send.msgid for send in sends if send.state in _MADE}
     return [settlement for settlement in visit.settlements if settlement.msgid in made]
+
+
+async def as_done_before(journal: Journal, exchange_id: str, result: Result) -> Result:
+    """The result; of a message that was done before its visit went on, that it is done.
+
+    An admission, say, whose answer could not be stored, and which came again after the discharge.
+    """
+    intent, stopping = result.intent, [problem for problem in result.problems if problem.stops]
+    refused = stopping and all(problem.code is ProblemCode.VISIT_STATE for problem in stopping)
+    if not refused or intent.verb not in _ALL_OF:
+        return result
+    sends = await journal.sends(exchange_id=exchange_id)
+    if not any(send.infno == _ALL_OF[intent.verb] and send.state in _MADE for send in sends):
+        return result
+    warnings = [problem for problem in result.problems if not problem.stops]
+    return Result(status=Status.DONE, intent=intent, problems=warnings)
 
 
 async def not_meant(

@@ -138,6 +138,19 @@ class TestNotSent:
         assert await world.states("2207") == ["rejected"]
         assert await world.settled("O1") == []
 
+    async def test_a_sign_in_that_gets_lost_on_the_way_leaves_a_settlement_unknown(
+        self, world: Any
+    ) -> None:
+        """The refusal may be of a second copy that the network made of the settlement, as of the
+        sign-in; without a further attempt under the same msgid nobody can tell.
+        """
+        await world.charged("O1")
+        await world.admin.fault("expired-sign-no", "2207")
+        await world.admin.fault("drop-after", "9001")
+        answer = await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))
+        assert answer.field("ERR", 5).partition("^")[0] == "FSI-UNKNOWN"
+        assert await world.states("2207") == ["unknown"]
+
     async def test_a_refused_sign_in_sends_nothing_else(self, world: Any) -> None:
         """F-023: without a sign-in number no transaction leaves: AR, and later it succeeds."""
         await world.admin.fault("refuse", "9001")

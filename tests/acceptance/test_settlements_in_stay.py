@@ -158,3 +158,27 @@ async def test_a_message_taken_up_again_settles_nothing_that_came_later(
     assert [made.info.get("setl_id") for made in again.settlements] == [setl_id]
     assert again.status is Status.DONE
     assert await asker.world.settled(number) == []
+
+
+async def test_an_admission_whose_answer_was_lost_is_done_after_the_discharge_too(
+    asker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer could not be stored, and the message comes again when the stay has ended: it is
+    told what it did, not that the state of the visit forbids it.
+    """
+    journal = asker.world.gateway.journal
+    finish = journal.finish_exchange
+
+    async def full_disk(*_: Any, **__: Any) -> None:
+        monkeypatch.setattr(journal, "finish_exchange", finish)
+        raise JournalError("no space left")
+
+    monkeypatch.setattr(journal, "finish_exchange", full_disk)
+    first = await asker.ask(of_visit(Verb.ADMIT), "M1")
+    assert first.status is Status.DONE
+    await done(asker, of_visit(Verb.DISCHARGE))
+    again = await asker.ask(of_visit(Verb.ADMIT), "M1")
+    assert (again.status, again.problems) == (Status.DONE, [])
+    assert len(await asker.world.requests("2401")) == 1
+    other = await asker.ask(of_visit(Verb.ADMIT), "M2")
+    assert [problem.code.value for problem in other.problems] == ["VISIT-STATE"]

@@ -237,8 +237,9 @@ def _told(world: World, said: Said, books: _Books, own: set[str]) -> Iterator[st
         return
     msgids = books.msgids(ident)
     open_ = {row["msgid"] for row in books.open_sends()}
+    leaving = {row["msgid"] for row in books.sends.values() if row["state"] == "sending"}
     if last.code == "UN":
-        if not msgids & open_:
+        if not msgids & (open_ | leaving):
             yield f"{ident} is told unknown, and nothing of it is"
         return
     made = {

@@ -106,3 +106,17 @@ def test_a_late_reply_to_what_was_reversed_makes_no_settlement(seed: int) -> Non
     """
     run = simulate(seed, plan_of(seed))
     assert run.findings == []
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(10570, id="an admission whose answer was not stored comes again too late"),
+        pytest.param(37100, id="a message goes on at the end of the day"),
+        pytest.param(50607, id="a settlement during the stay is cancelled after the last one"),
+        pytest.param(68418, id="the network repeats a registration and the sign-in after it"),
+    ],
+)
+def test_a_day_that_was_found_wanting(seed: int) -> None:
+    """Faults that met in no other of a hundred thousand days."""
+    assert simulate(seed, plan_of(seed)).findings == []

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.errors import StateError
 from gateway.intents import Record, Settlement, VisitClass
+from gateway.settlement.absorbing import undo_settlement
 from gateway.settlement.standing import (
     SETTLEMENT_TRANSITIONS,
     SettlementEvent,
@@ -15,7 +16,7 @@ from gateway.settlement.standing import (
     check,
     state_of,
 )
-from gateway.settlement.visits import Visit
+from gateway.settlement.visits import Batch, Visit, VisitState
 
 
 def visit() -> Visit:
@@ -65,3 +66,24 @@ def test_only_what_stands_can_be_undone() -> None:
     assert exist == {(SettlementState.STANDING, event) for event in SettlementEvent}
     check(visit(), "S1", SettlementEvent.CANCELLED)
     check(visit(), "S9", SettlementEvent.CANCELLED)
+
+
+@pytest.mark.parametrize(("undone", "state"), [("S1", "settled"), ("S2", "admitted")])
+def test_a_stay_stays_settled_by_its_last_settlement(undone: str, state: str) -> None:
+    """What was settled during the stay may be undone after its end: those lines are open again."""
+    during, last = (
+        Settlement(infno="2304", msgid=f"M{i}", info=Record({"setl_id": f"S{i}"})) for i in "12"
+    )
+    last.ends_stay = True
+    stay = Visit(
+        fixmedins_code="H43010000001",
+        ipt_otp_no="I1",
+        visit_class=VisitClass.INPATIENT,
+        state=VisitState.SETTLED,
+        batches=[Batch(chrg_bchno=f"B{i}", setl_id=f"S{i}") for i in "12"],
+        settlements=[during, last],
+    )
+    undo_settlement(stay, undone)
+    assert stay.state == state
+    assert [batch.setl_id for batch in stay.open_batches()] == [""]
+    assert stay.open_batches()[0].chrg_bchno == f"B{undone[1]}"
