@@ -8,6 +8,8 @@ that is walked over the decoded JSON. Differences from the models, all on the st
   `BINDINGS` has the whole one),
 * a required element needs a value; an extension that says why there is none is not enough,
 * empty strings, lists and objects are refused (https://hl7.org/fhir/R4/json.html),
+* null, and a value of another type that the models would convert (`"1"` for 1), are refused,
+* a narrative is XHTML without anything active, a text has no control characters,
 * `fhir_comments`, a relic of DSTU2, is not an element.
 
 Findings carry FHIRPaths and never values.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+from collections import Counter
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,8 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.shapes import Shapes
 from gateway.intents import Status
 from gateway.settings import PeerSettings
+from tests.acceptance.releases import in_release
+from tests.fuzz.fhir_shapes import disagreements
 from tests.unit.fhir.mutating import mutate
 
 SHAPES = Shapes("R4B")
@@ -45,6 +48,28 @@ def test_what_the_models_refuse_is_refused(
         tree = mutate(json.loads(encode(original)), dice)
         found = SHAPES.check(decode_own(json.dumps(tree)), tree["resourceType"])
         assert accepted_by_the_model(tree) or found, json.dumps(tree, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("models", ["R4B", "R5"])
+@pytest.mark.parametrize("seed", range(3))
+def test_checks_and_models_disagree_for_stated_reasons_only(
+    *,
+    models: str,
+    seed: int,
+    make_claim: Any,
+    make_encounter: Any,
+    make_request: Any,
+    make_task: Any,
+) -> None:
+    """As `python -m tests.fuzz.fhir_shapes` does at length; what both accept has an XML."""
+    release = "r5" if models == "R5" else "r4"
+    made = [make_claim(), make_encounter(), make_request(), make_task("Claim/1")]
+    trees = [json.loads(encode(in_release(tree, release))) for tree in made]
+    seen: Counter[str] = Counter()
+
+    assert list(disagreements(models, trees, count=200, seed=seed, reasons=seen)) == []
+    assert seen["accepted by both"] > 10
+    assert seen["refused by both"] > 50
 
 
 @pytest.mark.parametrize("kind", ["claim", "encounter", "request", "task"])
