@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 
+from gateway.errors import MessageError
 from gateway.fhir.answers import STATUS_PATH
 from gateway.fhir.capability import capability_statement
 from gateway.fhir.concept_maps import NATIONAL
@@ -134,12 +135,13 @@ class Tables:
         """What is kept of one type."""
         read, search = self._read(name), self._search(name)
         history = self._of_id(self._do.history, name)
-        yield Row("GET", f"/{name}", search, "Search.")
         yield Row("POST", f"/{name}/_search", search, "Search.")
-        yield Row("GET", f"/{name}/{{id}}", read, "Read.")
-        yield Row("HEAD", f"/{name}/{{id}}", read, "Read the head.")
-        yield Row("GET", f"/{name}/{{id}}/_history/{{version}}", read, "Read this version.")
-        yield Row("GET", f"/{name}/{{id}}/_history", history, "The versions.")
+        for method in ("GET", "HEAD"):
+            yield Row(method, f"/{name}", search, "Search.")
+            yield Row(method, f"/{name}/{{id}}", read, "Read.")
+            path = f"/{name}/{{id}}/_history"
+            yield Row(method, f"{path}/{{version}}", read, "Read this version.")
+            yield Row(method, path, history, "The versions.")
 
     def _changing(self) -> Iterator[Row]:
         """What creates, updates and deletes."""
@@ -214,7 +216,10 @@ class Tables:
 
     async def _validate(self, asked: Asked, ask: Ask) -> Reply:
         info = asked.info
-        body = await asked.body()
+        try:
+            body = await asked.body()
+        except MessageError as error:
+            return self._validation.unreadable(info["type"], error)
         return await self._validation.validate(ask, info["type"], body, info.get("id", ""))
 
     async def _maps(self, asked: Asked, ask: Ask) -> Reply:

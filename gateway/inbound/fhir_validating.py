@@ -54,8 +54,7 @@ class Validation:
         Raises:
             Refusal: 404, no such type; 400, a mode that there is not.
         """
-        if self._speech.forms.shapes.of(type_name) is None:
-            raise Refusal(404, problem("没有这种资源类型", "There is no such resource type"))
+        self._require(type_name)
         stated = dict(ask.pairs)
         try:
             tree = decode(raw, max_depth=self._do.adapter.max_depth) if raw else {}
@@ -68,6 +67,19 @@ class Validation:
         except MessageError as error:
             found = list(error.problems)
         return reply(200, operation_outcome(self._speech.names, found))
+
+    def unreadable(self, type_name: str, error: MessageError) -> Reply:
+        """200 and what keeps a body from being read.
+
+        Raises:
+            Refusal: 404, no such type.
+        """
+        self._require(type_name)
+        return reply(200, operation_outcome(self._speech.names, error.problems))
+
+    def _require(self, type_name: str) -> None:
+        if self._speech.forms.shapes.of(type_name) is None:
+            raise Refusal(404, problem("没有这种资源类型", "There is no such resource type"))
 
     async def _found(self, asked: _Asked, tree: dict[str, Any]) -> list[Problem]:
         if asked.mode == DELETE:

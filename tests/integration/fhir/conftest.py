@@ -19,6 +19,9 @@ from gateway.errors import DuplicateError, MessageError, Problem, ProblemCode, P
 from gateway.fhir.adapter import FHIRAdapter
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.problems import other_content
+from gateway.fhir.release import BY_SEGMENT
+from gateway.fhir.shapes import shapes_of
+from gateway.fhir.xml import encode_xml
 from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.http import HTTPServer
 from gateway.inbound.http_mounts import published_guides
@@ -38,7 +41,10 @@ from gateway.journal import SQLiteJournal
 from gateway.pipeline import Received
 from gateway.settings import PeerSettings, Settings
 from gateway.telemetry import Metrics, get_logger
+from tests.acceptance.releases import in_release
 from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture for every test
+from tests.fhir_xml import read_xml
+from tests.integration.fhir.speaking import R4_JSON, SPOKEN, Spoken
 
 TOKENS = {"his": "t-7f3a9b2c4d5e6f708192", "other": "t-0011223344556677"}
 TABLES = Path(mappings.codes.__file__).parent / "data" / "demo-hospital"
@@ -212,20 +218,29 @@ class Port:
 
 
 class Reply:
-    """A response that was read to its end."""
+    """A response that was read to its end; XML is read apart from the product's reader."""
 
-    def __init__(self, status: int, headers: Any, raw: bytes) -> None:
+    def __init__(self, status: int, headers: Any, raw: bytes, release: str = "r4") -> None:
         self.status, self.headers, self.raw = status, headers, raw
-        is_json = "json" in headers.get("Content-Type", "")
-        self.body: Any = decode_own(raw) if raw and is_json else None
+        kind = headers.get("Content-Type", "")
+        self.body: Any = None
+        if raw and "json" in kind:
+            self.body = decode_own(raw)
+        elif raw and "xml" in kind:
+            self.body = read_xml(BY_SEGMENT[release].models, raw)[0]
 
 
 class Client:
-    """A peer of the port."""
+    """A peer of the port, which speaks one release in one format.
 
-    def __init__(self, session: aiohttp.ClientSession, base: str) -> None:
-        self._session, self.base = session, base
-        self.host = base.partition("/fhir")[0]
+    A resource goes in the form of the release, unless the path names its base.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, host: str, spoken: Spoken = R4_JSON) -> None:
+        self._session, self.host = session, host
+        self.release, self.form = spoken
+        self.base = f"{host}/fhir/{self.release}"
+        self.media_type = f"application/fhir+{self.form}"
 
     async def __call__(
         self,
@@ -239,14 +254,25 @@ class Client:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if token:
             sent["Authorization"] = f"Bearer {token}"
+        if self.form == "xml":
+            sent.setdefault("Accept", self.media_type)
         if body is not None and not isinstance(body, bytes):
-            body = encode(body)
+            body = encode(body) if path.startswith("/fhir/") else self.written(body)
+            sent.setdefault("Content-Type", self.media_type)
         if body is not None:
             sent.setdefault("Content-Type", "application/fhir+json")
         where = self.host if path.startswith("/fhir/") else self.base
         url = path if path.startswith("http") else f"{where}{path}"
         async with self._session.request(method, url, data=body, headers=sent) as response:
-            return Reply(response.status, response.headers, await response.read())
+            raw = await response.read()
+            return Reply(response.status, response.headers, raw, url.split("/")[4])
+
+    def written(self, resource: dict[str, Any]) -> bytes:
+        """A resource as this client sends it."""
+        tree = in_release(resource, self.release)
+        if self.form == "json":
+            return encode(tree)
+        return encode_xml(tree, shapes_of(BY_SEGMENT[self.release].models))
 
 
 @pytest.fixture
@@ -286,11 +312,26 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
 
 
 @pytest.fixture
-async def ask(port: Port) -> AsyncIterator[Client]:
+def spoken(request: pytest.FixtureRequest) -> Spoken:
+    """What `ask` speaks: R4 in JSON, unless a test is marked for more."""
+    found: Spoken = getattr(request, "param", R4_JSON)
+    return found
+
+
+@pytest.fixture
+async def ask(port: Port, spoken: Spoken) -> AsyncIterator[Client]:
     """Asks the port as the peer `his`; gives what came back."""
     host, number = port.server.address
     async with aiohttp.ClientSession() as session:
-        yield Client(session, f"http://{host}:{number}/fhir/r4")
+        yield Client(session, f"http://{host}:{number}", spoken)
+
+
+@pytest.fixture
+async def speakers(port: Port) -> AsyncIterator[list[Client]]:
+    """One client for each release and format, all of the peer `his`."""
+    host, number = port.server.address
+    async with aiohttp.ClientSession() as session:
+        yield [Client(session, f"http://{host}:{number}", spoken) for spoken in SPOKEN]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -35,5 +36,5 @@ def mutate(tree: Any, dice: random.Random) -> Any:
         case 3:
             holder[key] = [holder[key]]
         case _:
-            holder[key] = dice.choice(WRONG)
+            holder[key] = copy.deepcopy(dice.choice(WRONG))
     return tree
