@@ -322,6 +322,7 @@ class Gateway:
                 self.pipeline,
                 self._hl7.intake,
                 self._hl7.limits,
+                self.journal,
                 fhir=adapters.fhir,
                 hl7v2=adapters.hl7v2,
                 decider=decider,

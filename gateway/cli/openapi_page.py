@@ -53,6 +53,7 @@ def documented_server() -> HTTPServer:
         nothing,
         nothing,
         nothing,
+        nothing,
         fhir=adapters.fhir,
         hl7v2=adapters.hl7v2,
         decider=nothing,

@@ -16,6 +16,7 @@ from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_asked import HTTPAsked, Work
 from gateway.inbound.fhir_guide import canonical_mounts
 from gateway.inbound.fhir_interactions import NOBODY, Ask, Handles, Interactions
+from gateway.inbound.fhir_jobs import Ledger
 from gateway.inbound.fhir_negotiation import preferences, wanted_format
 from gateway.inbound.fhir_refusing import refusing_mount
 from gateway.inbound.fhir_routes import Tables
@@ -36,6 +37,7 @@ from gateway.inbound.smart_routes import WELL_KNOWN, configuration
 def fhir_mounts(
     pipeline: Handles,
     adapter: FHIRAdapter,
+    ledger: Ledger,
     *,
     page_size: int,
     software_version: str,
@@ -44,14 +46,15 @@ def fhir_mounts(
 ) -> list[Mount]:
     """The mounts of every release that is served, and of those that are refused.
 
-    `token_url` is where a system asks for a token, where one does; `guides` is the published guide
-    in every release.
+    `ledger` knows of the questions that are answered later; `token_url` is where a system asks for
+    a token, where one does; `guides` is the published guide in every release.
     """
     by_release = {guide.release.segment: guide for guide in guides}
     mounts = [
         fhir_mount(
             pipeline,
             adapter,
+            ledger,
             release=release,
             page_size=page_size,
             software_version=software_version,
@@ -69,6 +72,7 @@ def fhir_mounts(
 def fhir_mount(
     pipeline: Handles,
     adapter: FHIRAdapter,
+    ledger: Ledger,
     *,
     page_size: int,
     software_version: str,
@@ -78,7 +82,7 @@ def fhir_mount(
 ) -> Mount:
     """The mount of one FHIR release; `page_size` is the most entries of a search page."""
     speech = Speech(adapter.names, Forms(release), adapter.max_depth)
-    interactions = Interactions(pipeline, adapter, speech, page_size)
+    interactions = Interactions(pipeline, adapter, speech, page_size, ledger)
     tables = Tables(interactions, speech, software_version, token_url, guide)
     return _Server(speech, tables, token_url).mount()
 

@@ -25,7 +25,7 @@ from gateway.fhir.stored import FORM, REFUSED_TYPE, PeerStore
 from gateway.inbound.fhir_access import require_subscribed, shown
 from gateway.inbound.fhir_history import history_bundle, parse_window, versions_of
 from gateway.inbound.fhir_includes import included, referring
-from gateway.inbound.fhir_jobs import Jobs, batch_of, waiting, working
+from gateway.inbound.fhir_jobs import Jobs, Ledger, Standing, batch_of, released, waiting, working
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
 from gateway.inbound.scopes import ALL, Scopes
@@ -93,12 +93,13 @@ class Interactions:
         adapter: FHIRAdapter,
         speech: Speech,
         page_size: int,
+        ledger: Ledger,
     ) -> None:
         self.pipeline = pipeline
         self.adapter = adapter
         self._speech = speech
         self._page_size = page_size
-        self._jobs = Jobs()
+        self._jobs = Jobs(ledger)
 
     @property
     def release(self) -> Release:
@@ -201,7 +202,7 @@ class Interactions:
         context = received.message.context
         type_name = ANSWERS.get(context["type"], context["type"])
         name = f"{ask.peer.name}|{type_name}/{context['id']}"
-        self._jobs.begin(name, self.pipeline.work(received))
+        await self._jobs.begin(name, received.exchange_id, self.pipeline.work(received))
         begun = self._speech.outcome(202, [working()])
         begun.headers |= {
             "Content-Location": f"{ask.base}/{STATUS_PATH}/{type_name}/{context['id']}",
@@ -310,14 +311,18 @@ class Interactions:
 
     async def status(self, ask: Ask, type_name: str, identity: str) -> Reply:
         """202 while the outcome behind an answer is not known, then the answer."""
-        name = self._job(ask, type_name, identity)
-        if self._jobs.is_running(name):
+        name, standing = await self._job(ask, type_name, identity)
+        if standing is Standing.BEGUN:
             told = self._speech.outcome(202, [working()])
             told.headers |= {"Retry-After": str(POLL_AFTER), "X-Progress": "working"}
             return told
-        refused = self._jobs.answer(name)
+        refused = self._jobs.answer(name, standing)
         if refused is not None and refused.status >= 400:
             return self.worded(ask, refused)
+        if standing is Standing.RELEASED:
+            told = self._speech.outcome(503, [released()])
+            told.headers["Retry-After"] = str(POLL_AFTER)
+            return told
         left = await self.store(ask).body(REFUSED_TYPE, identity)
         if left is not None and "outcome" in left:
             return Reply(status=left["status"], body=encode(left["outcome"]))
@@ -336,19 +341,26 @@ class Interactions:
 
     async def give_up(self, ask: Ask, type_name: str, identity: str) -> Reply:
         """DELETE of a status: nothing more is shown of it; what was sent goes on (X-033, X-034)."""
-        name = self._job(ask, type_name, identity)
-        running = self._jobs.is_running(name)
-        if not running and await self.store(ask).resource(type_name, identity) is None:
+        name, standing = await self._job(ask, type_name, identity)
+        kept = await self.store(ask).resource(type_name, identity)
+        if standing is Standing.UNKNOWN and kept is None:
             raise Refusal(404, problem("没有这个资源", "There is no such resource"))
-        self._jobs.give_up(name)
+        await self._jobs.give_up(name)
         return self._speech.outcome(202, [])
 
-    def _job(self, ask: Ask, type_name: str, identity: str) -> str:
-        """The name of a job that may be asked for."""
+    async def _job(self, ask: Ask, type_name: str, identity: str) -> tuple[str, Standing]:
+        """The name of a job that may be asked for, and how it stands.
+
+        Raises:
+            Refusal: 404, there are none of this type, or its client gave it up.
+        """
         name = f"{ask.peer.name}|{type_name}/{identity}"
-        if type_name not in PARAMETERS or self._jobs.is_given_up(name):
+        standing = Standing.UNKNOWN
+        if type_name in PARAMETERS:
+            standing = await self._jobs.standing(name)
+        if type_name not in PARAMETERS or standing is Standing.GIVEN_UP:
             raise Refusal(404, UNKNOWN_PATH)
-        return name
+        return name, standing
 
 
 def validators(resource: Mapping[str, Any]) -> dict[str, str]:

@@ -2,9 +2,10 @@
 
 A question is durable before its client is told 202. What it comes to is kept with the resource
 that answers it, as of every question, and a refusal, which leaves no resource, under the same id.
-What is kept here for as long as the process lives is what may be asked anew: that nothing was
-sent. To give a job up stops nothing that was begun: what was sent has an
-outcome, and the outcome is recorded (X-034).
+Which exchange a job is stands in the journal, so that every gateway that shares it knows of the
+job: while its exchange has no answer it is in work, whoever works on it, and one that was released
+sent nothing and may be asked anew. To give a job up stops nothing that was begun: what was sent has
+an outcome, and the outcome is recorded (X-034).
 """
 
 from __future__ import annotations
@@ -12,54 +13,103 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Coroutine, Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, Protocol
 
-from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
-from gateway.intents import Answer
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity, StateError
+from gateway.intents import Answer, Status
+from gateway.journal import BookRow, ExchangeRow
 
+KIND = "fhir-job"
+"""Kind of the books of jobs; the data is the id of the exchange."""
 MAX_KEPT = 1_000
-"""Answers of finished jobs, and names of jobs that were given up, at most; the oldest goes."""
+"""Answers of finished jobs that are kept at most; the oldest goes."""
+
+
+class Standing(StrEnum):
+    """How a job stands."""
+
+    UNKNOWN = "unknown"
+    """There is no such job."""
+    BEGUN = "begun"
+    RELEASED = "released"
+    """Nothing was sent; it may be asked anew."""
+    ANSWERED = "answered"
+    GIVEN_UP = "given-up"
+
+
+class Ledger(Protocol):
+    """The part of the journal that knows of jobs."""
+
+    async def book(self, kind: str, key: str) -> BookRow | None:
+        """The book of this key."""
+        ...
+
+    async def put_book(self, book: BookRow) -> BookRow:
+        """Store a book; a `StateError` where it was changed meanwhile."""
+        ...
+
+    async def exchange(self, exchange_id: str) -> ExchangeRow | None:
+        """The exchange of this id."""
+        ...
 
 
 class Jobs:
     """The jobs of one release, by the name under which they are asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Ledger) -> None:
+        self._journal = journal
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._done: OrderedDict[str, Answer] = OrderedDict()
-        self._given_up: OrderedDict[str, None] = OrderedDict()
 
-    def begin(self, name: str, work: Coroutine[Any, Any, Answer]) -> None:
+    async def begin(self, name: str, exchange_id: str, work: Coroutine[Any, Any, Answer]) -> None:
         """Start the work of a job; asked again, it begins anew."""
-        self._given_up.pop(name, None)
         self._done.pop(name, None)
         task = asyncio.create_task(work)
         self._running[name] = task
         task.add_done_callback(lambda _: self._finish(name, task))
+        await self._put(name, Standing.BEGUN, exchange_id)
 
-    def is_running(self, name: str) -> bool:
-        """True while the job has no answer."""
-        return name in self._running
+    async def standing(self, name: str) -> Standing:
+        """How a job stands, here or at another gateway of the same journal."""
+        book = await self._journal.book(KIND, name)
+        if book is not None and book.state == Standing.GIVEN_UP:
+            return Standing.GIVEN_UP
+        if name in self._running:
+            return Standing.BEGUN
+        row = await self._journal.exchange(book.data.decode()) if book is not None else None
+        if row is None:
+            return Standing.UNKNOWN
+        if row.status != "open":
+            return Standing.ANSWERED
+        return Standing.BEGUN if row.held else Standing.RELEASED
 
-    def answer(self, name: str) -> Answer | None:
-        """The answer of a finished job that is still kept."""
-        return self._done.get(name)
+    def answer(self, name: str, standing: Standing) -> Answer | None:
+        """The answer of a job that was finished here, unless another gateway has carried it on."""
+        found = self._done.get(name)
+        if found is not None and found.outcome is Status.NOT_SENT:
+            return found if standing is Standing.RELEASED else None
+        return found
 
-    def give_up(self, name: str) -> None:
+    async def give_up(self, name: str) -> None:
         """Show nothing of this job any more."""
         self._done.pop(name, None)
-        self._given_up[name] = None
-        if len(self._given_up) > MAX_KEPT:
-            self._given_up.popitem(last=False)
+        await self._put(name, Standing.GIVEN_UP)
 
-    def is_given_up(self, name: str) -> bool:
-        """True for a job whose client wants nothing of it."""
-        return name in self._given_up
+    async def _put(self, name: str, state: Standing, exchange_id: str = "") -> None:
+        """Keep how a job stands; of two that do so at once, one is enough."""
+        known = await self._journal.book(KIND, name)
+        version = known.version if known is not None else 0
+        data = exchange_id.encode() or (known.data if known is not None else b"")
+        try:
+            await self._journal.put_book(BookRow(KIND, name, state.value, version, data))
+        except StateError:
+            return
 
     def _finish(self, name: str, task: asyncio.Task[Answer]) -> None:
         if self._running.get(name) is task:
             del self._running[name]
-        if task.cancelled() or task.exception() is not None or name in self._given_up:
+        if task.cancelled() or task.exception() is not None:
             return
         self._done[name] = task.result()
         if len(self._done) > MAX_KEPT:
@@ -99,4 +149,16 @@ def waiting() -> Problem:
         severity=Severity.INFORMATION,
         zh="结果尚不明确，请勿重复提交",
         en="the outcome is not known yet: do not repeat",
+    )
+
+
+def released() -> Problem:
+    """Nothing was sent, and nothing is in work."""
+    return Problem(
+        kind=ProblemKind.NOT_SENT,
+        code=ProblemCode.FSI_NOTSENT,
+        zh="请求未发送到医保平台",
+        en="nothing was sent to the platform",
+        remedy_zh="请重新提交同一请求",
+        remedy_en="send the same request again",
     )

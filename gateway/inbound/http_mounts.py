@@ -15,6 +15,7 @@ from gateway.fsi.definitions import Definitions
 from gateway.hl7v2.adapter import HL7Adapter
 from gateway.inbound.fhir import fhir_mounts
 from gateway.inbound.fhir_interactions import Handles
+from gateway.inbound.fhir_jobs import Ledger
 from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.hl7_limits import Limits
 from gateway.inbound.http_routes import Mount, Route
@@ -32,6 +33,7 @@ def all_mounts(
     pipeline: Handles,
     intake: Pipeline[Any],
     limits: Limits,
+    ledger: Ledger,
     *,
     fhir: FHIRAdapter,
     hl7v2: HL7Adapter,
@@ -51,6 +53,7 @@ def all_mounts(
         *fhir_mounts(
             pipeline,
             fhir,
+            ledger,
             page_size=settings.fhir.page_size,
             software_version=__version__,
             token_url=services.audience if services is not None else "",

@@ -120,7 +120,8 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     """One message and how it was answered; safe to list.
 
     `status` is `open` before the first answer and then the answer's outcome. `final` is False
-    while the answer may be replaced.
+    while the answer may be replaced. `held` is False for one that was released: nothing was sent,
+    and the same message again tries anew (known of a single row, `Journal.exchange`).
     """
 
     exchange_id: str
@@ -134,6 +135,7 @@ class ExchangeRow(msgspec.Struct, frozen=True, kw_only=True):
     final: bool
     received_at: str
     answered_at: str
+    held: bool = True
 
 
 class Send(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from gateway.app import Gateway
 from gateway.demo import messages as m
 from gateway.demo.talking import HL7Sender
 from gateway.errors import UnknownOutcomeError
+from gateway.fhir.decode import decode_own, encode
 from gateway.journal import SQLiteJournal, open_journal
 from gateway.journal.archive import FORM, Header, Sink, Source
 from gateway.journal.embedded import EmbeddedServer
@@ -214,3 +215,70 @@ async def test_a_gateway_that_lost_its_licence_ends_to_be_started_anew(
         await connection.close()
         assert await process.wait() == 6
         assert "another gateway took over" in (world.folder / "serve.log").read_text("utf-8")
+
+
+async def ask_at(gateway: Gateway, token: str, method: str, path: str, body: bytes = b"") -> Any:
+    """Status, headers and body of a FHIR request at one of the gateways, later answers wanted."""
+    host, port = gateway.http_address
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/fhir+json"}
+    headers["Prefer"] = "respond-async"
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.request(method, f"http://{host}:{port}{path}", data=body or None) as response,
+    ):
+        raw = await response.read()
+        return response.status, response.headers, decode_own(raw) if raw else None
+
+
+@pytest.mark.parametrize("base", ["r4", "r4b", "r5"])
+async def test_a_claim_in_work_at_one_gateway_is_polled_at_the_other(
+    world: Any, start: Start, base: str
+) -> None:
+    """X-032: 202 from either while it is worked on, at any base, then the answer from either."""
+    (one, _), (two, _) = await start(), await start()
+    await world.admin.fault("delay-after", "2207", seconds=60)
+    claim = encode(world.client.claim(m.LI, "A1", (world.ct,), "240.00"))
+    accepted = await ask_at(one, world.token, "POST", "/fhir/r4/Claim", claim)
+    poll = accepted[1]["Content-Location"].partition("/fhir/r4")[2]
+    await world.gate.reached.wait()
+    working = [await ask_at(each, world.token, "GET", f"/fhir/{base}{poll}") for each in (one, two)]
+    stranger = await ask_at(two, "t-unknown", "GET", f"/fhir/{base}{poll}")
+    world.gate.opened.set()
+
+    async def answered() -> Any:
+        found = await ask_at(two, world.token, "GET", f"/fhir/{base}{poll}")
+        return found if found[0] != 202 else None
+
+    at_two = await world.until(answered)
+    at_one = await ask_at(one, world.token, "GET", f"/fhir/{base}{poll}")
+
+    assert (accepted[0], stranger[0]) == (202, 401)
+    for status, headers, outcome in working:
+        assert (status, headers["Retry-After"]) == (202, "5")
+        assert outcome["issue"][0]["details"]["coding"][0]["code"] == "IN-PROGRESS"
+    assert (at_one[0], at_two[0]) == (200, 200)
+    assert at_one[2] == at_two[2]
+    answer = at_two[2]["entry"][0]["resource"] if base == "r5" else at_two[2]
+    assert (answer["resourceType"], answer["outcome"]) == ("ClaimResponse", "complete")
+    assert len(await world.settled("A1")) == 1
+
+
+async def test_a_poll_that_is_given_up_at_one_gateway_is_gone_at_the_other(
+    world: Any, start: Start
+) -> None:
+    """X-033, X-034: 404 at both, and the settlement that was sent stands."""
+    (one, _), (two, _) = await start(), await start()
+    await world.admin.fault("delay-after", "2207", seconds=60)
+    claim = encode(world.client.claim(m.LI, "A2", (world.ct,), "240.00"))
+    accepted = await ask_at(one, world.token, "POST", "/fhir/r4/Claim", claim)
+    poll = accepted[1]["Content-Location"].partition("/fhir/r4")[2]
+    await world.gate.reached.wait()
+    given_up = await ask_at(two, world.token, "DELETE", f"/fhir/r4{poll}")
+    polled = [await ask_at(each, world.token, "GET", f"/fhir/r4{poll}") for each in (one, two)]
+    world.gate.opened.set()
+
+    async def settled() -> Any:
+        return await world.settled("A2")
+
+    assert (given_up[0], [status for status, _, _ in polled]) == (202, [404, 404])
+    assert len(await world.until(settled)) == 1

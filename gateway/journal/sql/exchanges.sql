@@ -44,7 +44,7 @@ ON CONFLICT (exchange_id) DO UPDATE SET answer = excluded.answer, result = exclu
 -- name: exchange
 -- One exchange.
 SELECT exchange_id, protocol, peer, sender, control_id, kind, fingerprint, status,
-    stage = 'final' AS final, received_at, answered_at
+    stage = 'final' AS final, received_at, answered_at, owner <> '' AS held
 FROM exchanges WHERE exchange_id = :exchange_id;
 
 -- name: exchanges

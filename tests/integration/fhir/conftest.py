@@ -203,6 +203,7 @@ class Port:
         mounts = fhir_mounts(
             self.pipeline,
             self.adapter,
+            journal,
             page_size=2,
             software_version="0.1.0",
             guides=published_guides(settings),

@@ -97,6 +97,29 @@ async def test_what_is_refused_is_refused_at_the_poll(ask: Any, make_claim: Any)
     assert told.body["issue"][0]["expression"] == ["Claim.item[0].net.currency"]
 
 
+async def test_a_claim_that_was_not_sent_is_no_unknown_path_elsewhere(
+    ask: Any, port: Any, make_claim: Any
+) -> None:
+    """Another gateway of the journal, or this one after a restart: 503, and it may come again."""
+    port.centre.status = Status.NOT_SENT
+    accepted = await ask("POST", "/Claim", make_claim(), **ASYNC)
+    poll = accepted.headers["Content-Location"]
+    here = await answer_at(ask, poll)
+    another = type(port)(port.settings, port.journal)
+    await another.server.start()
+    host, number = another.server.address
+    base = f"http://{host}:{number}/fhir"
+    there = await ask("GET", f"{base}{poll.partition('/fhir')[2]}")
+    again = await ask("POST", f"{base}/r4/Claim", make_claim(), **ASYNC)
+    done = await answer_at(ask, poll)
+    await another.server.stop(0.1)
+
+    assert (here.status, there.status) == (503, 503)
+    assert there.headers["Retry-After"] == "5"
+    assert (there.body["issue"][0]["code"], again.status) == ("transient", 202)
+    assert (done.status, done.body["outcome"]) == (200, "complete")
+
+
 async def test_a_refusal_is_told_at_the_poll_after_a_restart(
     ask: Any, port: Any, make_claim: Any
 ) -> None:

@@ -17,6 +17,7 @@ from gateway.fhir.release import R4
 from gateway.fhir.stored import NothingAnswered
 from gateway.inbound.fhir import fhir_mount
 from gateway.inbound.fhir_guide import canonical_mounts
+from gateway.inbound.fhir_jobs import Ledger
 from gateway.inbound.fhir_speech import Speech
 from gateway.inbound.hl7_http import hl7_mount
 from gateway.inbound.hl7_limits import Limits
@@ -76,6 +77,7 @@ def routes(port: Any) -> list[Route]:
         fhir_mount(
             port.pipeline,
             adapters.fhir,
+            cast("Ledger", None),
             page_size=50,
             software_version="1",
             token_url="https://gateway.example/oauth/token",

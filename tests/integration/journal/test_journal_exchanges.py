@@ -128,7 +128,12 @@ async def test_a_released_message_is_resumed_when_it_comes_again(
     """Nothing was sent for it, so its sender may try again under the same key."""
     one = message()
     begun = await journal.begin_exchange(one, b"", NOW)
+    held = await journal.exchange(begun.exchange_id)
     await journal.release_exchange(begun.exchange_id)
+    left = await journal.exchange(begun.exchange_id)
+    assert held is not None
+    assert left is not None
+    assert (held.held, left.held, left.status) == (True, False, "open")
     assert (await journal.begin_exchange(one, b"", NOW)).kind == "resume"
 
 

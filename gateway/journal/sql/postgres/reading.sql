@@ -3,7 +3,7 @@
 -- name: exchange
 -- One exchange.
 SELECT exchange_id, protocol, peer, sender, control_id, kind, fingerprint, status,
-    stage = 'final' AS final, received_at, answered_at
+    stage = 'final' AS final, received_at, answered_at, owner <> '' AS held
 FROM exchanges WHERE exchange_id = $1;
 
 -- name: exchanges
