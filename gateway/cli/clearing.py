@@ -31,7 +31,7 @@ from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
 from gateway.journal import BookRow
 from gateway.settlement.clearing.month import KIND, MonthState, book_key, decode_month
-from gateway.settlement.clearing.reporting import COLUMNS, by_pool, content, to_csv, total
+from gateway.settlement.clearing.reporting import COLUMNS, by_pool, content, table, to_csv, total
 
 clearing = typer.Typer(
     no_args_is_help=True,
@@ -129,7 +129,8 @@ def show(
         *("cnfm_flag", "msgid"),
     )
     lines = [line for line in found["lines"] if every or line["finding"] != "agrees"]
-    show_table(columns, [[line[name] or "-" for name in columns] for line in lines])
+    if lines:
+        show_table(columns, [[line[name] or "-" for name in columns] for line in lines])
     for missing in found["missing"]:
         say(
             f"not listed: {missing['setl_id']} of {missing['setl_time']}, pool {missing['pool']}, "
@@ -240,14 +241,12 @@ def report(
         show_json({"pools": pools, "total": total(pools)})
     elif file is not None:
         try:
-            file.write_bytes(b"\xef\xbb\xbf" + to_csv(pools).encode())
+            file.write_bytes(b"\xef\xbb\xbf" + to_csv(held).encode())
         except OSError as error:
             stop(Exit.CONFIGURATION, f"{file}: {error.strerror}")
         say(f"{file}: {len(pools)} pooling regions")
     else:
-        rows = [[str(getattr(one, name)) for name in COLUMNS] for one in (*pools, total(pools))]
-        rows[-1][0] = "total"
-        show_table(COLUMNS, rows)
+        show_table(COLUMNS, table(pools))
 
 
 def _stored(config: Path, institution: str, month: str) -> Any:

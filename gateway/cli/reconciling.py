@@ -31,7 +31,14 @@ from gateway.fhir.payment_reconciliation import payment_reconciliation
 from gateway.fhir.release import R4
 from gateway.hl7v2.acks import Identity
 from gateway.hl7v2.remittances import Payee, invoice_numbers, receiver, remittance
-from gateway.settlement.reconciling.rendering import Form, content, render
+from gateway.settlement.reconciling.rendering import (
+    TOTALS_HEAD,
+    Form,
+    content,
+    render,
+    totals_table,
+    unstated,
+)
 from gateway.settlement.reconciling.report import Report, ReportRow, ReportState, Side
 from gateway.settlement.reconciling.stored import days_of, report_of
 from gateway.settlement.reconciling.words import FINDINGS, REPAIRS, REPORTS
@@ -142,16 +149,22 @@ def show(
         if group.note:
             key = f"{group.clr_type} {group.setl_optins} {group.refd_setl_flag}"
             say(f"{key}: {group.state.value}: {group.note}")
-    columns = ("finding", "msgid", "setl_id", "ours", "theirs", "repair")
+    show_table(("", *TOTALS_HEAD[1:]), totals_table(report))
+    if more := unstated(report):
+        say(more)
+    sums = "total / fund / account"
+    columns = ("finding", "msgid", "setl_id", f"ours: {sums}", f"theirs: {sums}")
     rows = report.rows if every else report.differences
-    show_table(columns, [_line(row) for row in rows])
+    if rows:
+        show_table((*columns, "fields", "repair"), [_line(row) for row in rows])
     _end([report.state.value])
 
 
 def _line(row: ReportRow) -> tuple[str, ...]:
     sides = (_side(row.ours), _side(row.theirs))
     finding, repair = " ".join(FINDINGS[row.finding]), " ".join(REPAIRS[row.repair])
-    return finding, row.msgid or "-", row.setl_id or "-", *sides, repair.strip()
+    fields = " ".join(row.fields) or "-"
+    return finding, row.msgid or "-", row.setl_id or "-", *sides, fields, repair.strip()
 
 
 def _side(side: Side) -> str:

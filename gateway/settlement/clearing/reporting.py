@@ -27,7 +27,8 @@ class PoolTotals(msgspec.Struct, kw_only=True):
     """One pooling region of a month; `pay` is what its agency pays.
 
     `listed` are the lines of the centre, `agreeing` those that are ours to the fen, `confirmed`
-    and `left_out` those that stand so, `missing` settlements of ours that are not listed.
+    and `left_out` those that stand so, `missing` settlements of ours that are not listed. `our_pay`
+    is what all of ours make, the missing ones too, and `difference_pay` is listed less ours.
     """
 
     pool: str
@@ -43,6 +44,8 @@ class PoolTotals(msgspec.Struct, kw_only=True):
     left_out_pay: Decimal = ZERO
     missing: int = 0
     missing_pay: Decimal = ZERO
+    our_pay: Decimal = ZERO
+    difference_pay: Decimal = ZERO
 
 
 COLUMNS = tuple(PoolTotals.__struct_fields__)
@@ -58,6 +61,7 @@ def by_pool(month: ClearingMonth) -> list[PoolTotals]:
             totals.listed += 1
             totals.listed_medfee += line.medfee_sumamt
             totals.listed_pay += line.optins_pay_sumamt
+            totals.our_pay += line.our_pay or ZERO
         if line.finding is LineFinding.AGREES and not line.gone:
             totals.agreeing += 1
             totals.agreeing_pay += line.optins_pay_sumamt
@@ -73,6 +77,9 @@ def by_pool(month: ClearingMonth) -> list[PoolTotals]:
         totals = found.setdefault(missing.pool, PoolTotals(pool=missing.pool))
         totals.missing += 1
         totals.missing_pay += missing.pay_sumamt
+        totals.our_pay += missing.pay_sumamt
+    for totals in found.values():
+        totals.difference_pay = totals.listed_pay - totals.our_pay
     return [found[pool] for pool in sorted(found)]
 
 
@@ -85,14 +92,22 @@ def total(pools: Iterable[PoolTotals]) -> PoolTotals:
     return whole
 
 
-def to_csv(pools: list[PoolTotals]) -> str:
-    """A line a pooling region, and one of all of them whose region is empty."""
+def to_csv(month: ClearingMonth) -> str:
+    """A line a pooling region, and one of all of them, whose region is `total`."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for one in (*pools, total(pools)):
-        writer.writerow([str(getattr(one, name)) for name in COLUMNS])
+    writer.writerow(("fixmedins_code", "month", *COLUMNS))
+    head = (month.fixmedins_code, f"{month.year}-{month.month}")
+    for row in table(by_pool(month)):
+        writer.writerow((*head, *row))
     return text.getvalue()
+
+
+def table(pools: list[PoolTotals]) -> list[list[str]]:
+    """The rows of `COLUMNS`, the sum of all last."""
+    rows = [[str(getattr(one, name)) for name in COLUMNS] for one in (*pools, total(pools))]
+    rows[-1][0] = "total"
+    return rows
 
 
 def content(month: ClearingMonth) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.settlement.reconciling.report import Report, ReportRow, Side
+from gateway.settlement.reconciling.report import Report, ReportRow, Side, Totals, less
 from gateway.settlement.reconciling.words import (
     COLUMNS,
     FINDINGS,
@@ -25,11 +25,13 @@ from gateway.settlement.reconciling.words import (
 _FORMULA = ("=", "+", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula; amounts begin with a digit or minus."""
 
-_STYLE = """
+_STYLE = r"""
 body { font-family: "Noto Sans SC", "Microsoft YaHei", sans-serif; margin: 2em; }
 table { border-collapse: collapse; margin: 1em 0; font-size: 0.85em; }
 th, td { border: 1px solid #999; padding: 0.3em 0.6em; text-align: left; vertical-align: top; }
-td.amount { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td { mso-number-format: "\\@"; }
+td.amount { mso-number-format: General; text-align: right; white-space: nowrap; }
+td.amount { font-variant-numeric: tabular-nums; }
 .en { color: #555; }
 .different, .incomplete { color: #a00; }
 .balanced { color: #060; }
@@ -66,6 +68,9 @@ def content(report: Report) -> dict[str, Any]:
         "made_at": report.made_at,
         "state": report.state.value,
         "totals": msgspec.to_builtins(report.totals),
+        "their_totals": _without_cash(report.theirs),
+        "difference": _without_cash(less(report.totals, report.theirs)),
+        "unstated": report.unstated,
         "differences": len(report.differences),
         "groups": [
             {name: value for name, value in msgspec.to_builtins(group).items() if name != "rows"}
@@ -73,6 +78,42 @@ def content(report: Report) -> dict[str, Any]:
         ],
         "rows": msgspec.to_builtins(report.rows),
     }
+
+
+def _without_cash(totals: Totals) -> dict[str, Any]:
+    """Number and sums as members; no detail of the centre has the cash."""
+    found: dict[str, Any] = msgspec.to_builtins(totals)
+    del found["cash_payamt"]
+    return found
+
+
+def totals_table(report: Report) -> list[tuple[str, ...]]:
+    """Ours, theirs and what we hold more: number, total, fund and account, for people."""
+    sides = {
+        "医院 ours": report.totals,
+        "中心 theirs": report.theirs,
+        "差额 ours less theirs": less(report.totals, report.theirs),
+    }
+    return [
+        (
+            name,
+            str(one.count),
+            *map(_amount, (one.medfee_sumamt, one.fund_pay_sumamt, one.acct_pay)),
+        )
+        for name, one in sides.items()
+    ]
+
+
+TOTALS_HEAD = ("", "笔数 count", "总额 medfee_sumamt", "基金 fund_pay_sumamt", "账户 acct_pay")
+
+
+def unstated(report: Report) -> str:
+    """A sentence about what is in no sum of the centre; empty when all is."""
+    count = report.unstated
+    if not count:
+        return ""
+    en = f"{count} more are in no sum of the centre: its amounts are not known"
+    return f"另有{count}笔不知中心金额，未计入中心合计 {en}"
 
 
 def cells(row: ReportRow) -> dict[str, str]:
@@ -106,7 +147,10 @@ def to_html(report: Report) -> str:
         f"<style>{_STYLE}</style></head><body>",
         f"<h1>对账报告 <span class='en'>Reconciliation</span> {escape(title)}</h1>",
         f"<p class='{state.value}'>{_both(REPORTS[state])}</p>",
-        f"<p>{_summary(report)}</p>",
+        f"<p>时间 made at {escape(report.made_at)}</p>",
+        "<h2>合计 <span class='en'>Totals</span></h2>",
+        _html_table(TOTALS_HEAD, totals_table(report), amounts=range(1, 5)),
+        f"<p>{escape(unstated(report))}</p>",
         f"<h2>分组 <span class='en'>Groups</span> (3201, 3202)</h2>{_groups(report)}",
         f"<h2>差异 <span class='en'>Differences</span>: {len(report.differences)}</h2>",
         _table(report.differences),
@@ -123,23 +167,10 @@ def _span(report: Report) -> str:
     return f"{report.begin.isoformat()} – {report.end.isoformat()}"
 
 
-def _summary(report: Report) -> str:
-    totals = report.totals
-    return "；".join(
-        (
-            f"笔数 count {totals.count}",
-            f"医疗费总额 medfee_sumamt {_amount(totals.medfee_sumamt)}",
-            f"基金支付 fund_pay_sumamt {_amount(totals.fund_pay_sumamt)}",
-            f"个人账户 acct_pay {_amount(totals.acct_pay)}",
-            f"时间 made at {escape(report.made_at)}",
-        )
-    )
-
-
 def _groups(report: Report) -> str:
     head = [
         *("清算类别 clr_type", "经办机构 setl_optins", "退费 refund", "险种 insutype"),
-        *("笔数 count", "总额 medfee_sumamt", "基金 fund_pay_sumamt", "账户 acct_pay"),
+        *(f"医院 our {name}" for name in TOTALS_HEAD[1:]),
         *("结果 result", "说明 text"),
     ]
     rows = []
@@ -155,7 +186,7 @@ def _groups(report: Report) -> str:
                     asked.text or group.note,
                 )
             )
-    return _html_table(head, rows, amounts=range(5, 8))
+    return _html_table(head, rows, amounts=range(4, 8))
 
 
 def _table(rows: Sequence[ReportRow]) -> str:

@@ -59,6 +59,10 @@ class Finding(StrEnum):
     """The group of this settlement got no answer: nothing is known of the other side."""
 
 
+_UNSTATED = frozenset({Finding.NOT_COMPARED, Finding.UNMENTIONED, Finding.UNCLEAR})
+"""Of which it is not known whether the centre holds it."""
+
+
 class Repair(StrEnum):
     """What is proposed; nothing is repaired without a person or a policy."""
 
@@ -112,6 +116,17 @@ class Side(msgspec.Struct, frozen=True, kw_only=True):
     medfee_sumamt: Decimal | None = None
     fund_pay_sumamt: Decimal | None = None
     acct_pay: Decimal | None = None
+
+    @property
+    def is_held(self) -> bool:
+        """True when this side has a settlement, or the refund of one."""
+        return self.state in (SideState.SETTLED, SideState.REFUND)
+
+    @property
+    def is_stated(self) -> bool:
+        """True when it has one, and says of how much."""
+        stated = (self.medfee_sumamt, self.fund_pay_sumamt, self.acct_pay)
+        return self.is_held and None not in stated
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,12 +228,48 @@ class Report(msgspec.Struct, kw_only=True):
         return added(group.totals for group in self.groups)
 
     @property
+    def theirs(self) -> Totals:
+        """What the centre holds of the span by these rows, refunds included as negative.
+
+        Without the cash, which no detail has; `unstated` counts what is not in it.
+        """
+        held = [row.theirs for row in self.rows if row.theirs.is_stated]
+        return Totals(
+            count=len(held),
+            medfee_sumamt=sum((side.medfee_sumamt or ZERO for side in held), ZERO),
+            fund_pay_sumamt=sum((side.fund_pay_sumamt or ZERO for side in held), ZERO),
+            acct_pay=sum((side.acct_pay or ZERO for side in held), ZERO),
+        )
+
+    @property
+    def unstated(self) -> int:
+        """Rows of which it is not known what the centre holds: they are in no sum of it."""
+        return sum(
+            not row.theirs.is_stated and (row.theirs.is_held or row.finding in _UNSTATED)
+            for row in self.rows
+        )
+
+    @property
     def state(self) -> ReportState:
         """How it stands."""
         if not self.finished or not all(group.done for group in self.groups):
             return ReportState.INCOMPLETE
         unbalanced = any(group.state is GroupState.DIFFERENT for group in self.groups)
         return ReportState.DIFFERENT if unbalanced or self.differences else ReportState.BALANCED
+
+
+def less(ours: Totals, theirs: Totals) -> Totals:
+    """What we hold more than the centre, negative where it is less; without the cash.
+
+    >>> less(Totals(count=2, acct_pay=Decimal("1.00")), Totals(count=3)).count
+    -1
+    """
+    return Totals(
+        count=ours.count - theirs.count,
+        medfee_sumamt=ours.medfee_sumamt - theirs.medfee_sumamt,
+        fund_pay_sumamt=ours.fund_pay_sumamt - theirs.fund_pay_sumamt,
+        acct_pay=ours.acct_pay - theirs.acct_pay,
+    )
 
 
 def added(totals: Iterable[Totals]) -> Totals:

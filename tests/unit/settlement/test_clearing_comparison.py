@@ -117,6 +117,19 @@ def test_what_the_agency_reimbursed_by_hand_is_nobodys_settlement() -> None:
     assert lines[0].finding is LineFinding.BY_HAND
 
 
+def test_the_difference_of_a_region_is_what_the_centre_lists_less_ours() -> None:
+    """100.00 ours and 99.99 listed; 5.00 that only the centre has; 90.00 that it does not list."""
+    lines = [line(1, optins_pay_sumamt="99.99"), line(2, "2026-03-05 10:00:00")]
+    lines[1].optins_pay_sumamt = Decimal("5.00")
+    held = month(*lines)
+    mine = [own("M1"), own("M2", "2026-03-20 10:00:00")]
+    held.missing = compare(lines, mine, lambda _: "430200", account_counts=True)
+    (pool,) = by_pool(held)
+    assert [one.finding for one in lines] == [LineFinding.AMOUNTS_DIFFER, LineFinding.ONLY_THEIRS]
+    assert (pool.listed_pay, pool.our_pay) == (Decimal("104.99"), Decimal("180.00"))
+    assert (pool.difference_pay, pool.missing_pay) == (Decimal("-75.01"), Decimal("90.00"))
+
+
 @pytest.mark.parametrize(("account", "paid"), [(True, "90.00"), (False, "60.00")])
 def test_the_account_counts_where_the_settings_say_so(*, account: bool, paid: str) -> None:
     """Funds of 60.00 and an account of 30.00."""
@@ -145,7 +158,9 @@ def test_sums_by_pooling_region_are_exact() -> None:
         ("430300", 0, Decimal("0.00"), Decimal("0.20")),
     ]
     assert total(pools).listed_pay == Decimal("0.30")
-    assert to_csv(pools).splitlines()[-1].startswith(",2,200.00,0.30,")
+    lines = to_csv(held).splitlines()
+    assert lines[-1].startswith("H43010000001,2026-03,total,2,200.00,0.30,")
+    assert len(lines) == 4
     assert "43029919701224020" not in str(content(held))
 
 

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from lxml import etree
 
-from gateway.settlement.reconciling.rendering import Form, render, to_csv
+from gateway.settlement.reconciling.rendering import Form, render, to_csv, totals_table, unstated
 from gateway.settlement.reconciling.report import (
     Asked,
     Finding,
@@ -60,6 +60,41 @@ def row(memo: str = "", finding: Finding = Finding.AMOUNTS_DIFFER) -> ReportRow:
         fields=("medfee_sumamt",),
         memo=memo,
     )
+
+
+def held(total: str, fund: str, state: SideState = SideState.SETTLED) -> Side:
+    """A settlement without personal account."""
+    return Side(
+        state=state,
+        medfee_sumamt=Decimal(total),
+        fund_pay_sumamt=Decimal(fund),
+        acct_pay=Decimal("0.00"),
+    )
+
+
+def test_both_sides_are_summed_and_what_is_not_stated_is_said() -> None:
+    """Ours are 240.00 and a refund of it; the centre has 239.99 of the first, no refund, and 5.00
+    that we do not have. A settlement that its result does not mention is in no sum of it.
+    """
+    refund = held("-240.00", "-100.00", SideState.REFUND)
+    one = msgspec.structs.replace(row(), ours=held("240.00", "100.00"), theirs=held("239.99", "99"))
+    other = row(finding=Finding.ONLY_OURS)
+    back = msgspec.structs.replace(other, ours=refund, theirs=Side(state=SideState.ABSENT))
+    third = msgspec.structs.replace(other, ours=Side(state=SideState.ABSENT))
+    alone = msgspec.structs.replace(third, theirs=held("5.00", "1.00"))
+    silent = msgspec.structs.replace(third, finding=Finding.UNMENTIONED, theirs=third.ours)
+    day = report(one, back, alone, silent)
+    day.groups[0].totals = Totals(count=2)
+    assert totals_table(day) == [
+        ("医院 ours", "2", "0.00", "0.00", "0.00"),
+        ("中心 theirs", "2", "244.99", "100.00", "0.00"),
+        ("差额 ours less theirs", "0", "-244.99", "-100.00", "0.00"),
+    ]
+    assert unstated(day).startswith("另有1笔")
+    page = render(day, Form.HTML).decode()
+    assert "<td class='amount'>-244.99</td>" in page
+    members = msgspec.json.decode(render(day, Form.JSON))
+    assert (members["difference"]["medfee_sumamt"], members["unstated"]) == ("-244.99", 1)
 
 
 def test_the_text_of_the_centre_cannot_become_markup() -> None:
