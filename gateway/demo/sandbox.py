@@ -69,6 +69,11 @@ setl_optins = ["{region}"]
 [operator]
 token_sha256 = ["{operator_sha256}"]
 
+[settlement_list]
+additions = {{ medins_fill_dept = "病案科", medins_fill_psn = "王示" }}
+intensive_care = {{ ICU = "9" }}
+nursing = {{ HL001 = "lv1_nurscare_days" }}
+
 [[institutions]]
 fixmedins_code = "{hospital}"
 fixmedins_name = "{hospital_name}"

@@ -181,6 +181,12 @@ class TestHL7:
         setl_id = await left(world)
         found = await prepared(world)
         assert stops(found) == ["setlinfo.bill_code", "setlinfo.bill_no"]
+        advice = [(problem.remedy_zh, problem.remedy_en) for problem in found.problems]
+        place = "supportingInfo[bill_code]"
+        assert advice[0] == (
+            f"可填写于：FHIR {place}；附加文件（--with）setlinfo.bill_code",
+            f"give it in one of: FHIR {place}; the additions (--with) setlinfo.bill_code",
+        )
         assert stops(await prepared(world, setl_id, **BILL)) == []
         content = await uploaded(world, setl_id)
         assert content["icuinfo"] == IN_ICU

@@ -125,6 +125,8 @@ async def test_a_list_is_collected_from_the_messages_of_the_stay(world: Any) -> 
     (settled,) = await world.settled("I1")
     paid = sum(row["fund_payamt"] for row in content["payinfo"])
     assert paid == Decimal(settled["fund_pay_sumamt"])
+    (occupation,) = [p for p in prepared.problems if p.field == "prfs"]
+    assert ("IN2-47.1" in occupation.remedy_zh, "IN2-47.1" in occupation.remedy_en) == (True, True)
     assert {p.field for p in prepared.problems if p.stops} == {
         "ntly",
         "prfs",

@@ -1,12 +1,36 @@
-"""Where each field of a settlement list is taken from, for the page of the reference.
+"""Where each field of a settlement list is taken from.
 
+The page of the reference is drawn from it, and who misses a field is told the places to give it in.
 What a message map fills says so itself, by record and field code. This module has what the code of
 the list makes of it: fields that follow from others, and what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+import mappings.messages
+from gateway.errors import Problem, ProblemCode
+from mappings.messages.compiler import read_maps
+from mappings.messages.grammar import Block, Sheet
+
+FOLDER = Path(mappings.messages.__file__).parent
+EVENTS = (
+    *("ADT^A01", "ADT^A02", "ADT^A03", "ADT^A06", "ADT^A08", "ADT^A12"),
+    *("BAR^P01", "BAR^P05", "BAR^P06", "BAR^P12"),
+)
+INTERACTIONS = ("open Encounter", "change Encounter", "finish Encounter", "claim Claim")
+_CATEGORY = re.compile(r"supportingInfo\[category\.coding\.code=(\w+)\].*")
+_FILTERS = re.compile(r"\[.*")
+_ROW = re.compile(r"\[\d+\]")
+MOST_PATHS = 3
+"""Paths of a field that somebody who misses it is told."""
 
 ROWS: Mapping[str, str] = {
     "diseinfo": "diagnoses",
@@ -114,3 +138,84 @@ STORED: Mapping[str, str] = {
     "bldinfo.setl_List_bld_Id": "`setl_id` and the number of the row",
 }
 """Field (of `setlinfo` without its node) -> what is stored or set of it."""
+
+
+Paths = Mapping[str, list[str]]
+"""Record and field code -> the paths that fill it, in the order of the messages."""
+
+
+@cache
+def message_paths() -> tuple[Paths, Paths]:
+    """The paths of the standard maps of HL7 v2 and of FHIR; read once."""
+    hl7 = read_maps(FOLDER / "hl7v2")
+    return _paths(hl7, EVENTS), _paths(read_maps(FOLDER / "fhir"), INTERACTIONS)
+
+
+def sources_of(field: str) -> tuple[str, ...]:
+    """What a field of the list follows from, as record and field code of the maps."""
+    node, _, code = field.partition(".")
+    if field in FOLLOWS:
+        return FOLLOWS[field]
+    if node in ROWS:
+        return (f"{ROWS[node]}.{code}",)
+    if node != "setlinfo" or code in OF_PLATFORM:
+        return ()
+    return tuple(f"{record}.{code}" for record in RECORDS)
+
+
+def stored_of(field: str) -> str:
+    """What is stored or set of a field; empty where nothing is."""
+    node, _, code = field.partition(".")
+    return STORED.get(field, STORED.get(code, "") if node == "setlinfo" else "")
+
+
+def paths_of(field: str, found: Paths) -> list[str]:
+    """The paths of a field in the messages of one protocol."""
+    paths = (path for source in sources_of(field) for path in found.get(source, ()))
+    return list(dict.fromkeys(paths))
+
+
+async def advised(problems: Sequence[Problem]) -> list[Problem]:
+    """The problems, those of missing fields with the places that each may be given in."""
+    if not any(map(_is_missing, problems)):
+        return list(problems)
+    known = await asyncio.to_thread(message_paths)  # reads files when it is first asked
+    return [_advised(one, known) if _is_missing(one) else one for one in problems]
+
+
+def _is_missing(problem: Problem) -> bool:
+    return problem.code is ProblemCode.FIELD_REQUIRED and "." in problem.place
+
+
+def _advised(problem: Problem, known: tuple[Paths, Paths]) -> Problem:
+    field = _ROW.sub("", problem.place)
+    hl7, fhir = (" ".join(paths_of(field, found)[:MOST_PATHS]) for found in known)
+    places = [f"{name} {paths}" for name, paths in (("HL7", hl7), ("FHIR", fhir)) if paths]
+    zh = [*places, f"附加文件（--with）{problem.place}"]
+    en = [*places, f"the additions (--with) {problem.place}"]
+    return msgspec.structs.replace(
+        problem,
+        remedy_zh=f"可填写于：{'；'.join(zh)}",
+        remedy_en=f"give it in one of: {'; '.join(en)}",
+    )
+
+
+def _paths(sheets: Mapping[str, Sheet], kinds: tuple[str, ...]) -> dict[str, list[str]]:
+    """Record and field code -> the paths that fill it, in the order of the messages."""
+    found: dict[str, list[str]] = {}
+    for kind in kinds:
+        sheet = sheets[kind]
+        for target, rule in sheet.every_rule():
+            block = sheet.blocks.get(target.partition(".")[0])
+            found.setdefault(target, []).extend(
+                _shown(source.path, block) for source in rule.sources if source.path
+            )
+    return found
+
+
+def _shown(path: str, block: Block | None) -> str:
+    """A path of a map as a reader of the page looks for it; of a block, with the block's own."""
+    if block is not None and not block.path.isupper() and not path.startswith("%"):
+        known = _CATEGORY.sub(r"supportingInfo[\1]", block.path)
+        return f"{known if known != block.path else _FILTERS.sub('', block.path)}.{path}"
+    return _CATEGORY.sub(r"supportingInfo[\1]", path)

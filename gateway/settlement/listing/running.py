@@ -47,6 +47,7 @@ from gateway.settlement.listing.parts import (
     Prepared,
     Shown,
 )
+from gateway.settlement.listing.places import advised
 from gateway.settlement.listing.record import (
     KIND,
     STAS_TYPES,
@@ -163,7 +164,7 @@ class SettlementLists:
             held.origins, held.notes = composed.origins, composed.notes
             held.digest, held.prepared_at = _digest(content), self._now()
         await self._store(held, row, "prepare")
-        return Prepared(held=held, problems=self._check(held, sources.settlement))
+        return Prepared(held=held, problems=await self._check(held, sources.settlement))
 
     async def check(self, setl_id: str) -> Prepared:
         """Everything that is wrong with a prepared list.
@@ -172,7 +173,7 @@ class SettlementLists:
             ListError: it was not prepared yet, or its settlement does not stand any more.
         """
         _, held = await self._known(setl_id)
-        return Prepared(held=held, problems=self._check(held, await self._standing(held)))
+        return Prepared(held=held, problems=await self._check(held, await self._standing(held)))
 
     async def show(self, setl_id: str, *, values: bool = False) -> Shown:
         """A prepared list field by field, and where each is from; its values only if asked for.
@@ -193,7 +194,7 @@ class SettlementLists:
             ListError: rule 1, or a step has no known outcome, or the centre has it submitted.
         """
         row, held = await self._known(setl_id)
-        prepared = Prepared(held=held, problems=self._check(held, await self._standing(held)))
+        prepared = Prepared(held=held, problems=await self._check(held, await self._standing(held)))
         if held.state is ListState.UNKNOWN:
             raise ListError("a step of this list has no known outcome: ask for its status first")
         if held.state in (ListState.SUBMITTED, ListState.APPROVED):
@@ -318,11 +319,11 @@ class SettlementLists:
 
     # What is kept ---------------------------------------------------------------------------------
 
-    def _check(self, held: SettlementList, settlement: Settlement) -> list[Problem]:
+    async def _check(self, held: SettlementList, settlement: Settlement) -> list[Problem]:
         on = date.fromisoformat(held.setl_time[:10])
         checker, codes = self._place.checker, self._codes()
         found = check(held.infno, held.input, settlement, checker, codes, on=on)
-        return [*found, *held.notes]
+        return [*await advised(found), *held.notes]
 
     async def _standing(self, held: SettlementList) -> Settlement:
         """The settlement of a list, which has to stand (L-007)."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.list_page import sources_of, stored_of
 from gateway.fsi.definitions import Definitions
 from gateway.intents import Record, Settlement, VisitClass
 from gateway.journal import SendRow
@@ -22,7 +21,7 @@ from gateway.settlement.listing.movements import (
     intensive_care,
 )
 from gateway.settlement.listing.operations import operations, ventilated
-from gateway.settlement.listing.places import STORED
+from gateway.settlement.listing.places import STORED, sources_of, stored_of
 from gateway.settlement.listing.stays import Stay
 from gateway.settlement.visits import Visit
 
