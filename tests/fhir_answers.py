@@ -20,6 +20,7 @@ from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.shapes import Shapes
 from gateway.fhir.xml import encode_xml
 from gateway.inbound.http import HTTPServer
+from tests.fhir_paths import points_into
 from tests.fhir_xml import model_of, read_xml, same
 
 BASE = re.compile(r"/fhir/(r4|r4b|r5)(?:/(?!\.well-known/)|$)")
@@ -72,6 +73,29 @@ def _unclear(tree: dict[str, Any]) -> Iterator[str]:
             yield f"no English text: {issue}"
 
 
+def _pointless(
+    segment: str, sent: bytes, body: bytes, request: web.Request, response: web.Response
+) -> Iterator[str]:
+    """The expressions of a refusal that lead to nothing in the resource that was sent."""
+    answer = _tree(segment, body, response.content_type)
+    asked = _tree(segment, sent, request.content_type)
+    if not asked or not answer or answer["resourceType"] != "OperationOutcome":
+        return
+    for issue in answer["issue"]:
+        for one in issue.get("expression", []):
+            if not points_into(asked, one):
+                yield f"{request.method} {request.path}: {one} leads to nothing: {issue['details']}"
+
+
+def _tree(segment: str, raw: bytes, media_type: str) -> dict[str, Any]:
+    """A body as a tree; empty where it is no resource."""
+    try:
+        tree = read_xml(MODELS[segment], raw)[0] if "xml" in media_type else json.loads(raw)
+    except (ValueError, KeyError, SyntaxError, TypeError, RecursionError):
+        return {}
+    return tree if isinstance(tree, dict) and isinstance(tree.get("resourceType"), str) else {}
+
+
 @pytest.fixture(autouse=True)
 def fhir_answers_are_valid(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Look at every answer below a FHIR base, and fail the test for one that is not valid."""
@@ -85,6 +109,8 @@ def fhir_answers_are_valid(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if base and isinstance(body, bytes) and body and FHIR_TYPE.search(response.content_type):
             told = faults(base[1], response.status, body, response.content_type)
             found.extend(f"{request.method} {request.path}: {one}" for one in told)
+            sent = request._read_bytes or b""  # as far as the server read it
+            found.extend(_pointless(base[1], sent, body, request, response))
         return response
 
     monkeypatch.setattr(HTTPServer, "_answer", answer)

@@ -11,7 +11,7 @@ from gateway import __version__
 from gateway.fhir.guide import GUIDE_TYPES, Guide
 from gateway.fhir.guide.catalogue import CODES, EXTENSIONS, IDENTIFIERS
 from gateway.fhir.guide.frame import Frame
-from gateway.fhir.guide.structures import profiles_of
+from gateway.fhir.guide.profiles import profiles_of
 from gateway.fhir.names import Names
 from gateway.fhir.release import R4, R5, Release
 from gateway.fsi.definitions import Definitions

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
+from gateway.fhir.expressions import fhirpath
 from gateway.fhir.names import Names
 
 ISSUE_TYPES: dict[ProblemKind, str] = {
@@ -83,7 +84,7 @@ def _issue(names: Names, problem: Problem) -> dict[str, Any]:
     if problem.severity is Severity.INFORMATION:
         issue["code"] = "informational"
     if problem.place:
-        issue["expression"] = [problem.place]
+        issue["expression"] = [fhirpath(problem.place)]
     return issue
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.fhir.audit_events import audit_event_out
+from gateway.fhir.expressions import fhirpath
 from gateway.fhir.filings import entitled_decision
 from gateway.fhir.names import ERROR_PLACE
 from gateway.fhir.references import as_list
@@ -332,7 +333,7 @@ def _eligibility_out(outer: Resource, kept: Resource) -> None:
             if str(one.get("url", "")).endswith("/" + ERROR_PLACE)
         ]
         if places:
-            error["expression"] = places
+            error["expression"] = [fhirpath(place) for place in places]
             _set(
                 error,
                 "extension",

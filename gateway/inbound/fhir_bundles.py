@@ -111,7 +111,7 @@ class Bundles:
         shell = {**tree, "entry": bare} if bare else tree
         found = self._speech.forms.shapes.check(shell, "Bundle")
         if tree.get("resourceType") != "Bundle":
-            found = [problems.structure("Bundle", "此处应为Bundle", "a Bundle is expected here")]
+            found = [problems.structure("", "此处应为Bundle", "a Bundle is expected here")]
         elif not found and tree["type"] not in {"batch", "transaction"}:
             found = [
                 problems.not_supported(

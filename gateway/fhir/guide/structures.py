@@ -1,137 +1,15 @@
-"""Extensions and profiles of the guide, in differential form.
-
-A profile says what the gateway checks beside the definition of the resource, and which extensions
-it reads or writes; nothing stands in one that no code looks at.
-"""
+"""Extensions and profiles of the guide as StructureDefinitions, in differential form."""
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any
 
 from gateway.fhir.guide.catalogue import EXTENSIONS, Extension
 from gateway.fhir.guide.frame import Frame
-from gateway.fhir.names import CURRENCY
-from gateway.fhir.published import PROFILES
+from gateway.fhir.guide.profiles import Profile, bound, profiles_of
 from gateway.fhir.release import R5
 
 BASE = "http://hl7.org/fhir/StructureDefinition"
-MONEY: Final = {"patternMoney": {"currency": CURRENCY}}
-
-
-class Rule(NamedTuple):
-    """A constraint upon one element."""
-
-    path: str
-    constraint: dict[str, Any]
-
-
-class Profile(NamedTuple):
-    """A profile, and what it says of the elements of its type, in their order."""
-
-    name: str
-    zh: str
-    en: str
-    rules: tuple[Rule, ...]
-
-    @property
-    def type(self) -> str:
-        """Its resource type."""
-        return PROFILES[self.name]
-
-
-def profiles_of(frame: Frame, max_items: int) -> tuple[Profile, ...]:
-    """The profiles; `max_items` is the setting of the gateway."""
-    return (
-        Profile(
-            "fsi-claim",
-            "医保结算申请",
-            "A Claim that is settled",
-            _claim_rules(frame, "claim", max_items),
-        ),
-        Profile(
-            "fsi-claim-predetermination",
-            "医保预结算申请",
-            "A Claim that is computed and not settled",
-            _claim_rules(frame, "predetermination", max_items),
-        ),
-        Profile(
-            "fsi-claim-preauthorization",
-            "医保备案申请",
-            "A Claim that files (transfer, chronic, designation) or asks for an entitlement",
-            (
-                Rule("Claim.status", {"fixedCode": "active"}),
-                Rule("Claim.subType", {"min": 1, **_bound(frame, "filing")}),
-                Rule("Claim.use", {"fixedCode": "preauthorization"}),
-                Rule("Claim.provider", {"min": 1}),
-            ),
-        ),
-        Profile(
-            "fsi-claim-response",
-            "医保结算结果",
-            "The answer to a Claim",
-            (
-                Rule("ClaimResponse.total.amount", MONEY),
-                Rule("ClaimResponse.payment.amount", MONEY),
-            ),
-        ),
-        Profile(
-            "fsi-coverage",
-            "参保信息",
-            "One insurance of a person as the platform said it",
-            (Rule("Coverage.type", {"min": 1, **_bound(frame, "insutype")}),),
-        ),
-        Profile(
-            "fsi-eligibility-request",
-            "参保与待遇查询",
-            "Who is this, how insured, and which benefits are there",
-            (Rule("CoverageEligibilityRequest.status", {"fixedCode": "active"}),),
-        ),
-        Profile(
-            "fsi-eligibility-response",
-            "参保与待遇结果",
-            "Insurances and benefits of a person",
-            (),
-        ),
-        Profile(
-            "fsi-encounter",
-            "就诊登记",
-            "A visit that is registered, or a stay from admission to discharge",
-            (
-                Rule("Encounter.identifier", {"min": 1}),
-                Rule("Encounter.class", _bound(frame, "encounter-class")),
-                Rule("Encounter.subject", {"min": 1}),
-            ),
-        ),
-        Profile(
-            "fsi-task-cancel",
-            "撤销结算申请",
-            "The settlement of a Claim is to be cancelled",
-            (
-                Rule("Task.code", {"min": 1}),
-                Rule("Task.code.coding.code", {"fixedCode": "cancel"}),
-                Rule("Task.focus", {"min": 1}),
-            ),
-        ),
-    )
-
-
-def _claim_rules(frame: Frame, use: str, max_items: int) -> tuple[Rule, ...]:
-    return (
-        Rule("Claim.status", {"fixedCode": "active"}),
-        Rule("Claim.type", _bound(frame, "claim-type")),
-        Rule("Claim.use", {"fixedCode": use}),
-        Rule("Claim.provider", {"min": 1}),
-        Rule("Claim.item", {"max": str(max_items)}),
-        Rule("Claim.item.unitPrice", MONEY),
-        Rule("Claim.item.factor", {"fixedDecimal": 1}),
-        Rule("Claim.item.net", MONEY),
-        Rule("Claim.item.detail", {"max": "0"}),
-        Rule("Claim.total", MONEY),
-    )
-
-
-def _bound(frame: Frame, name: str) -> dict[str, Any]:
-    return {"binding": {"strength": "extensible", "valueSet": frame.names.value_set(name)}}
 
 
 def profiles(frame: Frame, max_items: int) -> list[dict[str, Any]]:
@@ -224,7 +102,7 @@ def _extension(frame: Frame, extension: Extension) -> dict[str, Any]:
     else:
         value |= {"min": 1, "type": [_typed(kind) for kind in extension.types]}
         if extension.codes:
-            value |= _bound(frame, extension.codes)
+            value |= bound(frame, extension.codes)
     return _structure(frame, extension.name, extension.zh, extension.en) | {
         "kind": "complex-type",
         "abstract": False,
@@ -245,7 +123,7 @@ def _part(frame: Frame, extension: Extension, name: str, kind: str) -> list[dict
         "type": [_typed(kind)],
     }
     if extension.codes and kind == "code":
-        value |= _bound(frame, extension.codes)
+        value |= bound(frame, extension.codes)
     return [
         {"id": identity, "path": path, "sliceName": name, "min": 0, "max": "1"},
         {"id": f"{identity}.url", "path": f"{path}.url", "fixedUri": name},

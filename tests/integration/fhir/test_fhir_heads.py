@@ -69,7 +69,7 @@ async def test_a_refusal_has_the_form_that_the_client_takes(
     assert status == {"SETTLE": 501, "PATCH": 405, "GET": 401}[method]
     assert headers["content-type"] == "application/fhir+xml; charset=utf-8"
     assert OUTCOME in body
-    assert headers.get("allow") == ("GET,POST" if method == "PATCH" else None)
+    assert headers.get("allow") == ("GET,HEAD,POST" if method == "PATCH" else None)
 
 
 async def test_a_long_target_of_a_refused_release_and_of_the_port_itself(port: Any) -> None:
