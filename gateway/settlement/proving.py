@@ -155,18 +155,14 @@ class Prover:
         Raises:
             NotShownError: it shows none, or another state, or did not answer.
         """
-        row = next((found[0] for node in ORDERED if (found := rows(stated, node))), Record())
-        data = {"psn_no": row.get("psn_no") or send.psn_no, "setl_id": row.get("setl_id")}
-        output = await self._asked(send, institution, LIST, data)
-        found = rows(output, "setlinfo")
-        ordered = row.get("stas_type")
-        shown = found[0].get("stas_type") if found else ""
-        on = ordered not in ("", TAKEN_BACK) and shown not in ("", TAKEN_BACK)  # and judged since
-        if not found or (ordered and ordered != shown and not on):
-            raise NotShownError(
-                "平台没有显示该结算清单的这一状态（4103）",
-                "the platform does not show the settlement list in this state (4103)",
-            )
+        for row in next((found for node in ORDERED if (found := rows(stated, node))), [Record()]):
+            data = {"psn_no": row.get("psn_no") or send.psn_no, "setl_id": row.get("setl_id")}
+            output = await self._asked(send, institution, LIST, data)
+            if not _is_as_ordered(row.get("stas_type"), rows(output, "setlinfo")):
+                raise NotShownError(
+                    "平台没有显示该结算清单的这一状态（4103）",
+                    "the platform does not show the settlement list in this state (4103)",
+                )
         return {}
 
     async def _asked(
@@ -195,6 +191,13 @@ class Prover:
                 f"平台没有给出查询结果（{infno}）", f"the platform does not show it ({infno})"
             )
         return dict(outcome.reply.output)
+
+
+def _is_as_ordered(ordered: str, found: Sequence[Record]) -> bool:
+    """True for a list that is there, and stands as a 4102 ordered it, or was judged since."""
+    shown = found[0].get("stas_type") if found else ""
+    handed_in = ordered not in ("", TAKEN_BACK) and shown not in ("", TAKEN_BACK)
+    return bool(found) and (not ordered or ordered == shown or handed_in)
 
 
 def _same(stated: Record, row: Record, codes: Sequence[str]) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.settlement.clearing.inputs import confirmation
 from gateway.settlement.clearing.month import Batch
-from tests.acceptance.test_clearing import MARCH, HandClock, settle
+from tests.acceptance.test_clearing import MARCH, YEAR_MONTH, HandClock, settle
 from tests.acceptance.test_operators_decisions import ask, order
 from tests.acceptance.test_settlement_lists import HOSPITAL, SECTION, ready
 
@@ -71,6 +71,35 @@ async def test_a_list_that_was_handed_in_is_confirmed_by_its_state(
     msgid, _ = await lost(world, fault, "4102", {"stastinfo": [node]})
     status, _ = await ask(world, "POST", f"/unknown/{msgid}", order("confirm"))
     assert status == confirms
+
+
+async def test_of_two_lists_that_were_handed_in_both_have_to_be_shown(world: Any) -> None:
+    """4102 of two settlements: the centre shows the first as handed in, and not the second."""
+    setl_id = await ready(world)
+    held = (await world.gateway.office.lists[HOSPITAL].upload(setl_id)).held
+    node = {"psn_no": held.psn_no, "setl_id": setl_id, "stas_type": "1"}
+    other = {**node, "setl_id": "43010020260302000000009999"}
+    msgid, _ = await lost(world, "drop-before", "4102", {"stastinfo": [node, other]})
+    centre = world.platform.centres["430100"]._tables.store
+    centre.run("UPDATE lists SET stas_type = '1'")
+    status, _ = await ask(world, "POST", f"/unknown/{msgid}", order("confirm"))
+    assert status == 409
+    assert (await world.gateway.journal.send(msgid)).state.value == "unknown"
+
+
+async def test_the_word_about_a_month_that_was_never_fetched_is_taken(world: Any) -> None:
+    """`gateway clearing decide` ends it, and says so: there is a book of the month from then on."""
+    await settle(world, "O1")
+    clearing = world.gateway.office.clearing[HOSPITAL]
+    page = await world.carry("3260", {"data": {**YEAR_MONTH, "startrow": 1}})
+    (row,) = page.body["output"]["data"]
+    kept = ("certno", "mdtrt_id", "mdtrt_setl_time", "setl_sn", "medfee_sumamt")
+    detail = {code: row[code] for code in (*kept, "optins_pay_sumamt")} | {"cnfm_flag": "1"}
+    content = {"data": {**YEAR_MONTH, "totalrow": 1}, "detail": [detail]}
+    msgid, _ = await lost(world, "drop-after", "3261", content)
+    held = await clearing.decide(msgid, happened=True, operator="王", note="电话")
+    assert held.flags() == {row["setl_sn"]: "1"}
+    assert (await world.gateway.journal.send(msgid)).state.value == "confirmed"
 
 
 async def test_a_confirmation_of_clearing_is_ended_by_the_centres_word(world: Any) -> None:

@@ -257,10 +257,9 @@ class Clearing:
         event = AuditEvent("", "decide", detail)
         await self._journal.resolve_send(msgid, how, note, events=[event])
         async with self._working(key[:4], key[4:6]):
-            found = await self._read(key[:4], key[4:6])
-            if found is None:
-                raise ClearingError(f"no book is kept of {key}")
-            row, held = found
+            row, held = await self._read(key[:4], key[4:6]) or (None, self._new(key[:4], key[4:6]))
+            if row is None:  # the hospital's own, of a month that nobody has fetched here
+                await follow(self._journal, held)
             await self._store(held, row)
             return held
 

@@ -29,7 +29,7 @@ _STYLE = r"""
 body { font-family: "Noto Sans SC", "Microsoft YaHei", sans-serif; margin: 2em; }
 table { border-collapse: collapse; margin: 1em 0; font-size: 0.85em; }
 th, td { border: 1px solid #999; padding: 0.3em 0.6em; text-align: left; vertical-align: top; }
-td { mso-number-format: "\\@"; }
+td { mso-number-format: "\@"; }
 td.amount { mso-number-format: General; text-align: right; white-space: nowrap; }
 td.amount { font-variant-numeric: tabular-nums; }
 .en { color: #555; }
