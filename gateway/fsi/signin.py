@@ -15,6 +15,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.clock import CHINA, Clock
 from gateway.errors import NotSentError
+from gateway.fsi.calls import call_of
 from gateway.intents import Accepted, Call, NotSent, Outcome, Rejected
 from gateway.settings import InstitutionSettings
 
@@ -121,16 +122,8 @@ class SignIn:
 
 def sign_in_call(institution: InstitutionSettings, opter: str, opter_name: str) -> Call:
     """The 9001 call of an operator."""
-    return Call(
-        infno="9001",
-        input={"signIn": {"opter_no": opter, "mac": institution.mac, "ip": institution.ip}},
-        fixmedins_code=institution.fixmedins_code,
-        fixmedins_name=institution.fixmedins_name,
-        mdtrtarea_admvs=institution.mdtrtarea_admvs,
-        opter=opter,
-        opter_name=opter_name,
-        opter_type=institution.opter_type,
-    )
+    content = {"signIn": {"opter_no": opter, "mac": institution.mac, "ip": institution.ip}}
+    return call_of(institution, "9001", content, opter=opter, opter_name=opter_name)
 
 
 def _key(institution: InstitutionSettings, opter: str) -> str:

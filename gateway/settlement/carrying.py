@@ -11,6 +11,7 @@ import re
 
 from gateway.clock import Clock
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
+from gateway.fsi.calls import call_of
 from gateway.intents import (
     Accepted,
     Call,
@@ -165,12 +166,10 @@ class Carrier:
         msgid = header.get("msgid")
         infno = intent.carried_infno
         office = key_of(code, infno, intent.carried)
-        return Call(
-            infno=infno,
-            input=intent.carried,
-            fixmedins_code=code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+        return call_of(
+            institution,
+            infno,
+            intent.carried,
             insuplc_admdvs=header.get("insuplc_admdvs") or intent.person.get("insuplc_admdvs"),
             opter=header.get("opter") or institution.opter,
             opter_name=header.get("opter_name") or institution.opter_name,

@@ -12,9 +12,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from gateway.clock import Clock
+from gateway.fsi.calls import call_of
 from gateway.fsi.envelope import new_msgid
 from gateway.fsi.transport import Reply, StreamedReply
-from gateway.intents import Call, NotSent, Outcome, Rejected
+from gateway.intents import NotSent, Outcome, Rejected
 from gateway.journal import Journal
 from gateway.settings import InstitutionSettings
 from gateway.settlement.dispatching import Dispatched, Dispatcher
@@ -63,7 +64,7 @@ class JournalLine:
         Raises:
             StateError: another one of the same `money_key` is in flight or unknown.
         """
-        call = self._call(infno, content)
+        call = call_of(self.institution, infno, content)
         call.money, call.visit_key = bool(money_key), money_key or key
         if insuplc_admdvs:
             call.psn_no, call.insuplc_admdvs = psn_no, insuplc_admdvs
@@ -74,7 +75,7 @@ class JournalLine:
         self, infno: str, content: dict[str, Any], headers: Mapping[str, str]
     ) -> AsyncIterator[StreamedReply]:
         """See `Line.stream`; a file is only read, so that it leaves no send in the journal."""
-        call = self._call(infno, content)
+        call = call_of(self.institution, infno, content)
         channel = self._dispatcher.channel_of(call)
         now = self._clock.now()
         second = now.strftime("%Y%m%d%H%M%S")
@@ -86,7 +87,7 @@ class JournalLine:
 
     async def outcome(self, infno: str, reply: Reply) -> Outcome:
         """See `Line.outcome`; a refusal for the sign-in means not sent, and a new one next time."""
-        call = self._call(infno, {})
+        call = call_of(self.institution, infno, {})
         channel = self._dispatcher.channel_of(call)
         outcome = await channel.outcome(infno, reply)
         if isinstance(outcome, Rejected):
@@ -95,16 +96,3 @@ class JournalLine:
                 await self._dispatcher.forget_sign_in(call, channel)
                 return NotSent(outcome.reply.err_msg)
         return outcome
-
-    def _call(self, infno: str, content: dict[str, Any]) -> Call:
-        institution = self.institution
-        return Call(
-            infno=infno,
-            input=content,
-            fixmedins_code=institution.fixmedins_code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
-            opter=institution.opter,
-            opter_name=institution.opter_name,
-            opter_type=institution.opter_type,
-        )

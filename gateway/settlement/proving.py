@@ -22,7 +22,8 @@ from typing import Any
 
 from gateway.clock import stamp
 from gateway.errors import GatewayError
-from gateway.intents import Accepted, Call, Intent, Record
+from gateway.fsi.calls import call_of
+from gateway.intents import Accepted, Intent, Record
 from gateway.journal import SendRow
 from gateway.settings import InstitutionSettings
 from gateway.settlement.dispatching import Dispatcher
@@ -172,16 +173,11 @@ class Prover:
         infno: str,
         data: dict[str, str],
     ) -> dict[str, Any]:
-        call = Call(
-            infno=infno,
-            input={"data": data},
-            fixmedins_code=send.fixmedins_code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+        call = call_of(
+            institution,
+            infno,
+            {"data": data},
             insuplc_admdvs=send.insuplc_admdvs,
-            opter=institution.opter,
-            opter_name=institution.opter_name,
-            opter_type=institution.opter_type,
             psn_no=send.psn_no,
             visit_key=send.visit_key,
         )

@@ -30,6 +30,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import CHINA, Clock
+from gateway.fsi.calls import call_of
 from gateway.fsi.late import LateReplies
 from gateway.intents import Accepted, Call, Outcome, Rejected, Status
 from gateway.journal import AuditEvent, ExchangeRow, Journal, SendRow, SendState
@@ -343,17 +344,11 @@ class Resolver:
         await self._closer.close(send.exchange_id)
 
     def _reversal(self, send: SendRow) -> Call:
-        institution = self.institution(send)
-        return Call(
-            infno=REVERSAL,
-            input={"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": send.infno}},
-            fixmedins_code=send.fixmedins_code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
+        return call_of(
+            self.institution(send),
+            REVERSAL,
+            {"data": {"psn_no": send.psn_no, "omsgid": send.msgid, "oinfno": send.infno}},
             insuplc_admdvs=send.insuplc_admdvs,
-            opter=institution.opter,
-            opter_name=institution.opter_name,
-            opter_type=institution.opter_type,
             psn_no=send.psn_no,
             visit_key=send.visit_key,
             money=True,

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from gateway.clock import CHINA, Clock
 from gateway.errors import NotSentError
+from gateway.fsi.calls import call_of
 from gateway.fsi.channel import Channel
 from gateway.fsi.envelope import SERIALS, new_msgid
 from gateway.fsi.signin import SessionStore, SignIn
@@ -151,7 +152,7 @@ class ChannelLine:
 
     async def transact(self, infno: str, content: dict[str, Any]) -> Outcome:
         """See `Line.transact`; after a refusal for the sign-in, once more with a new one."""
-        call = self._call(infno, content)
+        call = call_of(self._institution, infno, content)
         outcome, sign_no = await self._send(call)
         if self._sign_in_expired(outcome):
             self._sign_in.forget(self._institution, "", sign_no)
@@ -165,7 +166,10 @@ class ChannelLine:
         """See `Line.stream`."""
         sign_no = await self._number()
         async with self._channel.stream(
-            self._call(infno, content), msgid=self._msgid(), sign_no=sign_no, headers=headers
+            call_of(self._institution, infno, content),
+            msgid=self._msgid(),
+            sign_no=sign_no,
+            headers=headers,
         ) as reply:
             yield reply
 
@@ -202,16 +206,3 @@ class ChannelLine:
     def _msgid(self) -> str:
         now, serial = self._serials.next()
         return new_msgid(self._institution.fixmedins_code, now, serial)
-
-    def _call(self, infno: str, content: dict[str, Any]) -> Call:
-        institution = self._institution
-        return Call(
-            infno=infno,
-            input=content,
-            fixmedins_code=institution.fixmedins_code,
-            fixmedins_name=institution.fixmedins_name,
-            mdtrtarea_admvs=institution.mdtrtarea_admvs,
-            opter=institution.opter,
-            opter_name=institution.opter_name,
-            opter_type=institution.opter_type,
-        )
