@@ -75,7 +75,7 @@ async def keep(journal: Journal, visit: Visit, result: Result) -> None:
     Raises:
         StateError: the book was changed each time in between.
     """
-    if not _counts(visit, result):
+    if not _counts(visit, result) or not _may_change(result):
         return
     for left in reversed(range(ATTEMPTS)):
         row, known = await read(journal, visit)
@@ -96,6 +96,13 @@ def _counts(visit: Visit, result: Result) -> bool:
         return visit.state is not VisitState.NONE
     opened = visit.state is not VisitState.NONE or result.intent.verb is Verb.ADMIT
     return result.status is Status.UNKNOWN and opened
+
+
+def _may_change(result: Result) -> bool:
+    """False where the book need not even be read: charges, and most of what outpatients bring."""
+    if result.intent.visit_class is VisitClass.INPATIENT:
+        return brings_any(result.intent) or any(call.infno == ADMISSION for call in result.calls)
+    return bool(result.intent.procedures)
 
 
 def _with(known: Stay, visit: Visit, result: Result) -> Stay:

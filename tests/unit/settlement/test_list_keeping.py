@@ -77,6 +77,28 @@ async def test_a_message_that_says_nothing_writes_nothing(journal: Any) -> None:
     assert not brings_any(said(Verb.CHARGE).intent)
 
 
+@pytest.mark.parametrize(
+    ("kind", "result"),
+    [
+        (VisitClass.INPATIENT, said(Verb.CHARGE, "2301")),
+        (VisitClass.OUTPATIENT, said(Verb.SETTLE, "2207", diagnoses=[diagnosis("A")])),
+    ],
+)
+async def test_what_has_nothing_for_a_list_costs_no_look(
+    journal: Any, monkeypatch: pytest.MonkeyPatch, kind: VisitClass, result: Result
+) -> None:
+    """Charges and settlements of outpatients are most of what comes: no book is read for them."""
+    looked: list[str] = []
+
+    async def look(_: str, key: str) -> None:
+        looked.append(key)
+
+    monkeypatch.setattr(journal, "book", look)
+    result.intent.visit_class = kind
+    await keep(journal, visit(), result)
+    assert looked == []
+
+
 async def test_another_gateway_in_between_loses_nothing(
     journal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
