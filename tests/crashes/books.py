@@ -1,7 +1,8 @@
 """The books of both sides after a run, compared; each finding is a sentence.
 
 * what the hospital was told is done is on both sides, and no acknowledged message is lost
-* nothing is settled twice, and neither side has what the other does not
+* nothing is settled twice or cancelled twice, and neither side has what the other does not
+* a cancellation gives back all that its settlement took
 * sums are equal to the fen
 * every final answer to a message is the same
 * nothing is left open, and the audit is intact
@@ -12,18 +13,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway.journal import ExchangeRow, Journal, SendRow, VisitRow, open_journal
 from gateway.settings import load_settings
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.visits import Visit, decode_visit
 from tests.crashes.centre import REGION, Centre
-from tests.crashes.hospital import Hospital, Said
+from tests.crashes.hospital import CANCEL, PAYING, Hospital, Said
 
 PAGE = 1_000
-TOOK_EFFECT = ("accepted", "confirmed", "reversed", "manual", "rejected")
+FUND = "fund_pay_sumamt"
 
 
 class Parties(Protocol):
@@ -44,7 +46,8 @@ async def differences(
             yield finding
     finally:
         await journal.close()
-    for finding in (*_told(parties), *_ledger(parties), *_answers(parties.hospital)):
+    books = (_cancelled(parties.centre), _told(parties), _ledger(parties))
+    for finding in chain(*books, _answers(parties.hospital)):
         yield finding
 
 
@@ -107,62 +110,103 @@ async def _visits(journal: Journal) -> list[Visit]:
     return [decode_visit(row.data, row.version) for row in found]
 
 
-def _settled(visits: list[Visit], centre: Centre) -> Iterator[str]:
-    """Each visit has the same settlements and sums on both sides."""
+class Settled(NamedTuple):
+    """A settlement or a cancellation, on either side; sums in yuan, of a cancellation negative."""
+
+    visit: str
+    setl_id: str
+    origin: str
+    """The settlement that this one cancels."""
+    total: Decimal
+    fund: Decimal
+
+    def __str__(self) -> str:
+        kind = f"cancellation {self.setl_id} of {self.origin}" if self.origin else self.setl_id
+        return f"{kind} in {self.visit}: {self.total}, {self.fund} from the fund"
+
+
+def _theirs(centre: Centre, state: str = "") -> list[Settled]:
+    """The platform's settlements and cancellations: what was not reversed, or is of one state."""
     rows = centre.rows(
-        "SELECT v.ipt_otp_no, s.setl_id, s.medfee_sumamt, s.fund_pay_sumamt FROM settlements AS s "
-        "JOIN visits AS v USING (mdtrt_id) WHERE s.state = 'settled'"
+        "SELECT v.ipt_otp_no, s.setl_id, s.origin, s.medfee_sumamt, s.fund_pay_sumamt "
+        "FROM settlements AS s JOIN visits AS v USING (mdtrt_id) "
+        "WHERE s.state = ? OR (? = '' AND s.state <> 'reversed')",
+        *(state, state),
     )
-    theirs = sorted(
-        (
-            row["ipt_otp_no"],
-            row["setl_id"],
-            Decimal(row["medfee_sumamt"]),
-            Decimal(row["fund_pay_sumamt"]),
+    return [
+        Settled(
+            *(row["ipt_otp_no"], row["setl_id"], row["origin"]),
+            *(Decimal(row["medfee_sumamt"]), Decimal(row["fund_pay_sumamt"])),
         )
         for row in rows
-    )
-    ours = sorted(
-        (
-            visit.ipt_otp_no,
-            settlement.info.get("setl_id"),
-            settlement.info.amount("medfee_sumamt") or Decimal(0),
-            settlement.info.amount("fund_pay_sumamt") or Decimal(0),
+    ]
+
+
+def _settled(visits: list[Visit], centre: Centre) -> Iterator[str]:
+    """Each visit has the same settlements, cancellations and sums on both sides."""
+    theirs = {*_theirs(centre)}
+    ours = {
+        Settled(
+            *(visit.ipt_otp_no, made.info.get("setl_id"), made.cancels),
+            *(made.info.amount(code) or Decimal(0) for code in ("medfee_sumamt", FUND)),
         )
         for visit in visits
-        for settlement in visit.settlements
-    )
-    for row in sorted({*theirs} - {*ours}):
+        for made in visit.settlements
+    }
+    for row in sorted(theirs - ours):
         yield f"the platform has settlement {row}, the journal does not"
-    for row in sorted({*ours} - {*theirs}):
+    for row in sorted(ours - theirs):
         yield f"the journal has settlement {row}, the platform does not"
-    for number, count in Counter(row[0] for row in theirs).items():
+    for number, count in Counter(row.visit for row in _theirs(centre, "settled")).items():
         if count > 1:
             yield f"visit {number} is settled {count} times"
 
 
+def _cancelled(centre: Centre) -> Iterator[str]:
+    """Each settlement is cancelled once at most, and a cancellation gives all of it back."""
+    refunds = _theirs(centre, "refund")
+    origins = {row.setl_id: row for row in _theirs(centre, "refunded")}
+    for setl_id, count in Counter(row.origin for row in refunds).items():
+        if count > 1:
+            yield f"settlement {setl_id} is cancelled {count} times"
+    for row in refunds:
+        origin = origins.pop(row.origin, None)
+        if origin is None:
+            yield f"{row}: what it cancels is not cancelled"
+        elif (row.visit, row.total, row.fund) != (origin.visit, -origin.total, -origin.fund):
+            yield f"{row}: it does not give back what {origin} took"
+    for row in origins.values():
+        yield f"{row}: it is cancelled, and nothing cancelled it"
+
+
 def _told(parties: Parties) -> Iterator[str]:
     """What the hospital was told about money is what the platform has, visit by visit."""
-    rows = parties.centre.rows(
-        "SELECT v.ipt_otp_no, s.setl_id, s.fund_pay_sumamt FROM settlements AS s "
-        "JOIN visits AS v USING (mdtrt_id) WHERE s.state = 'settled'"
-    )
-    live = {(r["ipt_otp_no"], r["setl_id"], Decimal(r["fund_pay_sumamt"])) for r in rows}
-    paid = [s for s in parties.hospital.said.values() if s.step in ("pay", "claim") and s.done]
-    told = {(said.visit, said.answers[-1][1], Decimal(said.answers[-1][2])) for said in paid}
-    for row in sorted(told - live):
+    centre, hospital = parties.centre, parties.hospital
+    paid = hospital.paid()
+    live = {(row.visit, row.setl_id, "", row.fund) for row in _theirs(centre, "settled")}
+    gone = {(r.visit, r.setl_id, r.origin, r.fund) for r in _theirs(centre, "refund")}
+    told = {(said.visit, said.setl_id, said.cancels, said.fund) for said in paid}
+    given = {(s.visit, s.setl_id, s.cancels, s.fund) for s in hospital.done(CANCEL)}
+    for row in sorted((told | given) - (live | gone)):
         yield f"the hospital was told of {row}, the platform does not have it"
-    for row in sorted(live - told):
+    for row in sorted((live | gone) - (told | given)):
         yield f"the platform has {row}, the hospital was not told"
-    open_lines = parties.centre.rows("SELECT mdtrt_id FROM charges WHERE setl_id = ''")
-    if open_lines:
-        yield f"{len(open_lines)} charge lines are not settled"
+    back = {said.visit for said in hospital.done(CANCEL)} - {said.visit for said in paid}
+    lines = centre.rows(
+        "SELECT v.ipt_otp_no FROM charges AS c JOIN visits AS v USING (mdtrt_id) "
+        "WHERE c.setl_id = ''"
+    )
+    left = Counter(line["ipt_otp_no"] for line in lines)
+    for visit in sorted({*left} - back):
+        yield f"{left[visit]} charge lines of {visit} are not settled"
+    for visit in sorted(back - {*left}):
+        yield f"the charge lines of {visit} are not open, and its settlement was cancelled"
 
 
 def _ledger(parties: Parties) -> Iterator[str]:
-    """What the fund paid is what the settlements that were told say, to the fen."""
-    paid = [s for s in parties.hospital.said.values() if s.step in ("pay", "claim") and s.done]
-    told = sum((Decimal(said.answers[-1][2]) for said in paid), Decimal(0))
+    """What the fund paid and got back is what the hospital was told, to the fen."""
+    hospital = parties.hospital
+    told = sum((said.fund for said in hospital.done(*PAYING, CANCEL)), Decimal(0))
     rows = parties.centre.rows(
         "SELECT l.fund_pay_sumamt FROM ledger AS l WHERE l.region = ? AND l.role = 'treatment'",
         REGION,

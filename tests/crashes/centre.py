@@ -28,7 +28,8 @@ class Centre(Platform):
     """A platform in memory.
 
     `trap` is asked before and after the work of every request, with the transaction. `lossy` is
-    the share of requests whose reply is lost, and `lost` counts them, up to `losses`.
+    the share of requests whose reply is lost, of all transactions or of `infno`, and `lost` counts
+    them, up to `losses`.
     """
 
     def __init__(self, config: PlatformConfig, chance: random.Random) -> None:
@@ -37,6 +38,7 @@ class Centre(Platform):
         self.store = self._store
         self._chance = chance
         self.trap: Callable[[str, str], None] = lambda _moment, _infno: None
+        self.infno = ""
         self.lossy = 0.0
         self.losses = 0
         self.lost = 0
@@ -44,7 +46,8 @@ class Centre(Platform):
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         infno = request.headers.get("_api_name", "")
         strikes = self.lost < self.losses and self._chance.random() < self.lossy
-        if strikes and not infno.startswith(SIGN_IN):
+        concerned = infno == self.infno if self.infno else not infno.startswith(SIGN_IN)
+        if strikes and concerned:
             self.lost += 1
             kind = self._chance.choice(LOSSES)
             self.faults.add(Fault(kind=kind, region=REGION, infno=infno))
@@ -67,6 +70,12 @@ class Centre(Platform):
     def settlement(self, msgid: str) -> str:
         """The live settlement that a request made, empty when there is none."""
         query = "SELECT setl_id FROM settlements WHERE msgid = ? AND state = 'settled'"
+        found = self.rows(query, msgid)
+        return str(found[0]["setl_id"]) if found else ""
+
+    def refund(self, msgid: str) -> str:
+        """The cancellation of a settlement that a request made, empty when there is none."""
+        query = "SELECT setl_id FROM settlements WHERE msgid = ? AND state = 'refund'"
         found = self.rows(query, msgid)
         return str(found[0]["setl_id"]) if found else ""
 

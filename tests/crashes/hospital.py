@@ -1,9 +1,10 @@
-"""A hospital under load: desks that register, charge and collect, and ask until they know.
+"""A hospital under load: desks that register, charge, collect and give back, and ask until they know.
 
 A desk repeats a message, byte for byte, when the connection breaks or is refused, after AR (503),
 and while it is told that the outcome is not known or the visit waits. Only when it is told that
 the transaction was undone, or that it was confirmed and the rest of the message was not done, does
-it begin the same step anew, under another control id.
+it begin the same step anew, under another control id. A cancellation is begun anew only when it was
+told to be undone: that it cannot be done may mean that it was done before.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import aiohttp
 import msgspec
 
 from gateway.demo import messages as m
-from gateway.demo.talking import FHIRSender, HL7Sender
+from gateway.demo.talking import FHIRSender, HL7Answer, HL7Sender
 from gateway.errors import NotSentError, UnknownOutcomeError
+from tests.crashes.invoices import Invoices
 
 PAUSE = 0.02
 """Seconds before a message is repeated that has no final answer yet."""
@@ -31,8 +33,15 @@ UNDECIDED = {"FSI-UNKNOWN", "VISIT-HELD", "INTERNAL"}
 """Codes of ours that say: ask again."""
 FROM_HERE = {"FSI-REVERSED": "undone", "VISIT-STATE": "in part"}
 """Codes of ours that say: go on with a new control id."""
+UNDONE = ("undone",)
+"""Such an answer."""
 ANEW = 20
 """How often a step is begun anew at most."""
+PAYING = frozenset({"pay", "claim", "invoice"})
+"""Steps that settle."""
+CANCEL = "cancel"
+CANCELLED_VISITS = 3
+"""Of so many visits of a desk the first one has its settlement cancelled."""
 
 
 class Door:
@@ -52,6 +61,9 @@ class Said(msgspec.Struct):
     step: str
     message: Any
     answers: list[tuple[str, ...]] = []
+    """Of what settles, and of a cancellation: "done", setl_id, what the fund pays, the whole."""
+    cancels: str = ""
+    """The setl_id that it is to cancel."""
 
     @property
     def final(self) -> bool:
@@ -62,6 +74,16 @@ class Said(msgspec.Struct):
     def done(self) -> bool:
         """It was told that it is done."""
         return self.final and self.answers[-1][0] == "done"
+
+    @property
+    def setl_id(self) -> str:
+        """The settlement, or the cancellation, that it was told of."""
+        return self.answers[-1][1]
+
+    @property
+    def fund(self) -> Decimal:
+        """What it was told that the fund pays, yuan."""
+        return Decimal(self.answers[-1][2])
 
 
 class Surprise(Exception):  # noqa: N818 - what a desk did not expect
@@ -74,6 +96,7 @@ class Hospital:
     def __init__(self, doors: list[Door], token: str) -> None:
         self.doors, self.token = doors, token
         self.his = m.HIS("GB 18030-2000", "gb18030")
+        self.invoices = Invoices(self.his)
         self.client = m.FHIRClient("https://fsi-gateway.example/fhir")
         self.said: dict[str, Said] = {}
         self.asking: set[str] = set()
@@ -88,6 +111,15 @@ class Hospital:
     def said_of(self, key: str) -> Said | None:
         """What was said under a control id or an identifier."""
         return self.said.get(key) or self.said.get(key.rpartition("|")[2])
+
+    def paid(self) -> list[Said]:
+        """What was told to be settled, and not told to be cancelled afterwards."""
+        cancelled = {said.cancels for said in self.done(CANCEL)}
+        return [said for said in self.done(*PAYING) if said.setl_id not in cancelled]
+
+    def done(self, *steps: str) -> list[Said]:
+        """What was told to be done of these steps."""
+        return [said for said in self.said.values() if said.step in steps and said.done]
 
     async def work(self, hl7: int, fhir: int) -> None:
         """So many desks of each kind, until `closing`."""
@@ -119,9 +151,12 @@ class _Desk(ABC):
 
     async def work(self) -> None:
         """One visit after another."""
+        visits = 0
         while not self.hospital.closing:
+            visit = self.visit if visits % CANCELLED_VISITS else self.cancelled_visit
+            visits += 1
             try:
-                await self.visit(*self.hospital.next_visit())
+                await visit(*self.hospital.next_visit())
             except Surprise as surprise:
                 self.hospital.surprises.append(str(surprise))
         await self.close()
@@ -129,6 +164,10 @@ class _Desk(ABC):
     @abstractmethod
     async def visit(self, number: str, person: m.Person) -> None:
         """The way of one patient."""
+
+    @abstractmethod
+    async def cancelled_visit(self, number: str, person: m.Person) -> None:
+        """The way of a patient whose settlement is cancelled."""
 
     async def door(self) -> Door:
         """The next gateway that runs."""
@@ -145,16 +184,18 @@ class _Desk(ABC):
                 task.cancel()
 
     async def step(
-        self, step: str, visit: str, make: Callable[[], tuple[str, Any]]
-    ) -> tuple[str, ...]:
-        """Carry a step out, anew as long as it was not done; what its last message was told."""
+        self, step: str, visit: str, make: Callable[[], tuple[str, Any]], cancels: str = ""
+    ) -> Said:
+        """Carry a step out, anew as long as it was not done; its last message."""
         for _ in range(ANEW):
             key, message = make()
-            said = Said(key, visit, step, message)
+            said = Said(key, visit, step, message, cancels=cancels)
             self.hospital.said[key] = said
             await self.ask(said)
             if said.done:
-                return said.answers[-1]
+                return said
+            if cancels and said.answers[-1] != UNDONE:
+                raise Surprise(f"{visit}: the cancellation of {cancels} was told {said.answers}")
         raise Surprise(f"{visit}: {step} was not done {ANEW} times")
 
     async def ask(self, said: Said) -> None:
@@ -195,6 +236,21 @@ class _HL7Desk(_Desk):
         ):
             await self.step(step, number, lambda make=make: _keyed(make()))
 
+    async def cancelled_visit(self, number: str, person: m.Person) -> None:
+        """An invoice that is settled and cancelled; its line is settled anew by a payment."""
+        hospital, invoices = self.hospital, self.hospital.invoices
+        (item,) = ITEMS
+        settle = lambda: _keyed(invoices.invoice(person, number, item))  # noqa: E731 - as above
+        setl_id = (await self.step("invoice", number, settle)).setl_id
+        await self.step(
+            CANCEL,
+            number,
+            lambda: _keyed(invoices.cancellation(person, number, setl_id, TOTAL)),
+            setl_id,
+        )
+        pay = lambda: _keyed(hospital.his.payment(person, number, "O", TOTAL))  # noqa: E731
+        await self.step("pay", number, pay)
+
     async def once(self, said: Said) -> tuple[str, ...] | None:
         """See `_Desk.once`."""
         if self._sender is None:
@@ -208,7 +264,7 @@ class _HL7Desk(_Desk):
         refusals = {row[5].partition("^")[0] for row in answer.segments if row[0] == "ERR"}
         if answer.code == "AA":
             lines = [line for line in answer.lines() if not line.startswith("MSH")]
-            return "done", answer.field("ZSL", 3), answer.field("ZSL", 8), *lines
+            return "done", *_numbers(answer), *lines
         for code in refusals & FROM_HERE.keys():
             return (FROM_HERE[code],)
         if answer.code == "AR" or refusals & UNDECIDED:
@@ -220,6 +276,13 @@ class _HL7Desk(_Desk):
         if self._sender is not None:
             sender, self._sender = self._sender, None
             await sender.close()
+
+
+def _numbers(answer: HL7Answer) -> tuple[str, str]:
+    """The setl_id of an acknowledgement, and what the fund pays."""
+    if invoice := answer.field("IVC", 2):
+        return invoice, answer.field("IPR", 6).partition("&")[0]
+    return answer.field("ZSL", 3), answer.field("ZSL", 8)
 
 
 def _keyed(message: bytes) -> tuple[str, bytes]:
@@ -235,13 +298,27 @@ class _FHIRDesk(_Desk):
 
     async def visit(self, number: str, person: m.Person) -> None:
         """A Claim that registers, charges and settles."""
+        await self._claim(number, person)
+
+    async def cancelled_visit(self, number: str, person: m.Person) -> None:
+        """A Claim, and a Task that cancels it."""
+        claim = await self._claim(number, person)
+        name = msgspec.json.decode(claim.answers[-1][3])["request"]["reference"].partition("/")[2]
+
+        def make() -> tuple[str, Any]:
+            task = self.hospital.client.cancellation(name)
+            return task["identifier"][0]["value"], task
+
+        await self.step(CANCEL, number, make, claim.setl_id)
+
+    async def _claim(self, number: str, person: m.Person) -> Said:
         client = self.hospital.client
 
         def make() -> tuple[str, Any]:
             claim = client.claim(person, number, ITEMS, TOTAL)
             return claim["identifier"][0]["value"], claim
 
-        await self.step("claim", number, make)
+        return await self.step("claim", number, make)
 
     async def once(self, said: Said) -> tuple[str, ...] | None:
         """See `_Desk.once`."""
@@ -250,20 +327,27 @@ class _FHIRDesk(_Desk):
             base = f"http://{door.host}:{door.http}/fhir/r4"
             self._sender = FHIRSender(base, self.hospital.token)
         try:
-            status, resource = await self._sender.post("Claim", said.message)
+            status, resource = await self._sender.post(said.message["resourceType"], said.message)
+            response = await self._response(self._sender, resource)
         except (aiohttp.ClientError, OSError, TimeoutError):
             await self.close()
             return None
-        if status in (200, 201) and resource.get("outcome") == "complete":
-            text = msgspec.json.encode(resource, order="deterministic").decode()
-            return "done", _settled(resource), str(_benefit(resource)), text
+        if status in (200, 201) and response.get("outcome") == "complete":
+            text = msgspec.json.encode(response, order="deterministic").decode()
+            return "done", _settled(response), str(_benefit(response)), text
         told = msgspec.json.encode(resource).decode()
         if status in (202, 409, 500, 503) and "FSI-REVERSED" not in told:
             return None
         for code, answer in FROM_HERE.items():
             if code in told:
                 return (answer,)
-        raise Surprise(f"{said.visit}: the Claim was told {status} {told}")
+        raise Surprise(f"{said.visit}: the {said.step} was told {status} {told}")
+
+    async def _response(self, sender: FHIRSender, resource: dict[str, Any]) -> dict[str, Any]:
+        """The ClaimResponse: of a Task that is completed, the one that it names."""
+        if resource.get("resourceType") != "Task" or resource["status"] != "completed":
+            return resource
+        return (await sender.get(resource["output"][0]["valueReference"]["reference"])).resource
 
     async def close(self) -> None:
         """See `_Desk.close`."""

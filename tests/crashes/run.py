@@ -31,7 +31,7 @@ from gateway.cli.exits import Exit
 from gateway.demo import sandbox
 from tests.crashes.books import differences
 from tests.crashes.centre import REGION, Centre
-from tests.crashes.hospital import Door, Hospital
+from tests.crashes.hospital import CANCEL, PAYING, Door, Hospital
 from tests.crashes.nursery import Nursery
 
 RESOLVED_SECONDS = 60.0
@@ -42,6 +42,8 @@ QUIET_SECONDS = 0.1
 still stand in a socket."""
 
 TOKEN, OPERATOR = "t-load", "o-load"
+MOMENTS = ("arrived", "worked", "worked", "time")
+"""When a gateway is killed."""
 CLAIM_DESKS = 3
 """One desk in so many posts Claims; the others speak HL7 v2."""
 
@@ -52,7 +54,8 @@ class Load:
 
     `nodes` gateways share one PostgreSQL (`dsn`); without it, one has a SQLite file. `lease` in
     seconds. `drops` replies get lost, `lossy` is the share of requests that lose theirs. At least
-    so many `visits` are begun, whatever happens to them.
+    so many `visits` are begun, whatever happens to them. With `infno`, gateways are killed at
+    requests of this transaction only, and only such requests lose their replies.
     """
 
     kills: int = 0
@@ -64,6 +67,7 @@ class Load:
     nodes: int = 1
     lease: float = 0.5
     seed: int = 1
+    infno: str = ""
 
 
 @dataclass
@@ -74,6 +78,7 @@ class Outcome:
     drops: int = 0
     messages: int = 0
     settlements: int = 0
+    cancellations: int = 0
     decided: int = 0
     """Decisions of the operator."""
     restarts: int = 0
@@ -88,8 +93,10 @@ class Outcome:
         slowest = max(self.resolved, default=0.0)
         return (
             f"{self.kills} kills, {self.drops} lost replies, {self.messages} messages, "
-            f"{self.settlements} settlements, {self.decided} decisions, {self.restarts} restarts, slowest resolution "
-            f"{slowest:.1f} s, {len(self.findings)} findings, {self.seconds:.0f} s"
+            f"{self.settlements} settlements, {self.cancellations} cancellations, "
+            f"{self.decided} decisions, {self.restarts} restarts, "
+            f"slowest resolution {slowest:.1f} s, {len(self.findings)} findings, "
+            f"{self.seconds:.0f} s"
         )
 
 
@@ -247,8 +254,8 @@ class World:
         await until(self._all_open, lambda: "every gateway runs")
         node = self.chance.choice(self.nodes)
         killed = asyncio.Event()
-        moment = self.chance.choice(("arrived", "worked", "worked", "time"))
-        countdown = self.chance.randrange(1, 25)
+        moment = self.chance.choice(MOMENTS[:-1] if self.load.infno else MOMENTS)
+        countdown = self.chance.randrange(1, 3 if self.load.infno else 25)
 
         def strike() -> None:
             if not node.door.open.is_set():  # it is being started anew: a little later
@@ -258,9 +265,9 @@ class World:
             node.kill()
             killed.set()
 
-        def trap(where: str, _infno: str) -> None:
+        def trap(where: str, infno: str) -> None:
             nonlocal countdown
-            if where == moment:
+            if where == moment and self.load.infno in ("", infno):
                 countdown -= 1
                 if countdown == 0:
                     strike()
@@ -345,8 +352,8 @@ class World:
             # First what it was to undo, by what the platform has of that.
             others = [o for o in listed if o["exchange_id"] == one["exchange_id"] and o is not one]
             return None if others else {"decision": "nothing"}
-        if live := self.centre.settlement(msgid):
-            return {"decision": "confirm", "setl_id": live}
+        if made := self.centre.settlement(msgid) or self.centre.refund(msgid):
+            return {"decision": "confirm", "setl_id": made}
         if infno == "2201" and (mdtrt_id := self.centre.visit(msgid)):
             return {"decision": "confirm", "mdtrt_id": mdtrt_id}
         if infno == "2204" and self.centre.did(msgid):
@@ -374,6 +381,7 @@ async def play_in(world: World) -> None:
     others = load.desks // CLAIM_DESKS
     working = asyncio.create_task(hospital.work(load.desks - others, others))
     world.centre.lossy, world.centre.losses = load.lossy, load.drops
+    world.centre.infno = load.infno
     try:
         for _ in range(load.kills):
             await world.kill_one()
@@ -393,8 +401,8 @@ async def play_in(world: World) -> None:
             outcome.findings.append(f"a stopped gateway ended with {code}")
     outcome.drops, outcome.messages = world.centre.lost, len(hospital.said)
     outcome.findings += hospital.surprises
-    paid = [said for said in hospital.said.values() if said.step in ("pay", "claim")]
-    outcome.settlements = sum(said.done for said in paid)
+    outcome.settlements = len(hospital.done(*PAYING))
+    outcome.cancellations = len(hospital.done(CANCEL))
     outcome.seconds = time.monotonic() - began
 
 
