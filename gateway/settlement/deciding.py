@@ -6,8 +6,8 @@ sender's message. Three are possible:
 * `reverse`: undo it with 2601 now, whatever the policy of the site; not while another 2601 of it
   is itself in flight or unknown.
 * `confirm`: it happened, and the platform shows it: what is entered is checked and read back, and
-  the visit goes on as if the reply had come (`confirming`). Of a 2601: the platform has undone what
-  it was to undo.
+  the visit goes on as if the reply had come (`confirming`); not while a 2601 of it may still undo
+  it, either. Of a 2601: the platform has undone what it was to undo.
 * `nothing`: the operator vouches that the platform does not have it and will not get it.
 
 Each is audited with the operator's name and note.
@@ -28,7 +28,7 @@ from gateway.settlement.asked import NotConfirmedError
 from gateway.settlement.closing import Closer
 from gateway.settlement.confirming import NEEDS, Confirmer, Shown
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.resolving import EVERY, OPEN, REVERSAL, Resolver
+from gateway.settlement.resolving import EVERY, REVERSAL, Resolver
 
 _REPORTED = ("infno", "msgid", "outcome", "how", "operator", "note", "batch", "status", "time")
 """Members of an audit row that an operator is shown."""
@@ -176,9 +176,10 @@ class Decider:
         exchange = await self._journal.exchange(send.exchange_id)
         reversals = await self._resolver.reversals(send)
         decisions = [Decision.NOTHING]
-        if self._resolver.is_reversible(send) and not OPEN & {r.state for r in reversals}:
+        undone = await self._resolver.is_being_undone(send)
+        if self._resolver.is_reversible(send) and not undone:
             decisions.append(Decision.REVERSE)
-        if send.exchange_id and (send.infno in NEEDS or send.infno == REVERSAL):
+        if send.exchange_id and (send.infno == REVERSAL or (send.infno in NEEDS and not undone)):
             decisions.append(Decision.CONFIRM)
         waits = await self._waits(send, reversals)
         return Open(
@@ -233,11 +234,8 @@ class Decider:
                 f"本地区的2601不能冲正{send.infno}",
                 f"2601 does not reverse {send.infno} in this region",
             )
-        if OPEN & {reversal.state for reversal in await self._resolver.reversals(send)}:
-            raise DecisionError(
-                "它的一笔2601本身结果未知：请先向经办机构核实",
-                "a 2601 of it is itself without known outcome: ask the platform",
-            )
+        if await self._resolver.is_being_undone(send):
+            raise _being_undone()
         outcome = await self._resolver.reverse(send, event)
         if isinstance(outcome, Rejected):
             reason = reporting.NUMBERS.sub(reporting.MASK, outcome.reply.err_msg)
@@ -252,6 +250,8 @@ class Decider:
 
     async def _confirm(self, send: SendRow, event: AuditEvent, shown: Shown) -> None:
         if send.infno != REVERSAL:
+            if await self._resolver.is_being_undone(send):
+                raise _being_undone()
             await self._confirmer.confirm(send, shown, event, event.detail["note"])
             return
         note = event.detail["note"]
@@ -270,6 +270,13 @@ class Decider:
     async def _nothing(self, send: SendRow, event: AuditEvent) -> None:
         await self._journal.resolve_send(send.msgid, "manual", event.detail["note"], events=[event])
         await self._closer.close(send.exchange_id)
+
+
+def _being_undone() -> DecisionError:
+    return DecisionError(
+        "它的一笔2601本身结果未知：请先向经办机构核实并了结该2601",
+        "a 2601 of it is itself without known outcome: ask the platform, and decide the 2601 first",
+    )
 
 
 def _step(row: AuditRow) -> Step:

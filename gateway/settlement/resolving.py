@@ -262,6 +262,10 @@ class Resolver:
         sends = await self._journal.sends(visit_key=send.visit_key)
         return [other for other in sends if other.reverses == send.msgid]
 
+    async def is_being_undone(self, send: SendRow) -> bool:
+        """True while a 2601 of a send is in flight or has no known outcome: it may still land."""
+        return bool(OPEN & {reversal.state for reversal in await self.reversals(send)})
+
     async def is_exhausted(self, send: SendRow) -> bool:
         """True when its message was settled anew as often as the settings allow."""
         sends = await self._journal.sends(exchange_id=send.exchange_id)
@@ -314,6 +318,8 @@ class Resolver:
             return False
         self._looked[send.msgid] += 1
         async with self._still(send) as current:
+            if current is not None and await self.is_being_undone(current):
+                return False
             shown = await self._evidence.shown(current) if current is not None else None
             if current is None or shown is None:
                 return current is None

@@ -170,6 +170,36 @@ async def test_a_reversal_that_did_nothing_leaves_the_settlement_unknown(held: A
     assert (await held.tell(payment)).field("ZSL", 3) == settled["setl_id"]
 
 
+async def test_a_settlement_is_not_confirmed_while_its_reversal_may_still_land(held: Any) -> None:
+    """The settlement stands when the operator looks, and its 2601 arrives afterwards: nobody was
+    told that it stands, and the 2601 is what is confirmed.
+    """
+    payment, msgid = await unknown_settlement(held, "drop-after")
+    (settled,) = await held.settled("O1")
+    await held.admin.fault("late", "2601", seconds=60)
+    assert (await ask(held, "POST", f"/unknown/{msgid}", order("reverse")))[0] == 409
+    (reversal,) = await held.sends("2601")
+    assert reversal.state.value == "unknown"
+    _, listed = await ask(held, "GET", "/unknown")
+    offered = {one["infno"]: one["decisions"] for one in listed["unknown"]}
+    assert offered == {"2207": ["nothing"], "2601": ["confirm", "nothing"]}
+    status, said = await ask(
+        held, "POST", f"/unknown/{msgid}", order("confirm", setl_id=settled["setl_id"])
+    )
+    assert (status, "2601" in said["error"]) == (409, True)
+    assert (await held.tell(payment)).field("ERR", 5).startswith("FSI-UNKNOWN")
+    held.gate.opened.set()
+
+    async def landed() -> bool:
+        return await held.settled("O1") == []
+
+    await held.until(landed)
+    body = order("confirm")
+    assert (await ask(held, "POST", f"/unknown/{reversal.msgid}", body))[0] == 200
+    assert (await held.tell(payment)).field("ERR", 5).startswith("FSI-REVERSED")
+    assert await held.states("2207") == ["reversed"]
+
+
 async def test_two_operators_reverse_once(held: Any) -> None:
     """The second order waits for the first, and then finds nothing unknown: one 2601."""
     _, msgid = await unknown_settlement(held, "drop-after")

@@ -338,20 +338,20 @@ class World:
             first = since.setdefault(one["msgid"], now)
             if now - first < QUIET_SECONDS:
                 continue
-            decision = self._decision(one, listed)
+            decision = self._decision(one)
             if decision is None:
                 continue
             body = {"operator": "op", "note": "looked at both sides", **decision}
             async with session.post(f"{base}/{one['msgid']}", json=body) as response:
                 self.outcome.decided += response.status == 200
 
-    def _decision(self, one: dict[str, Any], listed: list[dict[str, Any]]) -> dict[str, str] | None:
+    def _decision(self, one: dict[str, Any]) -> dict[str, str] | None:
         """What is true about an open outcome; None when it is for later."""
         infno, msgid = one["infno"], one["msgid"]
         if infno == "2601":
-            # First what it was to undo, by what the platform has of that.
-            others = [o for o in listed if o["exchange_id"] == one["exchange_id"] and o is not one]
-            return None if others else {"decision": "nothing"}
+            return {"decision": "confirm" if self.centre.did(msgid) else "nothing"}
+        if "confirm" not in one["decisions"]:  # its 2601 comes first
+            return None
         if made := self.centre.settlement(msgid) or self.centre.refund(msgid):
             return {"decision": "confirm", "setl_id": made}
         if infno == "2201" and (mdtrt_id := self.centre.visit(msgid)):
