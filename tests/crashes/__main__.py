@@ -1,7 +1,8 @@
 """`python -m tests.crashes --kills 500`: kill gateways under load; `--drops 10000`: lose replies.
 
 `--store sqlite` or `postgres` (a server of its own) or `both`; `--nodes 2` lets two gateways share
-the PostgreSQL journal, and the other one goes on when one is killed.
+the PostgreSQL journal, and the other one goes on when one is killed. `--infno 2208` kills at
+requests of this transaction only, and loses their replies only.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ async def _run(options: argparse.Namespace) -> int:
                 nodes=options.nodes if store == "postgres" else 1,
                 lease=options.lease,
                 seed=options.seed,
+                infno=options.infno,
             )
             with contextlib.ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -55,6 +57,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--nodes", type=int, default=1)
     parser.add_argument("--lease", type=float, default=0.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--infno", default="")
     # The platform's answers to a gateway that is dead are nothing to tell.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     return asyncio.run(_run(parser.parse_args(arguments)))

@@ -238,18 +238,19 @@ class _HL7Desk(_Desk):
 
     async def cancelled_visit(self, number: str, person: m.Person) -> None:
         """An invoice that is settled and cancelled; its line is settled anew by a payment."""
-        hospital, invoices = self.hospital, self.hospital.invoices
+        his, invoices = self.hospital.his, self.hospital.invoices
         (item,) = ITEMS
-        settle = lambda: _keyed(invoices.invoice(person, number, item))  # noqa: E731 - as above
+
+        def settle() -> tuple[str, bytes]:
+            return _keyed(invoices.invoice(person, number, item))
+
         setl_id = (await self.step("invoice", number, settle)).setl_id
-        await self.step(
-            CANCEL,
-            number,
-            lambda: _keyed(invoices.cancellation(person, number, setl_id, TOTAL)),
-            setl_id,
-        )
-        pay = lambda: _keyed(hospital.his.payment(person, number, "O", TOTAL))  # noqa: E731
-        await self.step("pay", number, pay)
+
+        def cancel() -> tuple[str, bytes]:
+            return _keyed(invoices.cancellation(person, number, setl_id, TOTAL))
+
+        await self.step(CANCEL, number, cancel, setl_id)
+        await self.step("pay", number, lambda: _keyed(his.payment(person, number, "O", TOTAL)))
 
     async def once(self, said: Said) -> tuple[str, ...] | None:
         """See `_Desk.once`."""

@@ -21,8 +21,9 @@ from gateway.cli.exits import Exit
 from gateway.journal.embedded import EmbeddedServer
 from tests.crashes.books import differences
 from tests.crashes.hospital import CANCEL, Said
+from tests.crashes.node import Ended, Node
 from tests.crashes.nursery import Nursery
-from tests.crashes.run import Ended, Load, Node, World, play, play_in
+from tests.crashes.run import Load, World, play, play_in
 
 SQLITE_KILLS, POSTGRES_KILLS, KILLS_OF_ONE_OF_TWO = 25, 15, 10
 DROPS = 200
