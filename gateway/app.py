@@ -47,7 +47,8 @@ from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.ending import resolution
 from gateway.settlement.explaining import Explainer, Explanation
 from gateway.settlement.filling import Filler
-from gateway.settlement.preparing import Site, Stations, unwatched
+from gateway.settlement.inputs import Site
+from gateway.settlement.preparing import Stations, unwatched
 from gateway.settlement.sites import Sites
 from gateway.telemetry import Metrics, get_logger
 from gateway.watching import Watch

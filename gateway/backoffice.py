@@ -19,10 +19,10 @@ from gateway.routing import Router
 from gateway.settings import InstitutionSettings, Settings
 from gateway.settlement.clearing.running import Clearing
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.inputs import Site
 from gateway.settlement.lines import JournalLine
 from gateway.settlement.listing.composing import Habits
 from gateway.settlement.listing.running import SettlementLists
-from gateway.settlement.preparing import Site
 from gateway.settlement.reconciling import Reconciler
 from gateway.settlement.reconciling.own import Own
 from gateway.settlement.reconciling.reading import CentreReader

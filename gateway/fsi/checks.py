@@ -101,6 +101,7 @@ class Checker:
         self._header_rules = tuple(
             rule for rule in HEADER_RULES if rule.name not in profile.off_rules
         )
+        self._beside_rules = tuple(rule for rule in self._header_rules if not rule.alone)
         self._members = {field.code: field for field in definitions.envelope.request}
         self._codes: dict[str, frozenset[str]] = {}
         self._compiled: dict[tuple[str, frozenset[str]], _InputCheck] = {}
@@ -134,31 +135,43 @@ class Checker:
         self,
         header: Mapping[str, Any],
         input: Any,  # noqa: A002 - the interface's word for it
+        *,
+        members_right: bool = False,
     ) -> list[Problem]:
         """Every problem of these members of the envelope, beside this input.
 
         `header` has the members by name, `infno` among them; one that is absent is written by the
         gateway. The place of a problem is the name of the member, or a path that begins with
-        `input.` where the input contradicts the header.
+        `input.` where the input contradicts the header. With `members_right` the members were
+        found right by themselves (`are_members_right`) and are not looked at again.
         """
         infno = str(header.get("infno", ""))
         transaction = self._definitions.transaction(infno) if infno in self._definitions else None
         scope = HeaderScope(
             infno=infno,
             header=header,
-            rows=tuple(_all_rows(input)),
+            content=input,
             fields=self._members,
             extension=_extension_of(transaction),
         )
+        rules = self._beside_rules if members_right else self._header_rules
         return [
             msgspec.structs.replace(
                 problem,
                 severity=rule.severity(infno, self._profile.strict_rules),
                 detail=f"rule {rule.name}",
             )
-            for rule in self._header_rules
+            for rule in rules
             for problem in rule.check(scope)
         ]
+
+    def are_members_right(self, header: Mapping[str, Any]) -> bool:
+        """True when nothing is wrong with these members, whatever the transaction and input."""
+        scope = HeaderScope(
+            infno="", header=header, content=None, fields=self._members, extension=None
+        )
+        alone = (rule for rule in self._header_rules if rule.alone)
+        return not any(problem for rule in alone for problem in rule.check(scope))
 
     def has_any(self, infno: str, codes: Collection[str]) -> bool:
         """True when the transaction has one of these fields or nodes in its input."""
@@ -298,20 +311,6 @@ def _check_fields(run: _Run, check: _NodeCheck, row: Mapping[str, Any], path: st
             problem = check_value(value)
             if problem is not None:
                 run.found.append(problem.at(f"{path}.{code}" if path else code))
-
-
-def _all_rows(content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The input itself and the rows of its nodes, each with its path."""
-    if not isinstance(content, dict):
-        return
-    yield "", content
-    for name, node in content.items():
-        if isinstance(node, dict):
-            yield str(name), node
-        elif isinstance(node, list):
-            for at, row in enumerate(node):
-                if isinstance(row, dict):
-                    yield f"{name}[{at}]", row
 
 
 def _extension_of(transaction: Transaction | None) -> Field | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from gateway.errors import Problem
 from gateway.intents import Intent
+from gateway.settlement.inputs import Site
 from gateway.settlement.places import check_beside
-from gateway.settlement.preparing import Site
 
 
 def _carried_problems(problems: Iterable[Problem]) -> list[Problem]:

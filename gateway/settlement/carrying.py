@@ -31,10 +31,10 @@ from gateway.settlement.agreeing import MismatchError, differing, mismatches, no
 from gateway.settlement.carried import check_carried
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.following import check_possible, follow, known_visit
+from gateway.settlement.inputs import Site
 from gateway.settlement.locks import VisitLocks
 from gateway.settlement.office_keys import CLEARING, key_of
 from gateway.settlement.plans import is_repeatable
-from gateway.settlement.preparing import Site
 from gateway.settlement.sites import Sites
 from gateway.settlement.standing import SettlementStateError
 from gateway.settlement.visits import Visit, visit_key

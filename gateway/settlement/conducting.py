@@ -155,7 +155,7 @@ class Conductor:
             return result
         work = _work(result, visit, preparer)
         for number, step in enumerate(prepared.steps):
-            filled = prepared.ready if number == 0 else None
+            filled = prepared.ready[number] if number < len(prepared.ready) else None
             if filled is None:  # filled from what earlier replies said
                 filled = preparer.fill(step, intent, visit)
                 found = _splits_told(preparer.check(step, filled, intent), step, intent)

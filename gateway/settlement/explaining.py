@@ -17,8 +17,8 @@ from gateway.intents import Intent, Source, Verb
 from gateway.settings import PeerSettings
 from gateway.settlement.carried import check_carried
 from gateway.settlement.filling import follows
+from gateway.settlement.inputs import given_by
 from gateway.settlement.plans import MASTER_FILES, WITHOUT_VISIT
-from gateway.settlement.preparing import given_by
 from gateway.settlement.sites import Sites, new_visit
 from gateway.settlement.twofold import TWOFOLD, parts_of
 

@@ -161,7 +161,7 @@ class Filler:
         order for everything else.
         """
         filled = Filled()
-        common = _merged(records)
+        common = merged(records)
         for node in self._definitions.transaction(infno).input:
             slots = self._slots_of(infno, node)
             own = rows.get(node.name, ()) if node.repeats else None
@@ -190,15 +190,15 @@ class Filler:
         return self._slots[key]
 
 
-def _merged(records: Sequence[Record]) -> Record:
+def merged(records: Sequence[Record]) -> Record:
     """One record in which the first that has a value wins, so that a row looks in two places."""
-    merged = Record({}, {})
+    one = Record({}, {})
     for record in reversed(records):
         for code in record.values:
-            merged.sources.pop(code, None)
-        merged.values.update(record.values)
-        merged.sources.update(record.sources)
-    return merged
+            one.sources.pop(code, None)
+        one.values.update(record.values)
+        one.sources.update(record.sources)
+    return one
 
 
 class _Shape:

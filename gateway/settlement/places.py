@@ -15,9 +15,12 @@ REGIONS = frozenset({"insuplc_admdvs", "mdtrtarea_admvs"})
 """Members that the router judges, by dated tables and not by their form."""
 
 
-def check_beside(checker: Checker, header: dict[str, str], filled: object) -> list[Problem]:
+def check_beside(
+    checker: Checker, header: dict[str, str], filled: object, *, members_right: bool = False
+) -> list[Problem]:
     """The findings on a header beside its input, but for those that are the router's."""
-    return [p for p in checker.check_header(header, filled) if p.place not in REGIONS]
+    found = checker.check_header(header, filled, members_right=members_right)
+    return [p for p in found if p.place not in REGIONS]
 
 
 def header_of(infno: str, intent: Intent) -> dict[str, str]:

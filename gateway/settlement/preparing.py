@@ -8,7 +8,7 @@ check that is made again before each send.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -17,13 +17,8 @@ import msgspec
 
 from gateway.clock import stamp
 from gateway.errors import Problem, ProblemCode, ProblemKind
-from gateway.fsi.checks import Checker
-from gateway.fsi.definitions import Definitions
-from gateway.fsi.profiles import Profile
-from gateway.fsi.rules.lines import PURCHASES
 from gateway.intents import Intent, Record, Verb, VisitClass
-from gateway.settings import InstitutionSettings
-from gateway.settlement.absorbing import INSURANCE_FIELDS, PERSON_FIELDS, other_person
+from gateway.settlement.absorbing import INSURANCE_FIELDS, other_person
 from gateway.settlement.charges import (
     AHEAD,
     check_lines,
@@ -32,13 +27,12 @@ from gateway.settlement.charges import (
     number_lines,
 )
 from gateway.settlement.chronic import wanted
-from gateway.settlement.coding import Coder
 from gateway.settlement.credits import credited_batches
 from gateway.settlement.diagnoses import changed, describes_anew, summarise, withdraw_missing
-from gateway.settlement.extension import extend, is_from_another_province
-from gateway.settlement.filling import Filled, Filler, follows
+from gateway.settlement.filling import Filled, follows
+from gateway.settlement.inputs import Inputs, Site, given_by
 from gateway.settlement.listing.keeping import brings_any, for_the_list_only, is_late
-from gateway.settlement.places import check_beside, header_of, header_place, place_of
+from gateway.settlement.places import header_of
 from gateway.settlement.plans import MARKS, PLANS, plan
 from gateway.settlement.totals import (
     SPLIT_SUMS,
@@ -46,7 +40,6 @@ from gateway.settlement.totals import (
     batches_to_settle,
     line_records,
     money_problems,
-    settlement_options,
 )
 from gateway.settlement.undoing import impossible, order_problems
 from gateway.settlement.visits import Visit, VisitState
@@ -55,17 +48,6 @@ from gateway.telemetry import StationLine
 PATIENT_CLASSES = {"E": "emergency", "EMER": "emergency"}
 """Patient class (HL7 table 0004, FHIR ActCode) to the profile's kind of visit, where it is not
 simply outpatient or inpatient."""
-
-
-class Site(msgspec.Struct):
-    """What one institution's messages are prepared with."""
-
-    institution: InstitutionSettings
-    profile: Profile
-    definitions: Definitions
-    filler: Filler
-    checker: Checker
-    coder: Coder
 
 
 LATER = ("mdtrt_id", "psn_no", "chrg_bchno")
@@ -101,8 +83,8 @@ class Prepared(msgspec.Struct, kw_only=True):
     steps: list[Step] = []
     problems: list[Problem] = []
     deferred: frozenset[str] = frozenset()
-    ready: Filled | None = None
-    """The input of the first step, if all of it was there to be checked."""
+    ready: list[Filled] = []
+    """The inputs of the first steps, as far as all of them was there to be checked."""
 
     @property
     def stops(self) -> bool:
@@ -110,7 +92,7 @@ class Prepared(msgspec.Struct, kw_only=True):
         return any(problem.stops for problem in self.problems)
 
 
-class Preparer:
+class Preparer(Inputs):
     """Prepares the messages of one institution."""
 
     def __init__(
@@ -123,9 +105,8 @@ class Preparer:
         stations: Stations = unwatched,
     ) -> None:
         """`ahead` is how far the time of a line may lie after that of the gateway's clock."""
-        self.site = site
+        super().__init__(site, defaults)
         self._tolerance, self._ahead = tolerance, ahead
-        self._defaults = defaults
         self._stations = stations
 
     def prepare(
@@ -197,43 +178,6 @@ class Preparer:
             prepared.problems += [p for p in found if not prepared.stops or p.code is not NOTHING]
         if not prepared.stops:
             prepared.problems += self._preflight(prepared, intent, visit)
-
-    def fill(self, step: Step, intent: Intent, visit: Visit | None) -> Filled:
-        """The input of one step from the records as they stand now."""
-        records = [
-            settlement_options(step, intent, visit),
-            intent.filing,
-            intent.query,
-            intent.visit,
-            intent.person,
-            intent.facility,
-            self._defaults,
-        ]
-        if visit is not None:
-            records[5:5] = [visit.visit, visit.person]
-        diagnoses = intent.diagnoses or (visit.diagnoses if visit else [])
-        rows: dict[str, Sequence[Record]] = {"feedetail": step.lines, "diseinfo": diagnoses}
-        if step.infno in PURCHASES:
-            rows["drugdetail"] = step.lines
-        if step.infno == "2302":
-            rows["data"] = step.lines
-        filled = self.site.filler.fill(step.infno, rows=rows, records=records)
-        region = self.site.institution.mdtrtarea_admvs
-        if is_from_another_province(intent.person.get("insuplc_admdvs"), region):
-            extend(step.infno, filled.input, records)
-        return filled
-
-    def check(
-        self, step: Step, filled: Filled, intent: Intent, deferred: Iterable[str] = ()
-    ) -> list[Problem]:
-        """The findings on one input and its header, at their places in the sender's message."""
-        checker = self.site.checker
-        found = checker.check(step.infno, filled.input, deferred=frozenset(deferred))
-        beside = check_beside(checker, header_of(step.infno, intent), filled.input)
-        return [
-            *(p.at(place_of(p.place, filled.sources) or intent.place) for p in found),
-            *(p.at(header_place(p.place, filled.sources, intent)) for p in beside),
-        ]
 
     def _complete(self, intent: Intent, visit: Visit | None, now: datetime) -> None:
         """Fill what follows from the settings, the clock and the visit."""
@@ -345,15 +289,22 @@ class Preparer:
     def _preflight(self, prepared: Prepared, intent: Intent, visit: Visit | None) -> list[Problem]:
         deferred = SPLIT_SUMS | prepared.deferred
         problems: list[Problem] = []
+        checker, common = self.site.checker, self.common(intent, visit)
+        headers = (header_of(step.infno, intent) for step in prepared.steps[:1])
+        right = all(checker.are_members_right(header) for header in headers)
+        stands = True
         for step in prepared.steps:
-            filled = self.fill(step, intent, visit)
+            filled = self.fill(step, intent, visit, common)
             later = deferred | follows(step.infno, deferred)
-            if step is prepared.steps[0] and not self.site.checker.has_any(step.infno, later):
-                prepared.ready = filled
-            for problem in self.check(step, filled, intent, later):
+            stands = stands and not checker.has_any(step.infno, later)
+            if stands:
+                prepared.ready.append(filled)
+            for problem in self.check(step, filled, intent, later, members_right=right):
                 if problem not in problems:
                     problems.append(problem)
-            deferred = deferred | given_by(self.site.definitions, step.infno)
+            given = given_by(self.site.definitions, step.infno)
+            stands = stands and not given
+            deferred = deferred | given
         return problems
 
 
@@ -369,14 +320,6 @@ REMEMBERED = frozenset(
     }
 )
 """Fields that an open visit already has: not missing when a message alone is explained."""
-
-
-def given_by(definitions: Definitions, infno: str) -> frozenset[str]:
-    """The fields that later calls of a plan have from the reply of this transaction."""
-    if infno == "1101":  # of which much is told and little is taken over
-        return frozenset((*PERSON_FIELDS, *INSURANCE_FIELDS))
-    nodes = definitions.transaction(infno).output
-    return frozenset(field.code for node in nodes for field in node.fields)
 
 
 def _assumed_state(verb: Verb, visit: Visit) -> VisitState | None:

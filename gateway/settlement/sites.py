@@ -10,7 +10,8 @@ from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
 from gateway.settlement.charges import AHEAD
-from gateway.settlement.preparing import Preparer, Site, Stations, unwatched
+from gateway.settlement.inputs import Site
+from gateway.settlement.preparing import Preparer, Stations, unwatched
 from gateway.settlement.reporting import token_gone
 from gateway.settlement.visits import Visit, VisitState
 

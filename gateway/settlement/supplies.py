@@ -14,8 +14,9 @@ import msgspec
 from gateway.fsi.definitions import Definitions, Field, Node
 from gateway.intents import Verb, VisitClass
 from gateway.settlement.filling import DEFAULTS, FALLBACKS, FALLBACKS_OF, NOT_FILLED
+from gateway.settlement.inputs import given_by
 from gateway.settlement.plans import MARKS, PLANS
-from gateway.settlement.preparing import REMEMBERED, given_by
+from gateway.settlement.preparing import REMEMBERED
 from gateway.settlement.totals import SPLIT_SUMS, UPLOADS
 from gateway.settlement.visits import VisitState
 

@@ -20,6 +20,9 @@ from gateway.settlement.visits import Batch, Visit
 SPLIT_SUMS = frozenset({"fulamt_ownpay_amt", "overlmt_selfpay", "preselfpay_amt", "inscp_scp_amt"})
 """Sums of the 2204 replies, known once the lines are uploaded and the platform has split them."""
 
+TOTALS = SPLIT_SUMS | {"medfee_sumamt"}
+"""Sums that `settlement_options` computes."""
+
 UPLOADS = frozenset({"2204", "2301"})
 """Transactions that take lines up, which have no totals yet."""
 
@@ -65,14 +68,20 @@ def line_records(batch: Batch) -> list[Record]:
     return [Record({"feedetl_sn": line.feedetl_sn}) for line in batch.lines]
 
 
-def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Record:
-    """The settlement options, with the totals of the batch (outpatient) or the stay.
-
-    A split sum that the platform has not said is left out, never zero.
-    """
+def stated_options(step: Step, intent: Intent) -> Record:
+    """The settlement options of the message, of the batch of the step."""
     options = Record(dict(intent.settlement.values), dict(intent.settlement.sources))
     if step.batch:
         options.values["chrg_bchno"] = step.batch
+    return options
+
+
+def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Record:
+    """The same, with the totals of the batch (outpatient) or the stay.
+
+    A split sum that the platform has not said is left out, never zero.
+    """
+    options = stated_options(step, intent)
     if visit is None or step.infno in UPLOADS:
         return options
     if step.infno in PURCHASES:
@@ -85,16 +94,18 @@ def settlement_options(step: Step, intent: Intent, visit: Visit | None) -> Recor
     uploaded = {line.feedetl_sn for batch in visit.batches for line in batch.lines}
     total = sum((b.amount for b in batches), Decimal("0.00"))
     for charge in intent.charges:
-        number = charge.values.get("chrg_bchno")
+        values = charge.values
+        number = values.get("chrg_bchno")
         if not number or (step.batch and number != step.batch):
             continue
-        if charge.get("feedetl_sn") not in uploaded and (amount := _amount(charge)) is not None:
+        new = (values.get("feedetl_sn") or "") not in uploaded
+        if new and (amount := _amount(charge)) is not None:
             total += amount
     _state_total(options, total)
     for code in SPLIT_SUMS:
         if batches and all(batch.is_split for batch in batches):
-            values = (Decimal(getattr(batch, code)) for batch in batches)
-            options.values[code] = format(sum(values, Decimal("0.00")), "f")
+            split = (Decimal(getattr(batch, code)) for batch in batches)
+            options.values[code] = format(sum(split, Decimal("0.00")), "f")
     return options
 
 
@@ -112,7 +123,7 @@ def _state_total(options: Record, total: Decimal) -> None:
 
 def _amount(charge: Record) -> Decimal | None:
     try:
-        return charge.amount("det_item_fee_sumamt")
+        return Decimal(charge.values.get("det_item_fee_sumamt") or "0")
     except ArithmeticError:
         return None  # reported by the check of its type
 

@@ -130,16 +130,14 @@ class Way:
     def signed(self, protocol: str, raw: bytes) -> list[bytes]:
         """The same, and the bytes of each signed upload of lines (2204)."""
         intent, preparer, result = self.prepared(protocol, raw)
-        steps = [step for step in result.steps if step.infno == "2204"]
         return [
             self.enclosed(
                 step.infno,
-                result.ready
-                if result.ready is not None and step is result.steps[0]
-                else preparer.fill(step, intent, None),
+                result.ready[at] if at < len(result.ready) else preparer.fill(step, intent, None),
                 preparer,
             )
-            for step in steps
+            for at, step in enumerate(result.steps)
+            if step.infno == "2204"
         ]
 
     def enclosed(self, infno: str, filled: Filled, preparer: Preparer) -> bytes:

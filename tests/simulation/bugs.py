@@ -26,6 +26,7 @@ from gateway.settlement import (
     compensating,
     conducting,
     following,
+    inputs,
     preparing,
     work,
 )
@@ -147,7 +148,7 @@ def a_stated_total_is_not_compared() -> Any:
 @_bug
 def a_total_loses_its_fen() -> Any:
     """Somebody rounds to tenths of a yuan."""
-    options = preparing.settlement_options
+    options = inputs.settlement_options
 
     def rounded(*given: Any) -> Any:
         record = options(*given)
@@ -156,7 +157,7 @@ def a_total_loses_its_fen() -> Any:
             record.values["medfee_sumamt"] = format(tenths, "f")
         return record
 
-    return mock.patch.object(preparing, "settlement_options", rounded)
+    return mock.patch.object(inputs, "settlement_options", rounded)
 
 
 @_bug

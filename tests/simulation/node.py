@@ -32,7 +32,7 @@ from gateway.settlement.conducting import Conductor
 from gateway.settlement.dispatching import Dispatcher
 from gateway.settlement.ending import resolution
 from gateway.settlement.filling import Filler
-from gateway.settlement.preparing import Site
+from gateway.settlement.inputs import Site
 from gateway.settlement.reconciling import ReadBack
 from gateway.settlement.sites import Sites
 from gateway.telemetry import StationLine

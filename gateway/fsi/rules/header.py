@@ -31,8 +31,8 @@ class HeaderScope(msgspec.Struct, frozen=True):
 
     infno: str
     header: Mapping[str, Any]
-    rows: tuple[tuple[str, Mapping[str, Any]], ...]
-    """The rows of all nodes of the input, each with its path."""
+    content: Any
+    """The input."""
     fields: Mapping[str, Field]
     """Members of the envelope by name."""
     extension: Field | None
@@ -43,6 +43,21 @@ class HeaderScope(msgspec.Struct, frozen=True):
         value = self.header.get(member)
         return value if isinstance(value, str) else ""
 
+    def rows_with(self, code: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """The input itself and the rows of its nodes that have this member, with their paths."""
+        if not isinstance(self.content, dict):
+            return
+        if code in self.content:
+            yield "", self.content
+        for name, node in self.content.items():
+            if isinstance(node, dict):
+                if code in node:
+                    yield str(name), node
+            elif isinstance(node, list):
+                for at, row in enumerate(node):
+                    if isinstance(row, dict) and code in row:
+                        yield f"{name}[{at}]", row
+
 
 class HeaderRule(msgspec.Struct, frozen=True, kw_only=True):
     """A rule about the header, and what it comes from."""
@@ -52,6 +67,8 @@ class HeaderRule(msgspec.Struct, frozen=True, kw_only=True):
     source: tuple[str, ...]
     check: Callable[[HeaderScope], Iterator[Problem]]
     doubtful_in: frozenset[str] = frozenset()
+    alone: bool = False
+    """It looks at the members only, and finds the same beside any input."""
 
     def severity(self, infno: str, strict: list[str]) -> Severity:
         """An error, unless it is doubtful here and the profile does not insist on it."""
@@ -84,7 +101,7 @@ def region_of_insurance(scope: HeaderScope) -> Iterator[Problem]:
     """insuplc_admdvs is there when the input holds a person number."""
     if not is_empty(scope.header.get("insuplc_admdvs")):
         return
-    if any(not is_empty(row.get("psn_no")) for _, row in scope.rows):
+    if any(not is_empty(row["psn_no"]) for _, row in scope.rows_with("psn_no")):
         problem = missing_when(
             scope.fields["insuplc_admdvs"], "输入含人员编号(psn_no)", "the input holds a psn_no"
         )
@@ -114,8 +131,8 @@ def regions_repeated(scope: HeaderScope) -> Iterator[Problem]:
         stated = scope.header.get(member)
         if is_empty(stated):
             continue
-        for path, row in scope.rows:
-            own = row.get(member)
+        for path, row in scope.rows_with(member):
+            own = row[member]
             if own != stated and not is_empty(own):
                 problem = wrong_value(
                     scope.fields[member], "与报文头中的不一致", "differs from the one of the header"
@@ -162,8 +179,8 @@ def record_of_institution(scope: HeaderScope) -> Iterator[Problem]:
     institution = scope.value("fixmedins_code")
     if scope.infno != "4401" or not institution:
         return
-    for path, row in scope.rows:
-        value = row.get("mdtrt_sn")
+    for path, row in scope.rows_with("mdtrt_sn"):
+        value = row["mdtrt_sn"]
         if isinstance(value, str) and value.strip() and not value.startswith(institution):
             yield Problem(
                 kind=ProblemKind.VALUE,
@@ -180,7 +197,7 @@ def keys_of_crossing(scope: HeaderScope) -> Iterator[Problem]:
     here, home = scope.value("mdtrtarea_admvs"), scope.value("insuplc_admdvs")
     if scope.extension is None or not home.strip() or here[:2] == home[:2]:
         return
-    for path, row in scope.rows:
+    for path, row in scope.rows_with("med_type"):
         for key in missing_keys(scope.infno, row):
             problem = required_key(scope.extension, key, str(row["med_type"]))
             yield problem.at(f"input.{path}.{EXTENSION}" if path else f"input.{EXTENSION}")
@@ -192,12 +209,14 @@ HEADER_RULES = (
         text="Members are texts within their lengths; required ones are not empty.",
         source=("1.2", "1.7"),
         check=members_fit,
+        alone=True,
     ),
     HeaderRule(
         name="header-treatment-region",
         text="`mdtrtarea_admvs` is given.",
         source=("1.3",),
         check=region_of_treatment,
+        alone=True,
     ),
     HeaderRule(
         name="header-insurance-region",
@@ -210,6 +229,7 @@ HEADER_RULES = (
         text="Both regions are six digits.",
         source=("1.3",),
         check=regions_of_six_digits,
+        alone=True,
     ),
     HeaderRule(
         name="header-regions-repeated",
@@ -222,18 +242,21 @@ HEADER_RULES = (
         text="`msgid` is the institution (12), yyyyMMddHHmmss (14) and a serial (4).",
         source=("1.2",),
         check=message_id,
+        alone=True,
     ),
     HeaderRule(
         name="header-operator-type",
         text="`opter_type` is 1, 2 or 3.",
         source=("1.8",),
         check=type_of_operator,
+        alone=True,
     ),
     HeaderRule(
         name="header-time",
         text="`inf_time` is yyyy-MM-dd HH:mm:ss.",
         source=("1.14",),
         check=time_of_request,
+        alone=True,
     ),
     HeaderRule(
         name="header-record-number",

@@ -16,7 +16,8 @@ from gateway.intents import Intent, Record, Source, Verb, VisitClass
 from gateway.settings import InstitutionSettings
 from gateway.settlement.coding import Coder
 from gateway.settlement.filling import Filler
-from gateway.settlement.preparing import Preparer, Site
+from gateway.settlement.inputs import Site
+from gateway.settlement.preparing import Preparer
 from mappings.codes import CodeBook
 
 DEMO_TABLES = Path(mappings.codes.__file__).parent / "data" / "demo-hospital"

@@ -12,7 +12,8 @@ from gateway.clock import CHINA
 from gateway.errors import InvalidError, ProblemCode
 from gateway.intents import Intent, Record, Verb, VisitClass
 from gateway.settings import PeerSettings
-from gateway.settlement.preparing import Prepared, Preparer, Site
+from gateway.settlement.inputs import Site
+from gateway.settlement.preparing import Prepared, Preparer
 from gateway.settlement.sites import Sites
 from gateway.settlement.visits import Batch, Line, Visit, VisitState
 

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.errors import ProblemCode, Severity
 from gateway.intents import Record, Settlement
+from gateway.settlement.inputs import Site
 from gateway.settlement.listing.checking import check
-from gateway.settlement.preparing import Site
 from mappings.codes import CodeBook
 
 DAY = date(2026, 3, 2)
