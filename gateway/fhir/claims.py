@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from gateway.errors import MessageError, Problem, ProblemCode
 from gateway.fhir import problems
+from gateway.fhir.decode import may_be_escaped
 from gateway.fhir.names import CURRENCY
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.references import Node, as_list
@@ -24,15 +26,23 @@ INJURY, INJURY_INPATIENT = "9903", "22"
 """med_type of an injury (mapping matrix 2.2, Claim.accident)."""
 _DAY = 10
 """Characters of `yyyy-MM-dd`."""
+_IN_YUAN = f'"currency":"{CURRENCY}"'.encode()
+_UNSUPPORTED = frozenset({"detail", "factor", "tax"})
 
 
-def check_claim(root: Node, tolerance: Decimal) -> list[Problem]:
+def may_hold_foreign_money(raw: bytes) -> bool:
+    """False when every currency in these bytes is the yuan."""
+    return raw.count(b'"currency"') != raw.count(_IN_YUAN) or may_be_escaped(raw)
+
+
+def check_claim(root: Node, tolerance: Decimal, *, foreign: bool = True) -> list[Problem]:
     """Everything wrong with the amounts and lines of a Claim, each at its place.
 
-    `tolerance` is the yuan by which unitPrice x quantity may differ from net.
+    `tolerance` is the yuan by which unitPrice x quantity may differ from net. `foreign` is False
+    where no amount can be in another currency.
     """
     found: list[Problem] = []
-    if _has_foreign_money(root.value):
+    if foreign:
         found += _foreign_money(root.value, root.place)
     total = _amount(root.value.get("total"))
     nets: list[Decimal | None] = []
@@ -42,8 +52,12 @@ def check_claim(root: Node, tolerance: Decimal) -> list[Problem]:
         if sequence in sequences:
             found.append(_repeated(item))
         sequences.add(sequence)
-        found += _unsupported_parts(item)
-        net, problem = _net(item, tolerance)
+        quantity = _amount(item.value.get("quantity"))
+        price = _amount(item.value.get("unitPrice"))
+        if not _UNSUPPORTED.isdisjoint(item.value):
+            found += _unsupported_parts(item)
+        _check_numbers(found, item, quantity, price)
+        net, problem = _net(item, quantity, price, tolerance)
         if problem is not None:
             found.append(problem)
         nets.append(net)
@@ -72,22 +86,8 @@ def _total_differs(
         )
 
 
-def _has_foreign_money(claim: dict[str, Any]) -> bool:
-    """True when some amount is in another currency; contained resources are not looked at."""
-    stack: list[Any] = [value for name, value in claim.items() if name != "contained"]
-    while stack:
-        value = stack.pop()
-        kind = type(value)
-        if kind is dict:
-            if value.get("currency", CURRENCY) != CURRENCY:
-                return True
-            stack += value.values()
-        elif kind is list:
-            stack += value
-    return False
-
-
 def _foreign_money(value: Any, place: str) -> Iterator[Problem]:
+    """Amounts in another currency; contained resources are not looked at."""
     if isinstance(value, dict):
         if "currency" in value and value["currency"] != CURRENCY:
             yield problems.currency(f"{place}.currency")
@@ -120,28 +120,39 @@ def _unsupported_parts(item: Node) -> Iterator[Problem]:
         yield problems.not_supported(
             f"{item.place}.tax", "不支持税额，请计入单价", "a tax: count it into the price"
         )
-    quantity, price = item.value.get("quantity", {}), _amount(item.value.get("unitPrice"))
-    if "comparator" in quantity:
-        yield problems.not_supported(
-            f"{item.place}.quantity.comparator",
-            "数量必须是确定的值",
-            "the quantity has to be exact",
+
+
+def _check_numbers(
+    found: list[Problem], item: Node, quantity: Decimal | None, price: Decimal | None
+) -> None:
+    if "comparator" in item.value.get("quantity", ()):
+        found.append(
+            problems.not_supported(
+                f"{item.place}.quantity.comparator",
+                "数量必须是确定的值",
+                "the quantity has to be exact",
+            )
         )
-    if _amount(quantity) == 0:
-        yield problems.wrong_value(
-            f"{item.place}.quantity.value", "数量不能为0", "the quantity cannot be 0"
+    if quantity == 0:
+        found.append(
+            problems.wrong_value(
+                f"{item.place}.quantity.value", "数量不能为0", "the quantity cannot be 0"
+            )
         )
     if price is not None and price < 0:
-        yield problems.wrong_value(
-            f"{item.place}.unitPrice.value",
-            "单价不能为负；退费请用负的数量",
-            "the price cannot be negative: give back by a negative quantity",
+        found.append(
+            problems.wrong_value(
+                f"{item.place}.unitPrice.value",
+                "单价不能为负；退费请用负的数量",
+                "the price cannot be negative: give back by a negative quantity",
+            )
         )
 
 
-def _net(item: Node, tolerance: Decimal) -> tuple[Decimal | None, Problem | None]:
-    net, price = _amount(item.value.get("net")), _amount(item.value.get("unitPrice"))
-    quantity = _amount(item.value.get("quantity"))
+def _net(
+    item: Node, quantity: Decimal | None, price: Decimal | None, tolerance: Decimal
+) -> tuple[Decimal | None, Problem | None]:
+    net = _amount(item.value.get("net"))
     if net is None:
         if price is None:
             return None, problems.required(
@@ -197,11 +208,13 @@ def complete_claim(
     intent.own_charges_only = bool(intent.charges)
     total = Decimal(0)
     found: list[Problem] = []
+    begin, end = intent.visit.get("begntime"), intent.visit.get("endtime")
     for charge in intent.charges:
         sequence = charge.get("item_sequence")
         key = line_keys.get(sequence) or f"{claim_number}|{sequence}"
         charge.set("feedetl_sn", key, Source(charge.place("item_sequence"), key, "Claim"))
-        found += _set_time(charge, intent.visit, now)
+        if charge.values.get("fee_ocur_time"):
+            found += _set_time(charge, begin, end, now)
         net = charge.values.get("det_item_fee_sumamt")
         quantity = charge.amount("cnt") if charge.has("cnt") else Decimal(1)
         total += Decimal(net) if net else charge.amount("pric") * quantity
@@ -219,27 +232,30 @@ def _own_number(root: Node) -> tuple[str, str]:
     return "", ""
 
 
-def _set_time(charge: Record, visit: Record, now: str) -> list[Problem]:
+def _set_time(charge: Record, begin: str, end: str, now: str) -> list[Problem]:
+    """Bring the time of a line into the form of the interface."""
+    try:
+        value = _time_of_line(charge.values["fee_ocur_time"], begin, end, now)
+    except MessageError as error:
+        charge.values.pop("fee_ocur_time")
+        place = charge.place("fee_ocur_time")
+        return [problem.at(place) for problem in error.problems]
+    charge.values["fee_ocur_time"] = value
+    return []
+
+
+@lru_cache(maxsize=1024)
+def _time_of_line(text: str, begin: str, end: str, now: str) -> str:
     """A time as it is stated; of a date alone, the time of day at which the visit began.
 
     Midnight may lie before the visit (mapping matrix 2.2). A line does not end up after the end,
-    and one of today not after now.
+    and one of today not after now. The lines of a claim mostly state the same.
     """
-    text = charge.get("fee_ocur_time")
-    if not text:
-        return []
-    source = charge.sources["fee_ocur_time"]
-    try:
-        value = _DATETIME(text) or ""
-    except MessageError as error:
-        charge.values.pop("fee_ocur_time")
-        return [problem.at(source.place) for problem in error.problems]
-    begin, end = visit.get("begntime"), visit.get("endtime")
+    value = _DATETIME(text) or ""
     if "T" not in text and begin:
         value = value[:_DAY] + begin[_DAY:]
         value = min([value, *(last for last in (end, now) if value[:_DAY] == last[:_DAY])])
-    charge.set("fee_ocur_time", value, source)
-    return []
+    return value
 
 
 def _mark_main_diagnosis(diagnoses: list[Record]) -> None:
@@ -284,4 +300,6 @@ def _line(item: dict[str, Any]) -> tuple[Any, ...]:
 def _amount(holder: Any) -> Decimal | None:
     """The value of a Money or Quantity, exactly."""
     value = holder.get("value") if isinstance(holder, dict) else None
+    if type(value) is Decimal:
+        return value
     return Decimal(value) if isinstance(value, Decimal | int) else None

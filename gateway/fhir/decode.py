@@ -60,7 +60,7 @@ def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
         raise UnreadableError([_too_deep(max_depth)])
     if _ODD_NUMBER.search(skeleton) and not _numbers_are_sane(tree):
         raise UnreadableError([too_much("数字超出范围", "a number is out of range")])
-    if not _has_members(tree, skeleton.count(b":")):
+    if not _has_members(tree, raw, skeleton):
         raise UnreadableError([_duplicate(raw)])
     return tree
 
@@ -101,17 +101,15 @@ def _skeleton(text: bytes) -> bytes:
     return b"".join(text.split(b'"')[::2])
 
 
-def _has_members(tree: dict[str, Any], stated: int) -> bool:
+def _has_members(tree: dict[str, Any], raw: bytes, skeleton: bytes) -> bool:
     """True when the objects of a tree have as many members as the text had.
 
-    In JSON as it is encoded here a quote before a colon ends a name, unless it is escaped. A name
-    that ends in a backslash looks as if it were: then the strings are taken out to count.
+    Where nothing is escaped, a member that was lost took the quotes of its name with it.
     """
     text = _ENCODER.encode(tree)
-    escaped = text.count(b'\\":') if b"\\" in text else 0
-    if text.count(b'":') - escaped == stated:
-        return True
-    return _skeleton(text).count(b":") == stated
+    if b"\\" not in raw and b"\\" not in text:
+        return text.count(b'"') == raw.count(b'"')
+    return _skeleton(text).count(b":") == skeleton.count(b":")
 
 
 def _depth(skeleton: bytes) -> int:

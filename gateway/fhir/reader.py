@@ -14,6 +14,7 @@ import msgspec
 from gateway.crypto.sm import sm3
 from gateway.errors import InvalidError, Problem, UnreadableError, UnsupportedError
 from gateway.fhir import problems
+from gateway.fhir.claims import may_hold_foreign_money
 from gateway.fhir.decode import canonical, decode
 from gateway.fhir.forms import Forms, said
 from gateway.fhir.modifiers import may_be_modified
@@ -63,6 +64,8 @@ class Document(msgspec.Struct):
     """A certificate may stand in it."""
     modified: bool = True
     """A modifier extension or implicit rule may stand in it."""
+    foreign: bool = True
+    """An amount in another currency may stand in it."""
 
     def root(self) -> Node:
         """The node of the resource."""
@@ -110,6 +113,7 @@ class Reader:
         document.moves = inner.moves
         document.certified = certified
         document.modified = may_be_modified(raw)
+        document.foreign = may_hold_foreign_money(raw)
         if document.type_name != wanted:
             raise UnreadableError([_wrong_root(document.place, wanted)])
         if interaction == "update" and document.resource.get("id") != meta.get("id"):

@@ -148,7 +148,7 @@ class Understanding:
         if use == "preauthorization":
             return self._filing(maps, root)
         intent, found = maps.understand(f"{use} Claim", root, {})
-        found += check_claim(root, self._tolerance)
+        found += check_claim(root, self._tolerance, foreign=work.document.foreign)
         if root.value.get("status") != "active":
             found.append(inactive(f"{root.place}.status"))
         if not found:
