@@ -7,7 +7,7 @@ Reference finds the resource once: many rules read the same patient, encounter a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,8 +20,23 @@ Test = Callable[[Any], bool]
 """Does a value pass a filter?"""
 TextOf = Callable[[Any], str]
 """The text of a value, empty where it has none."""
-LocalPart = tuple[str, Test | None]
-"""An element below a node, and the filter of its values."""
+
+
+class LocalPart(NamedTuple):
+    """An element below a node, and the filter of its values."""
+
+    name: str
+    test: Test | None
+    choice: bool = False
+    """Every element of this name and a type: `valueCode` for `value[x]`."""
+
+    def elements(self, value: dict[str, Any]) -> list[str]:
+        """The elements of a choice that are there."""
+        end = len(self.name)
+        return [
+            name for name in value if name.startswith(self.name) and name[end : end + 1].isupper()
+        ]
+
 
 _Look = Callable[[Any], Found]
 """Finds a text below a value, with the place as seen from there."""
@@ -29,9 +44,9 @@ _Look = Callable[[Any], Found]
 
 def local_finder(parts: tuple[LocalPart, ...], text_of: TextOf) -> Finder:
     """The finder of a path that stays below its node."""
-    names = tuple(name for name, _ in parts)
+    names = tuple(part.name for part in parts)
     whole = "." + ".".join(names)
-    plain = all(test is None for _, test in parts)
+    plain = not any(part.test or part.choice for part in parts)
     look = _look_of(parts, text_of)
 
     def find(node: Node) -> Found:
@@ -62,8 +77,19 @@ def _look_of(parts: tuple[LocalPart, ...], text_of: TextOf) -> _Look:
         return (text, "") if text else None
 
     look: _Look = here
-    for name, test in reversed(parts):
-        look = _look_below(name, test, look)
+    for part in reversed(parts):
+        look = _look_at_choice(part, look) if part.choice else _look_below(*part[:2], look)
+    return look
+
+
+def _look_at_choice(part: LocalPart, inner: _Look) -> _Look:
+    def look(value: Any) -> Found:
+        for name in part.elements(value) if type(value) is dict else ():
+            found = _look_below(name, part.test, inner)(value)
+            if found is not None:
+                return found
+        return None
+
     return look
 
 
@@ -98,6 +124,7 @@ class Linked(msgspec.Struct, frozen=True):
 
 def linked_finder(path: str, linked: Linked) -> Finder:
     """The finder of a path over the References that `path` names."""
+    asked = f"{path}->"
 
     def targets(node: Node) -> list[tuple[Node, Node | None]]:
         return [(one, one.scope.follow(one)) for one in linked.references(node)]
@@ -106,7 +133,7 @@ def linked_finder(path: str, linked: Linked) -> Finder:
         if node.fixed or node.value is not node.scope.root:
             return targets(node)
         remembered = node.scope.library.remembered
-        key = id(node.value), f"{path}->"
+        key = id(node.value), asked
         if key not in remembered:
             remembered[key] = targets(node)
         found: list[tuple[Node, Node | None]] = remembered[key]

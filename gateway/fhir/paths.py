@@ -34,6 +34,7 @@ from functools import partial
 from operator import eq, ne
 from typing import Any
 
+from gateway.fhir.columns import column_of
 from gateway.fhir.finders import (
     Finder,
     Found,
@@ -47,6 +48,7 @@ from gateway.fhir.finders import (
 from gateway.fhir.names import ENCOUNTER, Names, is_extension
 from gateway.fhir.references import Node, as_list
 from gateway.fhir.texts import human_name, scalar
+from mappings.messages.language import ColumnPlace
 
 Step = Callable[[list[Node]], list[Node]]
 
@@ -121,19 +123,29 @@ class FHIRPaths:
     def shape(self, node: Any) -> Hashable:
         """The members of a node: nodes with the same ones can state the same things."""
         value = node.value
-        return tuple(value) if type(value) is dict and len(value) <= MAX_SHAPED else None
+        if type(value) is not dict or len(value) > MAX_SHAPED:
+            return None
+        return (node.fixed, *value)
 
     def narrowed(self, path: str, node: Any) -> Callable[[Any], tuple[str, str] | None] | None:
-        """The getter of a path for nodes of this shape; None when it can find nothing in them."""
+        """The getter of a path for nodes of this shape; None when it can find nothing in them.
+
+        It is the getter of `value`, which looks whether the first member is there: a shape does
+        not say what the members hold, and what is remembered for a path is used for any node.
+        """
         first = _first_name(path)
-        return None if first and first not in node.value else self.value(path)
+        absent = first and (type(node.value) is not dict or first not in node.value)
+        return None if absent else self.value(path)
 
-    def column(self, path: str, node: Any) -> None:
-        """None: no path takes a text that stands beside others."""
+    def column(self, path: str, node: Any) -> ColumnPlace | None:
+        """Where a path that stays below its node begins in nodes of this shape."""
+        elements, bar, _ = (part.strip() for part in path.partition("|"))
+        parts = self._local(elements)
+        return column_of(parts, node, human_name if bar else scalar) if parts else None
 
-    def texts(self, node: Any) -> tuple[tuple[str, ...], str, None]:
-        """No texts stand side by side in a node."""
-        return (), node.place, None
+    def texts(self, node: Any) -> tuple[tuple[Any, ...], str, None]:
+        """The values of the members of a node, which hold its texts."""
+        return (None, *node.value.values()), node.place, None
 
     def _compile(self, path: str) -> tuple[Step, ...]:
         steps: list[Step] = []
@@ -223,11 +235,15 @@ class FHIRPaths:
         parts: list[LocalPart] = []
         for match in _PART.finditer(path):
             filters = re.findall(r"\[([^\[\]]+)\]", match["filters"])
+            choice = filters[:1] == ["x"] and not match["extension"]
+            filters = filters[choice:]
             special = any(text == "x" or text.isdigit() for text in filters)
-            if not match["name"] or match["join"] == "->" or special:
+            if match["root"] or match["join"] == "->" or special:
                 return None
             tests = [self._test(text) for text in filters]
-            parts.append((match["name"], _all_of(tests)))
+            if match["extension"]:
+                tests.insert(0, _is_extension(match["extension"]))
+            parts.append(LocalPart(match["name"] or "extension", _all_of(tests), choice))
         return tuple(parts)
 
 
@@ -306,15 +322,14 @@ def _choice(name: str) -> Step:
 
 
 def _extension(name: str) -> Step:
-    def step(nodes: list[Node]) -> list[Node]:
-        return [
-            child
-            for node in nodes
-            for child in node.child("extension")
-            if isinstance(child.value, dict) and is_extension(child.value.get("url"), name)
-        ]
+    test = _is_extension(name)
+    return lambda nodes: [
+        child for node in nodes for child in node.child("extension") if test(child.value)
+    ]
 
-    return step
+
+def _is_extension(name: str) -> Test:
+    return lambda value: isinstance(value, dict) and is_extension(value.get("url"), name)
 
 
 def _linked(name: str, take: Step) -> Step:

@@ -22,6 +22,9 @@ def _number(text: str) -> Decimal:
 
 _decoder = msgspec.json.Decoder(float_hook=_number)
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_ODD_NUMBERS = ((b"+", b"E+"), (b"N", b"NaN"), (b"I", b"Infinity"))
+"""In JSON as it is encoded here: a number that `_plain` writes out or refuses, or a text alike.
+First a letter of each, for which a text is searched many times as fast."""
 _canonical = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -48,8 +51,7 @@ def encode_json(value: Any) -> bytes:
     """
     try:
         encoded = _encoder.encode(value)
-        long = b"+" in encoded and b"E+" in encoded
-        if long or b"NaN" in encoded or b"Infinity" in encoded:
+        if any(letter in encoded and word in encoded for letter, word in _ODD_NUMBERS):
             return _encoder.encode(_plain(value))
     except UnicodeError as error:
         raise ValueError("a text cannot be written in UTF-8") from error

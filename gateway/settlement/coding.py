@@ -68,6 +68,8 @@ PEOPLE_AND_PLACES = (
 )
 """Kind of code, its field, and the field of its name."""
 
+_CODES = frozenset(code for _, code, _ in PEOPLE_AND_PLACES)
+
 
 class Coder:
     """Translates the codes of an intent with the tables of one institution."""
@@ -128,6 +130,8 @@ class _Run:
     def people_and_places(self, record: Record, on: date) -> None:
         """Translate every physician and department of a record."""
         values, known = record.values, self._known.setdefault(on, {})
+        if _CODES.isdisjoint(values):
+            return
         for kind, code, name in PEOPLE_AND_PLACES:
             local = values.get(code)
             if not local:

@@ -13,14 +13,21 @@ raise `gateway.errors.InvalidError` when what it finds breaks a rule (a foreign 
 """
 
 
-Texts = Callable[[Any], tuple[Sequence[str], str, Any]]
-"""Takes a node and gives the texts that stand side by side in it, how their places begin, and the
-marks by which the language divides a text."""
+Texts = Callable[[Any], tuple[Sequence[Any], str, Any]]
+"""Takes a node and gives the texts that stand side by side in it, or what holds them, how their
+places begin, and the marks by which the language divides a text."""
 
 Take = Callable[[str, Any], str | None]
 """Takes one of these texts and the marks, and gives what a path means of it.
 
 It is empty where the path states nothing, and None where the getter of the path has to look.
+"""
+
+
+Inside = Callable[[Any], str | None]
+"""Takes the text out of something that holds it.
+
+It is empty where there is none, and None where the getter of the path has to look.
 """
 
 
@@ -34,6 +41,8 @@ class ColumnPlace(NamedTuple):
     whole: bool
     """A text of letters and digits alone is taken as it stands; `take` is for any other."""
     take: Take
+    inside: Inside | None = None
+    """Takes out the text, where what stands in the node is none yet."""
 
 
 class PathLanguage(Protocol):
@@ -86,6 +95,6 @@ class ShapedLanguage(PathLanguage, Protocol):
         """
         ...  # pragma: no cover - the body of a protocol never runs
 
-    def texts(self, node: Any) -> tuple[Sequence[str], str, Any]:
+    def texts(self, node: Any) -> tuple[Sequence[Any], str, Any]:
         """The texts that `column` counts, how their places begin (`FT1[2]`), and the marks."""
         ...  # pragma: no cover - the body of a protocol never runs

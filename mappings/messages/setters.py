@@ -16,7 +16,7 @@ import msgspec
 from gateway.errors import MessageError, Problem
 from gateway.intents import Record, Source
 from mappings.messages.functions import Function
-from mappings.messages.language import Getter, ShapedLanguage, Take, Texts
+from mappings.messages.language import Getter, Inside, ShapedLanguage, Take, Texts
 
 Problems = list[Problem]
 Setter = Callable[[Any, Mapping[str, str], Record, Problems], None]
@@ -139,8 +139,9 @@ def every(setters: tuple[Setter, ...]) -> Setter:
 class Column(NamedTuple):
     """A rule of a block for nodes of one shape.
 
-    Where the text `at` in the node (0: none) is `taken` by the language, `function` is all that is
-    done to it. Anything else is left to the `setter` of the rule.
+    Where the text `at` in the node (0: none), or `inside` what stands there, is `taken` by the
+    language, `function` is all that is done to it. Anything else is left to the `setter` of the
+    rule.
     """
 
     code: str
@@ -152,6 +153,7 @@ class Column(NamedTuple):
     """A plain word is taken as it stands, and nothing is done to it."""
     take: Take
     function: Function | None
+    inside: Inside | None
     only: bool
     """There is no other source: where this one states nothing, the rule does not either."""
     setter: Setter
@@ -165,7 +167,7 @@ def column_of(
     setter = setter_of(Compiled(rule.code, rule.name, reads))
     place = language.column(read.path, node) if read.path and not read.fills else None
     if place is None or len(read.functions) > 1:
-        return Column(rule.code, rule.name, 0, "", False, _left, None, False, setter)
+        return Column(rule.code, rule.name, 0, "", False, _left, None, None, False, setter)
     function = next(iter(read.functions), None)
     return Column(
         code=rule.code,
@@ -175,6 +177,7 @@ def column_of(
         whole=place.whole and function is None,
         take=_whole_or(place.take) if place.whole else place.take,
         function=function,
+        inside=place.inside,
         only=len(reads) == 1,
         setter=setter,
     )
@@ -202,11 +205,11 @@ def row_setter(columns: list[Column], texts_of: Texts) -> Setter:
     def run(node: Any, constants: Mapping[str, str], record: Record, problems: Problems) -> None:
         values, sources = record.values, record.sources
         texts, label, marks = texts_of(node)
-        for code, name, at, place, whole, take, function, only, setter, known in rows:
-            if not at:
+        for code, name, at, place, whole, take, function, inside, only, setter, known in rows:
+            text = None if not at else texts[at] if inside is None else inside(texts[at])
+            if text is None:
                 setter(node, constants, record, problems)
                 continue
-            text = texts[at]
             if whole and text.isalnum():
                 values[code] = text
                 sources[code] = Source(label + place, text, name)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from gateway.fhir.adapter import FHIRAdapter
+from gateway.fhir.claims import may_hold_foreign_money
 from gateway.intents import Verb, VisitClass
 
 BASE = "https://fsi-gateway.example/fhir"
@@ -92,6 +95,24 @@ async def test_another_currency_is_refused_at_every_place(ask: Any, make_claim: 
         ("CURRENCY", "Claim.item[1].net.currency"),
         ("CURRENCY", "Claim.total.currency"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stated", "foreign"),
+    [
+        ('"net":{"value":1,"currency":"CNY"},"tax":{"currency":"CNY"}', False),
+        ('"net":{"value":1}', False),
+        ('"net":{"value":1,"currency":"CNY"},"tax":{"currency":"USD"}', True),
+        ('"net":{"value":1,"currency" : "USD"}', True),
+        (r'"net":{"value":1,"curr\u0065ncy":"USD"}', True),
+        (r'"net":{"value":1,"currency":"US\u0044"}', True),
+    ],
+)
+def test_another_currency_shows_in_the_bytes_however_it_is_written(
+    stated: str, *, foreign: bool
+) -> None:
+    """Only a body that cannot hold one is not searched for it (X-052)."""
+    assert may_hold_foreign_money(f'{{"item":[{{{stated}}}]}}'.encode()) is foreign
 
 
 async def test_a_net_that_is_not_price_times_quantity_is_refused_at_the_item(

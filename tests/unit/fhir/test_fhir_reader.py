@@ -17,6 +17,7 @@ from gateway.fhir.reader import Reader
 from gateway.fhir.release import R4
 from gateway.fhir.shapes import Shapes
 from gateway.settings import FHIRSettings
+from tests.nesting import nested
 
 READER = Reader(R4, FHIRSettings(max_items=3, max_depth=12))
 CREATE_TASK = {"interaction": "create", "type": "Task"}
@@ -229,7 +230,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     assert resource_or_problems(raw)
 
 
-JSON = st.recursive(
+JSON = nested(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.decimals(allow_nan=False),
     lambda inner: (
         st.lists(inner, max_size=3)

@@ -16,6 +16,7 @@ from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.samples import IDENTITY_NUMBER, sample_input
+from tests.nesting import nested
 
 HUNAN = load_profile("hunan")
 GENERIC = load_profile("generic")
@@ -45,7 +46,7 @@ def test_a_valid_input_has_no_problem(infno: str) -> None:
         assert BASE_CHECKER.check(infno, content) == []
 
 
-json_values = st.recursive(
+json_values = nested(
     st.none()
     | st.booleans()
     | st.integers()

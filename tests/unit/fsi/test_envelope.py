@@ -23,6 +23,7 @@ from gateway.fsi.envelope import (
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.wire import decode_json, encode_json
 from gateway.intents import Call
+from tests.nesting import nested
 
 NOW = datetime(2026, 3, 1, 1, 5, 7, tzinfo=UTC)
 MSGID = "H43010000001202603010905070001"
@@ -154,7 +155,7 @@ def test_what_is_no_signature_does_not_verify(cainfo: str) -> None:
     assert verifies(cainfo, {"a": 1}, KEY.public_key()) is False
 
 
-json_values = st.recursive(
+json_values = nested(
     st.none()
     | st.booleans()
     | st.integers(-(10**18), 10**18)

@@ -13,6 +13,7 @@ from gateway.errors import NotSentError, UnknownOutcomeError
 from gateway.fsi.definitions import Definitions
 from gateway.fsi.replies import decode_reply, read_reply
 from gateway.fsi.wire import encode_json
+from tests.nesting import nested
 
 HUNAN = Definitions.load("HN")
 
@@ -145,7 +146,7 @@ def test_the_outer_gateway_refuses_before_anything_happened(code: bytes) -> None
         decode_reply(body)
 
 
-values = st.recursive(
+values = nested(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=3)

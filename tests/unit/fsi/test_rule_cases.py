@@ -295,6 +295,18 @@ def test_a_header_rule_finds_what_breaks_it(
     assert Checker(BASE, off).check_header({**HEADER, **members}, content) == []
 
 
+@pytest.mark.parametrize(("rule", "members", "changes", "place"), HEADER_CASES)
+def test_members_that_are_right_alone_are_looked_at_beside_the_input_only(
+    rule: str, members: dict[str, str], changes: dict[str, Any], place: str
+) -> None:
+    """What is wrong with a header is found by itself or beside the input, and never by neither."""
+    header, content = {**HEADER, **members}, _sample("2207", changes)
+    right = CHECKER.are_members_right(header)
+    found = CHECKER.check_header(header, content, members_right=True)
+    expected = [] if not right else [(f"rule {rule}", place)]
+    assert [(problem.detail, problem.place) for problem in found] == expected
+
+
 def test_the_front_page_of_a_record_is_numbered_by_the_institution() -> None:
     """mdtrt_sn of 4401 begins with the institution code (rules, statement 17.13)."""
     content = _sample("4401", {"baseinfo.mdtrt_sn": "H430100000010001"})

@@ -18,6 +18,7 @@ from gateway.crypto.sm import SigningKey, der_from_raw, sm4_ecb_encrypt
 from gateway.fsi.sealed import Account, Reason, SealedOptions, Sealer
 from gateway.fsi.sealed_text import canonical_data, data_key, sign_text
 from gateway.fsi.wire import decode_json
+from tests.nesting import nested
 
 NOW = datetime(2026, 3, 1, 9, 5, 7, tzinfo=CHINA)
 ACCOUNT = Account("MADE-UP-ACCOUNT-0001", "made-up-secret-测试")
@@ -30,7 +31,7 @@ numbers = st.integers(-(10**20), 10**20) | st.decimals(
     allow_nan=False, allow_infinity=False, places=4, min_value=-(10**12), max_value=10**12
 )
 leaves = st.none() | st.booleans() | text | numbers
-values = st.recursive(
+values = nested(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=12,

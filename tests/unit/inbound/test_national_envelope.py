@@ -19,6 +19,7 @@ from gateway.inbound.national_envelope import (
     parse,
     redacted,
 )
+from tests.nesting import nested
 
 TOKEN = "ec0f9b1d7a3344e2b8c1ZxYw"
 
@@ -196,7 +197,7 @@ def test_any_bytes_are_read_or_refused_in_our_one_way(raw: bytes) -> None:
 
 
 @given(
-    st.recursive(
+    nested(
         st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(max_size=5),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
         max_leaves=8,

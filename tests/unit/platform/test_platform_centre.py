@@ -22,6 +22,7 @@ from conformance.platform.wire import decode, encode
 from gateway.fsi.definitions import Definitions, Field, Node
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.samples import sample_input
+from tests.nesting import nested
 
 NOW = datetime(2026, 3, 2, 10, 0, 0, tzinfo=timezone(timedelta(hours=8)))
 SERIALS = count(1)
@@ -165,7 +166,7 @@ def kept(centre: Centre, infno: str) -> list[str]:
     return [row["input"] for row in rows]
 
 
-anything = st.recursive(
+anything = nested(
     st.none() | st.booleans() | st.integers() | st.decimals(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
     max_leaves=5,

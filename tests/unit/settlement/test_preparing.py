@@ -48,6 +48,28 @@ def test_a_first_visit_is_settled_in_six_calls(preparer: Preparer, outpatient: I
     assert steps(prepared) == ["1101", "2201", "2203", "2204", "2206", "2207"]
 
 
+def test_inputs_stand_as_they_were_checked_until_a_reply_can_change_them(
+    preparer: Preparer, outpatient: Intent
+) -> None:
+    """Registered before: 2203 and 2204 are sent as checked; the reply to 2204 says of 2206 more."""
+    prepared = preparer.prepare(outpatient, visit(VisitState.REGISTERED), NOW)
+
+    assert steps(prepared) == ["2203", "2204", "2206", "2207"]
+    assert [list(filled.input) for filled in prepared.ready] == [
+        ["mdtrtinfo", "diseinfo"],
+        ["feedetail"],
+    ]
+
+
+def test_nothing_stands_after_a_call_that_is_to_give_something(
+    preparer: Preparer, outpatient: Intent
+) -> None:
+    """A first visit: only who the person is can be asked as it was checked."""
+    prepared = preparer.prepare(outpatient, visit(), NOW)
+
+    assert [list(filled.input) for filled in prepared.ready] == [["data"]]
+
+
 def test_local_codes_become_national_ones_with_the_name_of_the_list(
     preparer: Preparer, outpatient: Intent
 ) -> None:
