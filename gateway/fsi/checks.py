@@ -79,7 +79,9 @@ class _Run(msgspec.Struct):
 
     def obey(self, rule: BoundRule, rows: list[tuple[str, Any]]) -> None:
         """Note what the rule finds, but for fields that come later."""
-        self.found.extend(p for p in rule.found(rows) if p.field not in self.deferred)
+        for problem in rule.rule.check(rule.scope, rows):  # most find nothing
+            if problem.field not in self.deferred:
+                self.found.append(rule.weighed(problem))
 
 
 class Checker:

@@ -90,9 +90,8 @@ class BoundRule(msgspec.Struct, frozen=True):
     scope: Scope
     severity: Severity
 
-    def found(self, rows: Rows) -> Iterator[Problem]:
-        """The findings of the rule, with its name and weight."""
-        for problem in self.rule.check(self.scope, rows):
-            yield msgspec.structs.replace(
-                problem, severity=self.severity, detail=f"rule {self.rule.name}"
-            )
+    def weighed(self, problem: Problem) -> Problem:
+        """A finding of the rule, with its name and weight."""
+        return msgspec.structs.replace(
+            problem, severity=self.severity, detail=f"rule {self.rule.name}"
+        )
