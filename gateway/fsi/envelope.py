@@ -15,7 +15,7 @@ from gateway.crypto.sm import VerifyKey
 from gateway.fsi.profiles import Profile
 from gateway.fsi.replies import decode_reply
 from gateway.fsi.sealed_text import read_base64
-from gateway.fsi.wire import canonical_text, encode_json
+from gateway.fsi.wire import canonical_bytes, canonical_text, encode_json
 from gateway.intents import Call
 
 __all__ = [
@@ -49,7 +49,7 @@ def new_msgid(fixmedins_code: str, now: datetime, serial: int) -> str:
 
 def signed_bytes(content: Any) -> bytes:
     """The bytes that a `cainfo` over an input or output signs."""
-    return canonical_text(content).encode()
+    return canonical_bytes(content)
 
 
 def signature_text(signature: bytes) -> str:

@@ -50,11 +50,16 @@ def encode_json(value: Any) -> bytes:
         ValueError: a number is not finite, or a text cannot be written in UTF-8.
     """
     try:
-        encoded = _encoder.encode(value)
-        if any(letter in encoded and word in encoded for letter, word in _ODD_NUMBERS):
-            return _encoder.encode(_plain(value))
+        return _encoded(value, _encoder)
     except UnicodeError as error:
         raise ValueError("a text cannot be written in UTF-8") from error
+
+
+def _encoded(value: Any, encoder: msgspec.json.Encoder) -> bytes:
+    """The text of a value, its numbers written out (`_plain`)."""
+    encoded = encoder.encode(value)
+    if any(letter in encoded and word in encoded for letter, word in _ODD_NUMBERS):
+        return encoder.encode(_plain(value))
     return encoded
 
 
@@ -69,8 +74,13 @@ def canonical_text(value: Any) -> str:
     >>> canonical_text({"b": Decimal("12.50"), "a": {"y": "", "x": [None, {}]}, "c": "测试"})
     '{"b":12.50,"c":"测试"}'
     """
+    return canonical_bytes(value).decode()
+
+
+def canonical_bytes(value: Any) -> bytes:
+    """The canonical text in UTF-8."""
     kept = _without_empty(value)
-    return "" if kept is None else _canonical.encode(kept).decode()
+    return b"" if kept is None else _encoded(kept, _canonical)
 
 
 def _without_empty(value: Any) -> Any:
@@ -81,18 +91,19 @@ def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {}
         for name, inner in value.items():
-            if type(inner) is str:
+            kind = type(inner)
+            if kind is str:
                 if inner:
                     kept[name] = inner
+            elif kind is Decimal:
+                kept[name] = inner
             elif inner is not None:
-                left = _plain(inner) if type(inner) is Decimal else _without_empty(inner)
+                left = _without_empty(inner)
                 if left is not None:
                     kept[name] = left
         return kept or None
     if isinstance(value, list | tuple):
         return [inner for item in value if (inner := _without_empty(item)) is not None] or None
-    if isinstance(value, Decimal):
-        return _plain(value)
     return None if value == "" else value
 
 
