@@ -208,7 +208,7 @@ class Port:
             software_version="0.1.0",
             guides=published_guides(settings),
         )
-        self.mount = mounts[0]
+        self.mounts = mounts
         self.server = HTTPServer(
             settings.http,
             PeerDirectory(settings.peers),
@@ -266,7 +266,9 @@ class Client:
         url = path if path.startswith("http") else f"{where}{path}"
         async with self._session.request(method, url, data=body, headers=sent) as response:
             raw = await response.read()
-            return Reply(response.status, response.headers, raw, url.split("/")[4])
+            segment = url.split("/")[4]
+            release = segment if segment in BY_SEGMENT else self.release
+            return Reply(response.status, response.headers, raw, release)
 
     def written(self, resource: dict[str, Any]) -> bytes:
         """A resource as this client sends it."""

@@ -17,6 +17,7 @@ from gateway.fhir.forms import Forms
 from gateway.fhir.release import BY_SEGMENT, Release
 from gateway.fhir.shapes import shapes_of
 from gateway.fhir.xml import decode_xml, encode_xml
+from tests.fhir_xml import same
 from tests.unit.fhir.mutating import mutate
 
 FOLDER = Path(__file__).parents[3].parent / "shared" / "samples" / "fhir"
@@ -111,6 +112,36 @@ async def test_every_sample_gets_a_well_formed_answer(
         assert reply.status in {404, 405}
     if reply.status == 422:
         assert all(issue["expression"] for issue in reply.body["issue"])
+
+
+@pytest.mark.parametrize("release", BY_SEGMENT.values(), ids=lambda release: release.name)
+async def test_every_sample_gets_in_xml_what_it_gets_in_json(
+    speakers: Any, release: Release
+) -> None:
+    """Written as XML and posted, in each release: the same answer, or the same findings."""
+    in_json, in_xml = (one for one in speakers if one.release == release.segment)
+    paths = sorted((FOLDER / release.name).rglob("*.json"))
+    for path in paths:
+        raw = await asyncio.to_thread(path.read_bytes)
+        tree = decode_own(raw)
+        place = f"/{tree['resourceType']}"
+        first = await in_xml("POST", place, tree)
+        second = await in_json("POST", place, raw)
+
+        assert first.status == second.status, path.name
+        assert findings(first.body) == findings(second.body), path.name
+        assert first.body["resourceType"] == second.body["resourceType"], path.name
+        if "issue" not in second.body:
+            assert same(first.body, second.body), path.name
+    assert paths
+
+
+def findings(answer: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Code and place of each issue, in one order: JSON has none, XML has that of the definition."""
+    return sorted(
+        (issue["details"]["coding"][0]["code"], issue.get("expression", []))
+        for issue in answer.get("issue", [])
+    )
 
 
 @pytest.mark.parametrize("path", XML_FILES, ids=lambda path: path.stem)

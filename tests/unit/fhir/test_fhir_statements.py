@@ -16,6 +16,7 @@ TESTS = Path(__file__).parents[2]
 WHOLE = "acceptance/test_statements_over_fhir.py"
 FIELDS = "acceptance/test_fields_over_fhir.py"
 FILINGS = "acceptance/test_filings_over_fhir.py"
+CAPABILITY = "integration/fhir/test_fhir_capability.py"
 HOSTILE = "integration/fhir/test_fhir_hostile.py"
 HTTP = "integration/fhir/test_fhir_http.py"
 REST = "integration/fhir/test_fhir_rest.py"
@@ -47,8 +48,8 @@ COVERED: dict[int, tuple[str, str]] = {
         "integration/fhir/test_fhir_releases.py",
         "test_the_mime_version_may_not_contradict_the_base",
     ),
-    21: (HTTP, "test_the_capability_statement_says_what_works"),
-    22: (HTTP, "test_the_capability_statement_says_what_works"),
+    21: (CAPABILITY, "test_everything_served_is_claimed_and_everything_claimed_is_served"),
+    22: (CAPABILITY, "test_every_claimed_parameter_include_and_format_is_taken"),
     23: (REST, "test_a_claim_is_created_read_and_found"),
     24: (REST, "test_a_claim_is_created_read_and_found"),
     25: (REST, "test_an_unknown_parameter_is_ignored_unless_strict"),
