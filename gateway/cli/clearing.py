@@ -29,8 +29,15 @@ from gateway.cli.operating import (
 )
 from gateway.cli.output import say, show_json, show_table, stop
 from gateway.cli.reading import with_journal
-from gateway.journal import BookRow
-from gateway.settlement.clearing.month import KIND, MonthState, book_key, decode_month
+from gateway.journal import Journal
+from gateway.settlement.clearing.following import follow
+from gateway.settlement.clearing.month import (
+    KIND,
+    ClearingMonth,
+    MonthState,
+    book_key,
+    decode_month,
+)
 from gateway.settlement.clearing.reporting import COLUMNS, by_pool, content, table, to_csv, total
 
 clearing = typer.Typer(
@@ -235,7 +242,7 @@ def report(
 ) -> None:
     """Count and sum a month by pooling region; the last line is the sum of all."""
     asked = institution_of(settings_of(config), institution).fixmedins_code
-    held = decode_month(_book(config, asked, month))
+    held = _month_of(config, asked, month)
     pools = by_pool(held)
     if json:
         show_json({"pools": pools, "total": total(pools)})
@@ -251,12 +258,22 @@ def report(
 
 def _stored(config: Path, institution: str, month: str) -> Any:
     asked = institution_of(settings_of(config), institution).fixmedins_code
-    return content(decode_month(_book(config, asked, month)))
+    return content(_month_of(config, asked, month))
 
 
-def _book(config: Path, fixmedins_code: str, month: str) -> BookRow:
+def _month_of(config: Path, fixmedins_code: str, month: str) -> ClearingMonth:
+    """The month as the journal has it at this moment, not as the last step left it."""
     key = book_key(fixmedins_code, *_month(month))
-    row = with_journal(config, None, lambda store: store.book(KIND, key))
-    if row is None:
+
+    async def read(store: Journal) -> ClearingMonth | None:
+        row = await store.book(KIND, key)
+        if row is None:
+            return None
+        held = decode_month(row)
+        await follow(store, held, repair=False)
+        return held
+
+    held = with_journal(config, None, read)
+    if held is None:
         stop(Exit.UNREADABLE, f"{month} was not fetched yet: `gateway clearing fetch {month}`")
-    return row
+    return held

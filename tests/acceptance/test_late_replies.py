@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.demo import messages as m
@@ -339,9 +340,11 @@ class TestAboutSomethingElse:
 
 
 class TestWorkOfItsOwn:
-    async def test_a_confirmation_of_clearing_is_known(self, slow: Any) -> None:
-        """3261 belongs to no message: its month reads from the journal that it took effect, and its
-        reply takes no place among the late ones any more.
+    async def test_a_confirmation_of_clearing_is_known(
+        self, slow: Any, gateway_command: Any
+    ) -> None:
+        """3261 belongs to no message: its month reads from the journal that it took effect, whoever
+        looks first, and its reply takes no place among the late ones any more.
         """
         clearing = slow.gateway.office.clearing["H43010000001"]
         now = slow.clock.now()
@@ -357,6 +360,8 @@ class TestWorkOfItsOwn:
             return await slow.states("3261") == ["accepted"]
 
         await slow.until(known)
+        shown = await gateway_command(slow, "clearing", "show", f"{year}-{month}", "--json")
+        assert msgspec.json.decode(shown.out)["state"] == "confirmed"
         held = await clearing.month(year, month)
         assert (held.state, len(held.flags())) == (MonthState.CONFIRMED, 1)
         assert held.batches[0].inf_refmsgid != ""

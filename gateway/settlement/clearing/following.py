@@ -40,8 +40,11 @@ async def unaccounted(journal: Journal, held: ClearingMonth) -> str:
     return ""
 
 
-async def follow(journal: Journal, held: ClearingMonth) -> None:
-    """Read from the journal's sends what became of every batch (rule 1)."""
+async def follow(journal: Journal, held: ClearingMonth, *, repair: bool = True) -> None:
+    """Read from the journal's sends what became of every batch (rule 1).
+
+    Without `repair` nothing is written: for somebody who only looks.
+    """
     confirmations = await journal.sends(visit_key=held.money_key)
     undoings = await journal.sends(visit_key=back_key(held))
     _link(held.batches, [send for send in confirmations if not send.exchange_id])
@@ -63,7 +66,8 @@ async def follow(journal: Journal, held: ClearingMonth) -> None:
         if undo is not None:
             batch.undo_state = undo.state
             if batch.undone and send is not None and send.state is SendState.UNKNOWN:
-                await _undo_unknown(journal, send, undo)
+                if repair:
+                    await _undo_unknown(journal, send, undo)
                 batch.state = SendState.REVERSED
     held.batches = [batch for batch in held.batches if batch.msgid]
 
