@@ -137,6 +137,9 @@ class Intent(msgspec.Struct, kw_only=True):
     carried_infno: str = ""
     carried: dict[str, Any] = {}
     carried_header: Record = msgspec.field(default_factory=Record)
+    numbers: list[str] = []
+    """The settlements (setl_id), of a refund the charge batches, that are meant where they are
+    several, in the order in which they were made."""
     not_meant: list[str] = []
     """Open charge batches that a message which is taken up again is not about."""
     place: str = ""

@@ -21,7 +21,7 @@ from gateway.fhir.names import Names
 from gateway.fhir.paths import encounter_references
 from gateway.fhir.reader import Document
 from gateway.fhir.references import Library, Node, Scope, as_list
-from gateway.fhir.settled import is_readable
+from gateway.fhir.settled import is_readable, numbers_of
 from gateway.fhir.stored import LINE, VISIT, PeerStore
 from gateway.fhir.subscriptions import read_wish
 from gateway.fhir.tasks import CANCEL, STATUS, check_task, task_code
@@ -214,7 +214,11 @@ class Understanding:
     ) -> tuple[Intent, list[Problem]]:
         """The intent of a Task, read from what was answered to the claim that it is about."""
         root = Node(response, place, Scope(response, place, Library()), fixed=True)
-        return maps.understand(interaction, root, {})
+        intent, found = maps.understand(interaction, root, {})
+        kind = "chrg-bchno" if intent.verb is Verb.REFUND else "setl-id"
+        numbers = numbers_of(self._names, response, kind)
+        intent.numbers = numbers if len(numbers) > 1 else []
+        return intent, found
 
     def _withdrawal(
         self, maps: MapSet, work: Work, response: dict[str, Any], place: str

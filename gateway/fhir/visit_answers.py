@@ -74,8 +74,22 @@ def task_answer(
         output.append({"type": {"text": "outcome"}, "valueCode": exchange.step})
     if result.intent.verb is Verb.READ_SETTLEMENT:
         response = decode_own(exchange.response)
-        for settlement in result.settlements:
-            output += settlement_outputs(names, response, settlement)
-    if status == "completed" and output:
+        output += settlement_outputs(names, response, result.settlements)
+    if status != "completed":
+        output = _taken_back(names, result)
+    if output:
         answered["output"] = output
     return answered
+
+
+def _taken_back(names: Names, result: Result) -> list[dict[str, Any]]:
+    """The settlements of a claim that were cancelled before the cancellation stopped."""
+    system = names.identifier("setl-id")
+    return [
+        {
+            "type": {"text": "cancelled"},
+            "valueIdentifier": {"system": system, "value": settlement.cancels},
+        }
+        for settlement in result.settlements
+        if settlement.cancels
+    ]

@@ -20,7 +20,7 @@ from gateway.errors import GatewayError, ProblemKind
 from gateway.intents import Intent, Rejected, Result, Status, Verb
 from gateway.journal import ExchangeRow, Journal, SendRow, SendState
 from gateway.settings import PeerSettings, ResolverSettings, UnknownPolicy
-from gateway.settlement import numbering, reporting
+from gateway.settlement import numbering, reporting, several
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.office_keys import LISTS
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
@@ -95,6 +95,8 @@ class Closer:
             if send.infno in VISITS:
                 await numbering.remember(self._journal, visit)
             made = await settlements_made(self._journal, exchange_id, result.intent, visit)
+            if several.are_meant(result.intent):
+                made = several.taken_back(result.intent, visit)
             result.settlements = made or result.settlements
         if send.state is SendState.REVERSED:
             result = await self._reversed(send, exchange, result)
@@ -209,7 +211,7 @@ class Closer:
 
     def _has_rest(self, intent: Intent, visit: Visit, peer: PeerSettings | None) -> bool:
         """True when the message meant more than what was confirmed: nobody has tried that."""
-        if intent.more_follows:
+        if intent.more_follows or several.some_stand(intent, visit):
             return True
         if intent.verb not in IN_PARTS:
             return False

@@ -22,7 +22,7 @@ from gateway.intents import (
 )
 from gateway.journal import Journal, VisitRow
 from gateway.settings import InstitutionSettings, PeerSettings
-from gateway.settlement import compensating, merging, numbering, reporting, resuming
+from gateway.settlement import compensating, merging, numbering, reporting, resuming, several
 from gateway.settlement.compound import each_entry
 from gateway.settlement.concluding import conclude, interpret, other_place
 from gateway.settlement.dispatching import Dispatcher
@@ -90,6 +90,10 @@ class Conductor:
             own = await resuming.own_unknown(self._journal, exchange_id)
             if own is not None:
                 return resuming.still_unknown(own, intent)
+            if several.are_meant(intent):
+                return await several.each(
+                    intent, None, lambda: self._run(intent, None, preparer, exchange_id)
+                )
             return await self._run(intent, None, preparer, exchange_id)
         key = visit_key(preparer.site.institution.fixmedins_code, visit_number(intent))
         if intent.verb is Verb.COLLECT:
@@ -107,6 +111,10 @@ class Conductor:
                 made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
                 return resuming.still_unknown(own, intent, made)
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
+        if several.are_meant(intent):
+            return await several.each(
+                intent, visit, lambda: self._run(intent, visit, preparer, exchange_id)
+            )
         made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
         if not made:
             result = await self._run(intent, visit, preparer, exchange_id)

@@ -55,6 +55,9 @@ def batches_to_settle(
         new = []
     candidates = [b for b in visit.open_batches() if b.chrg_bchno not in intent.not_meant] + new
     stated = intent.settlement.get("chrg_bchno")
+    if intent.verb is Verb.REFUND and intent.numbers:
+        meant = intent.numbers
+        return [b for b in candidates if any(is_part_of(b.chrg_bchno, each) for each in meant)]
     if stated:
         return [b for b in candidates if is_part_of(b.chrg_bchno, stated)]
     if intent.own_charges_only:

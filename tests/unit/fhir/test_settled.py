@@ -57,7 +57,7 @@ def test_what_the_platform_shows_agrees_with_what_was_answered(
     """Sums as exact numbers, and whether it is cancelled; what one side lacks is not compared."""
     info = Record({**SHOWN, **shown})
     settlement = Settlement(infno="5203", msgid="MSG-1", info=info)
-    rows = settlement_outputs(NAMES, answered(**changes), settlement)
+    rows = settlement_outputs(NAMES, answered(**changes), [settlement])
 
     assert rows[1]["valueCode"] == standing
     assert rows[-1] == {"type": {"text": "agrees"}, "valueBoolean": agrees}
@@ -69,11 +69,36 @@ def test_what_the_platform_shows_agrees_with_what_was_answered(
         {"use": "predetermination"},
         {"identifier": identifiers(NAMES, [("mdtrt-id", "M-1")])},
         {"identifier": identifiers(NAMES, [("setl-id", "S-1")])},
-        {"identifier": identifiers(NAMES, [("setl-id", n) for n in "12"] + [("mdtrt-id", "M")])},
+        {"identifier": identifiers(NAMES, [("mdtrt-id", n) for n in "12"] + [("setl-id", "S")])},
         {"patient": {"reference": "Patient/1"}},
     ],
 )
-def test_only_one_known_settlement_is_asked_for(changes: dict[str, Any]) -> None:
+def test_only_settlements_of_one_known_visit_are_asked_for(changes: dict[str, Any]) -> None:
     """5203 needs setl_id, mdtrt_id and psn_no (F-020)."""
     assert is_readable(NAMES, answered())
     assert not is_readable(NAMES, answered(**changes))
+
+
+def test_settlements_of_one_claim_agree_in_their_sum() -> None:
+    """100.00 and 140.00 answer a claim of 240.00; one that is cancelled does not agree."""
+    both = [
+        Record({"setl_id": number, "medfee_sumamt": amount, "refd_setl_flag": "0"})
+        for number, amount in (("S-1", "100.00"), ("S-2", "140.00"))
+    ]
+    made = [Settlement(infno="5203", msgid="", info=info) for info in both]
+    response = answered(
+        total=[
+            {
+                "category": {"coding": [{"code": "submitted"}]},
+                "amount": {"value": Decimal("240.00")},
+            }
+        ]
+    )
+    agreeing = settlement_outputs(NAMES, response, made)
+    both[1].values["refd_setl_flag"] = "1"
+    differing = settlement_outputs(NAMES, response, made)
+
+    assert agreeing[-1]["valueBoolean"] is True
+    assert differing[-1]["valueBoolean"] is False
+    standing = [row["valueCode"] for row in differing if row["type"].get("text") == "standing"]
+    assert standing == ["settled", "cancelled"]
