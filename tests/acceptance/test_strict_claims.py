@@ -78,8 +78,8 @@ async def test_a_service_of_tomorrow_is_not_charged(world: Any, release: str) ->
     answers = [await post(world, release, "Claim", one) for one in (dated, timed, near)]
 
     assert [one.status for one in answers] == [422, 422, 201]
-    assert places(answers[0]) == {"Claim.item[0].servicedDate"}
-    assert places(answers[1]) == {"Claim.item[0].servicedPeriod.start"}
+    assert places(answers[0]) == {"Claim.item[0].serviced"}
+    assert places(answers[1]) == {"Claim.item[0].serviced.start"}
     assert answers[2].body["outcome"] == "complete"
 
 
