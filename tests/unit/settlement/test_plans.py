@@ -23,6 +23,15 @@ def test_every_transaction_of_the_table_is_defined() -> None:
     assert {mark.rstrip(MARKS) for marks in PLANS.values() for mark in marks} <= known
 
 
+def test_no_plan_goes_on_after_what_takes_a_fact_of_the_visit_back() -> None:
+    """2405 gives nothing and takes the end of the stay back: what was filled before it would still
+    have that end, and is sent as it was filled where nothing is given in between.
+    """
+    going_on = [mark.rstrip(MARKS) for marks in PLANS.values() for mark in marks[:-1]]
+    assert going_on
+    assert "2405" not in going_on
+
+
 def test_every_row_of_the_table_names_a_state_its_class_can_have() -> None:
     """No plan waits for a state that cannot come."""
     for _, visit_class, state in PLANS:
