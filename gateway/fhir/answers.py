@@ -32,7 +32,7 @@ from gateway.fhir.building import (
     version_of,
 )
 from gateway.fhir.claim_response import claim_response, reversal_response
-from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.decode import decode_own, encode_answer
 from gateway.fhir.eligibility_response import coverages, eligibility_response
 from gateway.fhir.local import LOCAL_TYPES, gone, local_tokens
 from gateway.fhir.matching import likeness_tokens, platform_part
@@ -107,7 +107,7 @@ class Answers:
         if exchange.interaction == "match" and result.status is Status.UNKNOWN:
             return self.outcome(503, result.problems, Status.NOT_SENT)
         if exchange.interaction == "match":
-            body = encode(platform_part(self._names, exchange, result))
+            body = encode_answer(platform_part(self._names, exchange, result))
             return Answer(body=body, content_type=MEDIA_TYPE, status=200, outcome=result.status)
         if exchange.type in LOCAL_TYPES:
             return self._local(exchange, resource, result)
@@ -128,7 +128,7 @@ class Answers:
     ) -> Answer:
         """An OperationOutcome."""
         return Answer(
-            body=encode(operation_outcome(self._names, problems)),
+            body=encode_answer(operation_outcome(self._names, problems)),
             content_type=MEDIA_TYPE,
             status=status,
             headers=dict(headers or {}),

@@ -12,7 +12,7 @@ import msgspec
 from gateway.clock import CHINA
 from gateway.crypto.sm import sm3
 from gateway.errors import Problem
-from gateway.fhir.decode import canonical, encode
+from gateway.fhir.decode import canonical, encode_answer
 from gateway.fhir.names import CURRENCY, ERROR_PLACE, Names
 from gateway.fhir.stored import OF, PEER, VERSIONS
 from gateway.fhir.texts import scalar
@@ -127,7 +127,7 @@ def kept(resource: dict[str, Any], peer: str, search: Mapping[str, Iterable[str]
     return Resource(
         type=resource["resourceType"],
         id=resource["id"],
-        body=encode(resource),
+        body=encode_answer(resource),
         search={name: values for name, values in tokens.items() if values} | {PEER: [peer]},
     )
 

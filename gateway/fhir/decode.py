@@ -36,6 +36,10 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"{[}]"))
 _ELEMENT_NAME = re.compile(r"_?[A-Za-z]{1,64}")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
+_CONTROL = re.compile(rb"(?<!\\)((?:\\\\)*)\\(?:u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F])|[bf])")
+"""A control character as JSON escapes it, behind whole escapes of backslashes."""
+_NONCHARACTER = re.compile(rb"\xef\xbf[\xbe\xbf]")
+_REPLACED = "\ufffd".encode()
 _SORTED = msgspec.json.Encoder(decimal_format="number", order="sorted")
 
 
@@ -68,6 +72,17 @@ def decode(raw: bytes, *, max_depth: int) -> dict[str, Any]:
 def encode(tree: Any) -> bytes:
     """JSON text of a tree; a `Decimal` is a number with the digits it has (12.50 stays 12.50)."""
     return _ENCODER.encode(tree)
+
+
+def encode_answer(tree: Any) -> bytes:
+    """JSON text of an answer, without the characters that no text of FHIR has.
+
+    A platform may tell some; they are U+FFFD (https://hl7.org/fhir/R4/datatypes.html#string).
+    """
+    raw = _ENCODER.encode(tree)
+    if b"\\" in raw:
+        raw = _CONTROL.sub(rb"\1" + _REPLACED, raw)
+    return _NONCHARACTER.sub(_REPLACED, raw) if b"\xef\xbf" in raw else raw
 
 
 def canonical(tree: Any) -> bytes:

@@ -133,7 +133,8 @@ async def test_a_refusal_of_the_platform_is_an_answer(world: Any, release: str) 
     """X-037: 201 and `error` with the platform's words and our code; no money; $submit is 200."""
     await world.admin.fault("refuse", "2207", message="基金结算窗口未开放")
     one = await post(world, release, "Claim", resident(world))
-    await world.admin.fault("refuse", "2207", message="基金结算窗口未开放")
+    # What FHIR and XML cannot carry of a platform's words is no reason not to answer.
+    await world.admin.fault("refuse", "2207", message="基金结算窗口未开放\x01\x0c\uffff")
     claim = resident(world, number="F2")
     two = await post(world, release, "Claim/$submit", claim)
 

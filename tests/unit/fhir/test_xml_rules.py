@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.fhir.decode import decode_own, encode
+from gateway.fhir.decode import decode_own, encode, encode_answer
 from gateway.fhir.shapes import shapes_of
 from gateway.fhir.xml import decode_xml, encode_xml
 from tests.acceptance.releases import in_release
@@ -160,3 +160,20 @@ def test_what_another_system_told_can_always_be_written(text: str) -> None:
     answer = read_xml("R4B", encode_xml(tree, shapes_of("R4B")))[0]
 
     assert answer["disposition"] == text.replace("\x01", "\ufffd").replace("\uffff", "\ufffd")
+
+
+@pytest.mark.parametrize(
+    ("told", "answered"),
+    [
+        ("a\x01b", "a\ufffdb"),
+        ("\x08\x0b\x0c\x1f", "\ufffd" * 4),
+        ("\ufffe\uffff", "\ufffd\ufffd"),
+        ("\t\r\n", "\t\r\n"),
+        ("\\u0001 \\\\b \\f", "\\u0001 \\\\b \\f"),
+        ("\\\x01", "\\\ufffd"),
+        ("￥1.00", "￥1.00"),
+    ],
+)
+def test_an_answer_has_no_characters_that_fhir_does_not_have(told: str, answered: str) -> None:
+    """datatypes.html#string; a backslash of the text itself begins no escape."""
+    assert decode_own(encode_answer({"disposition": told}))["disposition"] == answered
