@@ -72,7 +72,7 @@ def task_answer(
     ]
     if exchange.step in OUTCOMES:
         output.append({"type": {"text": "outcome"}, "valueCode": exchange.step})
-    if result.intent.verb is Verb.READ_SETTLEMENT:
+    if result.intent.verb is Verb.READ_SETTLEMENT and result.settlements:
         response = decode_own(exchange.response)
         output += settlement_outputs(names, response, result.settlements)
     if status != "completed":

@@ -65,18 +65,22 @@ async def lost_settlement(world: Any) -> str:
 
 
 async def test_the_hospitals_own_reversal_counts_for_everybody(world: Any) -> None:
-    """While the hospital's 2601 has no known outcome an operator sees it beside its settlement,
-    and no other 2601 is sent.
+    """While the hospital's 2601 has no known outcome an operator sees it beside its settlement, which
+    it may still undo: nobody confirms that before the 2601 is decided, and no other 2601 is sent.
     """
     msgid = await lost_settlement(world)
     await world.admin.fault("drop-before", "2601")
     assert (await world.carry("2601", reversal(msgid), insuplc=REGION)).status == 504
     decider = world.gateway._decider
-    (row,) = [row for row in await decider.open() if row.infno == "2207"]
-    assert (row.reversals, row.decisions) == (["unknown"], ["confirm", "nothing"])
+    rows = {row.infno: row for row in await decider.open()}
+    settlement, own = rows["2207"], rows["2601"]
+    assert (settlement.reversals, settlement.decisions) == (["unknown"], ["nothing"])
     with pytest.raises(DecisionError, match="2601"):
         await decider.decide(msgid, Decision.REVERSE, operator="王主任", note="核实")
     assert await world.states("2601") == ["unknown"]
+    await decider.decide(own.msgid, Decision.NOTHING, operator="王主任", note="核实")
+    (settlement,) = await decider.open()
+    assert (settlement.infno, "confirm" in settlement.decisions) == ("2207", True)
 
 
 async def test_what_another_hospital_sent_is_not_reversed(open_world: Any) -> None:
