@@ -1,4 +1,4 @@
-"""Operations that only look: $inquire, $translate, $lookup."""
+"""Operations that look codes up: $translate, $lookup."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import MessageError
-from gateway.fhir.decode import decode, decode_own
+from gateway.fhir.decode import decode
 from gateway.fhir.guide import Guide
 from gateway.fhir.references import as_list
-from gateway.fhir.stored import tokens_of
 from gateway.fhir.terminology import Books, looked_up, lookup, parse_wanted, translate
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
 from gateway.inbound.fhir_speech import Reply, Speech, reply
-from gateway.inbound.http_routes import Refusal
-
-MAX_ANSWERS = 20
-"""ClaimResponses of an inquiry at most, newest first."""
 
 
 class Operations:
@@ -36,26 +31,6 @@ class Operations:
         self._books = books
         self._now = now
         self._guide = guide
-
-    async def inquire(self, ask: Ask, raw: bytes) -> Reply:
-        """Claim/$inquire: what was answered to the claims with an identifier of this Claim."""
-        tree = resource_of(decode(raw, max_depth=self._do.adapter.max_depth))
-        if tree.get("resourceType") != "Claim":
-            raise Refusal(400, problem("此处应为Claim资源", "A Claim is expected here"))
-        store = self._do.store(ask)
-        tokens = [token for token in tokens_of(as_list(tree.get("identifier"))) if "|" in token]
-        tokens = [token for token in tokens if not token.endswith("|")]
-        _, claims = (
-            await store.search("Claim", {"identifier": tokens}, MAX_ANSWERS) if tokens else (0, [])
-        )
-        entries = []
-        for claim in claims:
-            found = await store.resource("ClaimResponse", claim.id)
-            if found is not None:
-                url = f"{ask.base}/ClaimResponse/{found.id}"
-                entries.append({"fullUrl": url, "resource": decode_own(found.body)})
-        bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "collection"}
-        return reply(200, bundle | ({"entry": entries} if entries else {}))
 
     async def translate(self, ask: Ask, raw: bytes) -> Reply:
         """ConceptMap/$translate by the tables of the institution."""

@@ -21,6 +21,7 @@ from gateway.fhir.search import types_of
 from gateway.inbound.fhir_asked import Asked, Parts, Row, RowFinder, Work
 from gateway.inbound.fhir_bundles import Bundles
 from gateway.inbound.fhir_guide import GuideReader, listing, reading, stated
+from gateway.inbound.fhir_inquiring import Inquiring
 from gateway.inbound.fhir_interactions import SUBMITTED, Ask, Interactions
 from gateway.inbound.fhir_matching import Matching
 from gateway.inbound.fhir_messages import Messages
@@ -50,6 +51,7 @@ class Tables:
         self._speech = speech
         adapter = interactions.adapter
         self._operations = Operations(interactions, speech, adapter.books, adapter.now, guide)
+        self._inquiring = Inquiring(interactions)
         self._validation = Validation(interactions, speech, guide)
         self._standing = Standing(interactions, speech, adapter.now)
         self._tables = CodeTables(speech, adapter.books, adapter.now)
@@ -107,7 +109,7 @@ class Tables:
     def _operating(self) -> Iterator[Row]:
         """What works on the resources that are sent along."""
         take, message = self._taken(self._bundles.take), self._taken(self._messages.take)
-        inquire = self._taken(self._operations.inquire)
+        inquire = self._taken(self._inquiring.inquire)
         for path in ("/{type}/$validate", "/{type}/{id}/$validate"):
             yield Row("POST", path, self._validate, "Check, and send nothing.")
         yield Row("POST", "", take, "Carry out a batch or transaction.", alone=True)

@@ -93,3 +93,58 @@ async def test_a_lost_reply_is_503_and_the_answer_is_read_all_the_same(world: An
     assert (lost.status, lost.body["issue"][0]["code"]) == (503, "transient")
     assert read.body["outcome"] == "complete"
     assert (again.status, told(again.body)["standing"]) == (201, "settled")
+
+
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+async def test_an_inquiry_for_what_is_current_reads_the_settlement_back(
+    world: Any, release: str
+) -> None:
+    """Matrix 2.1: $inquire from the store, and by 5203 where it is wanted; each time anew, so that
+    a settlement cancelled in between is told as cancelled.
+    """
+    claim = world.client.claim(m.ZHANG, "S1", (world.ct,), "240.00")
+    made = await world.post_fhir("Claim", claim)
+    claim_id = made.body["id"]
+
+    async def inquired(query: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        reply = await world.post(
+            f"/fhir/{release}/Claim/$inquire{query}",
+            encode(body),
+            **{"Content-Type": "application/fhir+json"},
+        )
+        assert reply.status == 200, reply.body
+        return [one["resource"] for one in reply.body["entry"]]
+
+    inner = {"resourceType": "Claim", "identifier": claim["identifier"]}
+    (kept,) = await inquired("", inner)
+    assert (kept["resourceType"], kept["id"]) == ("ClaimResponse", claim_id)
+    assert await world.requests("5203") == []
+
+    answered, task = await inquired("?current=true", inner)
+    assert (answered["id"], told(task)["standing"], told(task)["agrees"]) == (
+        claim_id,
+        "settled",
+        True,
+    )
+    assert len(await world.requests("5203")) == 1
+    await world.post_fhir("Task", world.client.cancellation(claim_id))
+    answered, task = await inquired("?current=true", inner)
+    assert (answered["status"], told(task)["standing"]) == ("cancelled", "cancelled")
+    assert len(await world.requests("5203")) == 2
+
+
+async def test_an_inquiry_says_what_it_wants_in_parameters_too(world: Any) -> None:
+    """And what is neither true nor false is refused before anybody is asked."""
+    claim = world.client.claim(m.ZHANG, "S1", (world.ct,), "240.00")
+    await world.post_fhir("Claim", claim)
+    inner = {"resourceType": "Claim", "identifier": claim["identifier"]}
+    wanted = [{"name": "resource", "resource": inner}, {"name": "current", "valueBoolean": True}]
+    asked_for = {"resourceType": "Parameters", "parameter": wanted}
+    found = await world.post_fhir("Claim/$inquire", asked_for)
+    assert [one["resource"]["resourceType"] for one in found.body["entry"]] == [
+        "ClaimResponse",
+        "Task",
+    ]
+    wrong = await world.post_fhir("Claim/$inquire?current=perhaps", inner)
+    assert (wrong.status, wrong.body["issue"][0]["code"]) == (400, "value")
+    assert len(await world.requests("5203")) == 1

@@ -27,6 +27,20 @@ OWN_OPERATIONS: Final = {
 }
 """Operation of ours -> title and description."""
 
+OWN_PARAMETERS: Final = {
+    "inquire": (
+        {
+            "name": "current",
+            "use": "in",
+            "min": 0,
+            "max": "1",
+            "type": "boolean",
+            "documentation": "Ask the platform, and add a Task with what it shows to each answer",
+        },
+    ),
+}
+"""Operation of ours -> what may be stated beside the resource."""
+
 LICENCE: Final = "Apache-2.0"
 
 
@@ -101,6 +115,7 @@ def operation_definitions(frame: Frame) -> list[dict[str, Any]]:
                     "instance": False,
                     "parameter": [
                         _parameter("resource", "in", type_name),
+                        *OWN_PARAMETERS[code],
                         _parameter("return", "out", "Bundle"),
                     ],
                 }

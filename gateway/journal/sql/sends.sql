@@ -23,7 +23,7 @@ SELECT msgid FROM sends WHERE reverses = :reverses AND state IN ('sending', 'unk
 -- name: standing_reversal
 -- The reversal of a send that is on its way or done.
 SELECT msgid FROM sends
-WHERE reverses = :reverses AND state IN ('sending', 'accepted', 'confirmed');
+WHERE reverses = :reverses AND reverses <> '' AND state IN ('sending', 'accepted', 'confirmed');
 
 -- name: send_state
 -- Where a send stands.

@@ -141,6 +141,7 @@ def test_migration_files_are_numbered_from_one() -> None:
         (2, "books"),
         (3, "keys_with_peers"),
         (4, "finished_exchanges"),
+        (5, "reversals"),
     ]
 
 
