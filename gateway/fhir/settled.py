@@ -63,7 +63,8 @@ def settlement_outputs(
                 rows.append({"type": kind, "valueMoney": money(amount)})
     infos = [settlement.info for settlement in settlements]
     cancelled = response.get("status") == "cancelled"
-    agrees = all(_is_cancelled(info) == cancelled for info in infos)
+    agrees = len(infos) == len(numbers_of(names, response, "setl-id"))
+    agrees = agrees and all(_is_cancelled(info) == cancelled for info in infos)
     agrees = agrees and _same_amounts(response, infos)
     return [*rows, {"type": {"text": "agrees"}, "valueBoolean": agrees}]
 

@@ -36,6 +36,15 @@ async def answered(world: Any, message: bytes) -> Any:
     return await world.until(known)
 
 
+async def until_reversing(world: Any) -> None:
+    """Wait until the policy has sent a 2601 whose outcome is unknown."""
+
+    async def reversing() -> Any:
+        return await world.states("2601") == ["unknown"]
+
+    await world.until(reversing)
+
+
 def counted(world: Any, infno: str, outcome: str) -> float | None:
     """The metric of late replies."""
     labels = {"infno": infno, "outcome": outcome}
@@ -210,10 +219,7 @@ class TestReversal:
         payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
         assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
 
-        async def reversing() -> Any:
-            return await world.states("2601") == ["unknown"]
-
-        await world.until(reversing)
+        await until_reversing(world)
         world.gate.opened.set()
         answer = await answered(world, payment)
         assert (answer.code, refusal(answer)) == ("AE", "FSI-REVERSED")
@@ -234,10 +240,7 @@ class TestReversal:
         payment = world.his.payment(m.ZHANG, "O1", "O", "240.00")
         assert refusal(await world.tell(payment)) == "FSI-UNKNOWN"
 
-        async def reversing() -> Any:
-            return await world.states("2601") == ["unknown"]
-
-        await world.until(reversing)
+        await until_reversing(world)
         world.gate.opened.set()
         answer = await answered(world, payment)
         assert (answer.code, refusal(answer)) == ("AE", "FSI-REVERSED")
