@@ -80,25 +80,28 @@ def test_only_settlements_of_one_known_visit_are_asked_for(changes: dict[str, An
 
 
 def test_settlements_of_one_claim_agree_in_their_sum() -> None:
-    """100.00 and 140.00 answer a claim of 240.00; one that is cancelled does not agree."""
+    """100.00 and 140.00 answer a claim of 240.00; one cancelled or not shown does not agree."""
     both = [
         Record({"setl_id": number, "medfee_sumamt": amount, "refd_setl_flag": "0"})
         for number, amount in (("S-1", "100.00"), ("S-2", "140.00"))
     ]
     made = [Settlement(infno="5203", msgid="", info=info) for info in both]
     response = answered(
+        identifier=identifiers(NAMES, [("setl-id", "S-1"), ("setl-id", "S-2")]),
         total=[
             {
                 "category": {"coding": [{"code": "submitted"}]},
                 "amount": {"value": Decimal("240.00")},
             }
-        ]
+        ],
     )
     agreeing = settlement_outputs(NAMES, response, made)
+    unseen = settlement_outputs(NAMES, response, made[:1])
     both[1].values["refd_setl_flag"] = "1"
     differing = settlement_outputs(NAMES, response, made)
 
     assert agreeing[-1]["valueBoolean"] is True
+    assert unseen[-1]["valueBoolean"] is False
     assert differing[-1]["valueBoolean"] is False
     standing = [row["valueCode"] for row in differing if row["type"].get("text") == "standing"]
     assert standing == ["settled", "cancelled"]
