@@ -118,7 +118,9 @@ class MLLPServer:
         if self._connections:
             await asyncio.wait({*self._connections}, timeout=1.0)
         if self._server is not None:
-            await self._server.wait_closed()
+            # From Python 3.12 on this waits for what a peer has not read, which may be for ever.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._server.wait_closed(), 1.0)
         await self._deliveries.stop()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import weakref
 from collections.abc import Callable
 from functools import cache
 from typing import TypeVar
@@ -41,11 +42,15 @@ def _empty() -> bytes:
 class Memory:
     """What a journal in memory is kept in: it stays when the journal is closed, as a file does.
 
-    `connection` is in autocommit mode and may be used to look at or change what is stored.
+    `connection` is in autocommit mode and may be used to look at or change what is stored. It is
+    closed with the last reference to the memory, in whichever thread that goes.
     """
 
     def __init__(self) -> None:
-        self.connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=256)
+        self.connection = sqlite3.connect(
+            ":memory:", isolation_level=None, cached_statements=256, check_same_thread=False
+        )
+        weakref.finalize(self, self.connection.close)
         self.connection.row_factory = sqlite3.Row
         self.connection.deserialize(_empty())
         self.connection.execute("PRAGMA foreign_keys = ON")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -142,7 +143,7 @@ async def test_an_adjudication_comes_as_a_message_of_its_own(open_world: Any) ->
                 writer.write(frame(text.encode()))
         writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+    with contextlib.closing(await asyncio.start_server(serve, "127.0.0.1", 0)) as server:
         port = server.sockets[0].getsockname()[1]
         peer = (
             '[[peers]]\nname = "pay"\ninstitutions = ["H43010000001"]\napplications = ["PAY"]\n'

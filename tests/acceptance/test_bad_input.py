@@ -172,7 +172,8 @@ class TestHTTP:
         chance = random.Random(10)  # noqa: S311 - the same bytes every time
         for number in range(20):
             reply = await said(world.gateway.http_address, chance.randbytes(2_000))
-            assert not reply or reply.startswith(b"HTTP/1.1 400")
+            # The two parsers of aiohttp answer what has no version with different ones.
+            assert not reply or reply.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
             assert b"Traceback" not in reply
             await others_are_answered(world, f"O{number % 3}")
 

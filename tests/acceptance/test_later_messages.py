@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
@@ -54,7 +55,8 @@ class PaymentSystem:
 async def payments() -> AsyncIterator[PaymentSystem]:
     """A payment system that listens."""
     system = PaymentSystem()
-    async with await asyncio.start_server(system.serve, "127.0.0.1", 0) as server:
+    server = await asyncio.start_server(system.serve, "127.0.0.1", 0)
+    with contextlib.closing(server):  # the gateway, which has connections, is closed later
         system.port = server.sockets[0].getsockname()[1]
         yield system
 

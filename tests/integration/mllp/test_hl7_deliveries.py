@@ -48,7 +48,6 @@ class Receiver:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
 
     async def next(self) -> str:
         return await asyncio.wait_for(self.got.get(), 20)

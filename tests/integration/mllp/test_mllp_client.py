@@ -28,7 +28,6 @@ async def listen() -> AsyncIterator[Callable[[Handler], Awaitable[int]]]:
     yield start
     for server in servers:
         server.close()
-        await server.wait_closed()
 
 
 def _ack(code: str, control_id: str) -> bytes:

@@ -71,7 +71,6 @@ async def make_pool(clock: Clock) -> AsyncIterator[MakePool]:
         await pool.close()
     for server in servers:
         server.close()
-        await server.wait_closed()
 
 
 async def test_a_late_acknowledgement_meets_no_other_message(make_pool: MakePool) -> None:

@@ -27,13 +27,14 @@ class Disk(sqlite3.Connection):
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Disk:
+def disk(tmp_path: Path) -> Iterator[Disk]:
     """A database with one table of unique numbers."""
     connection = sqlite3.connect(
         tmp_path / "test.db", isolation_level=None, check_same_thread=False, factory=Disk
     )
     connection.execute("CREATE TABLE numbers (number INTEGER UNIQUE)")
-    return connection
+    yield connection
+    connection.close()
 
 
 @pytest.fixture
