@@ -237,6 +237,14 @@ class Pipeline:
             task.add_done_callback(lambda _: self._running.pop(exchange_id, None))
         return await asyncio.shield(task)
 
+    def uncoded(self, intent: Intent, peer: PeerSettings) -> list[Problem]:
+        """The codes of an intent that have no national one; nothing is sent or stored.
+
+        Raises:
+            InvalidError: the institution is not the peer's.
+        """
+        return self._conductor.uncoded(intent, peer)
+
     async def drain(self) -> None:
         """Wait for everything that is being worked on."""
         while self._running:

@@ -29,7 +29,7 @@ from gateway.inbound.fhir_jobs import Jobs, Ledger, Standing, batch_of, released
 from gateway.inbound.fhir_speech import Reply, Speech
 from gateway.inbound.http_routes import UNKNOWN_PATH, Refusal
 from gateway.inbound.scopes import ALL, Scopes
-from gateway.intents import Answer, Resource
+from gateway.intents import Answer, Intent, Resource
 from gateway.pipeline import Received
 from gateway.settings import PeerSettings
 
@@ -63,6 +63,10 @@ class Handles(Protocol):
 
     async def work(self, received: Received) -> Answer:
         """Carry an accepted message out."""
+        ...
+
+    def uncoded(self, intent: Intent, peer: PeerSettings) -> list[Problem]:
+        """The codes of an intent that have no national one; nothing is sent or stored."""
         ...
 
 
@@ -161,7 +165,8 @@ class Interactions:
         """
         told = self.meta(ask, meta or {"interaction": "create", "type": type_name})
         message = await self.adapter.read(raw, ask.peer, told)
-        return (await self.adapter.understand(message, ask.peer))[1]
+        intent, found = await self.adapter.understand(message, ask.peer)
+        return found or self.pipeline.uncoded(intent, ask.peer)
 
     async def identity(self, ask: Ask, type_name: str, raw: bytes) -> str:
         """The id that a create of this resource would give it; empty when it cannot be read."""

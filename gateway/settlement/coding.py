@@ -31,6 +31,7 @@ class CodeTables(Protocol):
 LABELS = {
     "item": ("收费项目", "charge item"),
     "diagnosis": ("诊断", "diagnosis"),
+    "operation": ("手术操作", "procedure"),
     "physician": ("医师", "physician"),
     "department": ("科室", "department"),
 }
@@ -68,6 +69,19 @@ PEOPLE_AND_PLACES = (
 )
 """Kind of code, its field, and the field of its name."""
 
+OF_PROCEDURES = (
+    ("operation", "oprn_oprt_code", "oprn_oprt_name"),
+    ("physician", "oper_dr_code", "oper_dr_name"),
+    ("physician", "anst_dr_code", "anst_dr_name"),
+)
+"""The same for what was done in a procedure and by whom, as `oprninfo` has it."""
+
+_DELETED = "D"
+"""PR1-20 (HL7 table 0206): the procedure is named only to be taken out."""
+
+_OF_EDITIONS = frozenset({"diagnosis", "operation"})
+"""Kinds whose code says with its coding system which edition of a list it is from."""
+
 _CODES = frozenset(code for _, code, _ in PEOPLE_AND_PLACES)
 
 
@@ -94,10 +108,23 @@ class Coder:
             run.people_and_places(charge, on)
             if not charge.has("med_list_codg") and charge.has("medins_list_codg"):
                 run.item(charge, on)
+        run.procedures(intent, visit_date)
         filed_on = _date(intent.filing.get("begndate")) or visit_date
         run.people_and_places(intent.filing, filed_on)
         if intent.query.has("fixmedins_hilist_id"):
             run.listed(intent.query, _date(intent.query.get("begndate")) or today)
+        return run.problems
+
+    def code_listed(self, intent: Intent, today: date) -> list[Problem]:
+        """The same for a message that is kept for the settlement list alone.
+
+        Only its diagnoses and procedures are: a ward may be one that is no department.
+        """
+        run = _Run(self._tables)
+        visit_date = _date(intent.visit.get("begntime")) or today
+        for diagnosis in intent.diagnoses:
+            run.diagnosis(diagnosis, _date(diagnosis.get("diag_time")) or visit_date)
+        run.procedures(intent, visit_date)
         return run.problems
 
     def code_carried(self, rows: list[object], today: date) -> list[tuple[int, Problem]]:
@@ -150,6 +177,21 @@ class _Run:
             if found is not None:
                 self._replace(record, "diag_code", "diag_name", found)
 
+    def procedures(self, intent: Intent, visit_date: date) -> None:
+        """Find the codes of every procedure that is to be kept.
+
+        They stay as they are: the settlement list translates them, and a later message may name
+        a procedure by its code.
+        """
+        for procedure in intent.procedures:
+            if procedure.get("action") == _DELETED:
+                continue
+            on = day_of_procedure(procedure) or visit_date
+            for kind, code, name in OF_PROCEDURES:
+                if procedure.has(code):
+                    system = procedure.get("oprn_system") if kind == "operation" else ""
+                    self._find(procedure, kind, code, on, name=procedure.get(name), system=system)
+
     def item(self, charge: Record, on: date) -> None:
         """Give a charge line the national code of its item."""
         local = "medins_list_codg"
@@ -183,9 +225,9 @@ class _Run:
             found = self._tables.translate(kind, local, on=on, name=name, system=system)
         except Unmapped as error:
             if not (kind == "physician" and physician.is_valid(local)):
-                self.problems.append(_unmapped(kind, code, record, error))
+                self.problems.append(unmapped(kind, code, record, error))
             return None
-        if kind != "diagnosis":
+        if kind not in _OF_EDITIONS:
             known[kind, local] = found
         return found
 
@@ -198,7 +240,13 @@ class _Run:
             record.set("caty", found.caty, record.sources.get(code))
 
 
-def _unmapped(kind: str, code: str, record: Record, error: Unmapped) -> Problem:
+def day_of_procedure(procedure: Record) -> date | None:
+    """The day that a procedure was done on, None where it does not say so."""
+    return _date(procedure.get("oprn_oprt_date") or procedure.get("oprn_oprt_begntime"))
+
+
+def unmapped(kind: str, code: str, record: Record, error: Unmapped) -> Problem:
+    """That the code in the field `code` of a record has no national code."""
     zh, en = LABELS[kind]
     local = record.get(code)
     return Problem(

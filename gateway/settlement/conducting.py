@@ -97,9 +97,21 @@ class Conductor:
             return await self._run(intent, None, preparer, exchange_id)
         key = visit_key(preparer.site.institution.fixmedins_code, visit_number(intent))
         if intent.verb is Verb.COLLECT:
-            return await take(self._journal, intent, key)
+            coder, today = preparer.site.coder, self._clock.now().date()
+            return await take(self._journal, intent, key, coder=coder, today=today)
         async with self.locks.hold(key):
             return await self.conduct_locked(intent, peer, exchange_id)
+
+    def uncoded(self, intent: Intent, peer: PeerSettings) -> list[Problem]:
+        """The codes that have no national one; changes the records of `intent`, and sends nothing.
+
+        Raises:
+            InvalidError: the institution is not the peer's.
+        """
+        if intent.verb in (Verb.IGNORE, Verb.NOTE):
+            return []
+        coder, today = self._sites.preparer(intent, peer).site.coder, self._clock.now().date()
+        return coder.code(intent, today)
 
     async def conduct_locked(self, intent: Intent, peer: PeerSettings, exchange_id: str) -> Result:
         """The same for a caller that holds the visit's lock."""

@@ -129,6 +129,9 @@ class Explainer:
         if intent.verb in MASTER_FILES:
             return self._explain_entries(intent, peer, explanation)
         if intent.verb in WITHOUT_TRANSACTION:
+            if intent.verb is Verb.COLLECT:
+                coder = self._sites.preparer(intent, peer).site.coder
+                explanation.problems += coder.code_listed(intent, self._clock.now().date())
             return explanation
         if intent.verb in TWOFOLD:
             for part in parts_of(intent):

@@ -17,9 +17,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from gateway.errors import Problem, ProblemCode, ProblemKind, Severity, StateError
 from gateway.intents import Intent, Record, Result, Status, Verb, VisitClass
 from gateway.journal import Journal
+from gateway.settlement.coding import Coder
 from gateway.settlement.listing.stays import Stay, book, keys, read
 from gateway.settlement.visits import Visit, VisitState, decode_visit
 
@@ -53,8 +56,11 @@ def brings_any(intent: Intent) -> bool:
     return bool(lists) or bool(_facts(intent))
 
 
-async def take(journal: Journal, intent: Intent, key: str) -> Result:
-    """Keep a message that is for the list of the visit `key` alone; nothing of one not known."""
+async def take(journal: Journal, intent: Intent, key: str, *, coder: Coder, today: date) -> Result:
+    """Keep a message that is for the list of the visit `key` alone; nothing of one not known.
+
+    Nothing is kept of one with a code that has no national one.
+    """
     row = await journal.visit(key)
     result = Result(status=Status.DONE, intent=intent)
     if row is None:
@@ -65,7 +71,12 @@ async def take(journal: Journal, intent: Intent, key: str) -> Result:
         result.status, result.problems = Status.INVALID, [_undated(undated, intent)]
     elif visit.visit_class is VisitClass.INPATIENT and visit.state is not VisitState.CANCELLED:
         intent.visit_class = visit.visit_class
-        await keep(journal, visit, result)
+        if not intent.coded:
+            result.problems, intent.coded = coder.code_listed(intent, today), True
+        if result.problems:
+            result.status = Status.INVALID
+        else:
+            await keep(journal, visit, result)
     return result
 
 

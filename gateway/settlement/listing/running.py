@@ -135,7 +135,7 @@ class SettlementLists:
         row, held = await self._read(setl_id) or (None, None)
         additions = {**(held.additions if held is not None else {}), **more}
         on, codes = date.fromisoformat(setl_time[:10]), self._codes()
-        sources.procedures = coding.procedures(sources.procedures, codes, on)
+        sources.procedures, uncoded = coding.procedures(sources.procedures, codes, on)
         composed = compose(
             sources,
             additions,
@@ -162,6 +162,8 @@ class SettlementLists:
         if held.state not in (ListState.SUBMITTED, ListState.APPROVED):
             held.input, held.additions, held.infno = content, additions, self._infno
             held.origins, held.notes = composed.origins, composed.notes
+            if "oprninfo" not in additions:
+                held.notes = [*held.notes, *uncoded]
             held.digest, held.prepared_at = _digest(content), self._now()
         await self._store(held, row, "prepare")
         return Prepared(held=held, problems=await self._check(held, sources.settlement))

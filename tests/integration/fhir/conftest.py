@@ -175,6 +175,10 @@ class Line:
         self._running.pop(exchange_id)
         return answer
 
+    def uncoded(self, _intent: Intent, _peer: PeerSettings) -> list[Problem]:
+        """There are no code tables here: tests/acceptance has them."""
+        return []
+
     async def idle(self) -> None:
         """Wait until nothing is worked on."""
         while self._running:

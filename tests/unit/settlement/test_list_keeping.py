@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.errors import StateError
 from gateway.intents import CallReport, Intent, Record, Result, Source, Status, Verb, VisitClass
 from gateway.journal import BookRow
 from gateway.journal.memory import Memory, MemoryJournal
+from gateway.settlement.inputs import Site
 from gateway.settlement.listing.keeping import brings_any, keep, take
 from gateway.settlement.listing.stays import KIND, Stay, keys, read
 from gateway.settlement.visits import Listed, Visit, VisitState
@@ -185,7 +187,8 @@ async def test_what_an_earlier_release_kept_with_the_visit_still_counts(journal:
     assert found.diagnoses_of(old) == listed.diagnoses
 
 
-async def test_a_stay_that_is_not_known_keeps_nothing(journal: Any) -> None:
+async def test_a_stay_that_is_not_known_keeps_nothing(journal: Any, site: Site) -> None:
     """An A02 of somebody who is not insured here."""
-    result = await take(journal, said(Verb.COLLECT, listing=facts(adm_way="1")).intent, "H1/I9")
+    intent = said(Verb.COLLECT, listing=facts(adm_way="1")).intent
+    result = await take(journal, intent, "H1/I9", coder=site.coder, today=date(2026, 3, 2))
     assert (result.status, await journal.book(KIND, "H1/I9")) == (Status.DONE, None)

@@ -102,6 +102,47 @@ def test_a_date_outside_the_validity_of_a_mapping_is_unmapped(
     assert ProblemCode.MAP_NO_CODE in [code for code, _ in codes(prepared)]
 
 
+def test_an_unmapped_procedure_stops_everything_at_its_place(
+    preparer: Preparer, outpatient: Intent, record: Callable[..., Record]
+) -> None:
+    """What was done and who did it; no call needs them, and the settlement list does."""
+    outpatient.procedures = [
+        record(oprn_oprt_code="47.0100", oper_dr_code="1001", oprn_oprt_date="2026-03-02"),
+        record(oprn_oprt_code="SS999", oper_dr_code="9999", anst_dr_code="D430100000009"),
+    ]
+    prepared = preparer.prepare(outpatient, visit(), NOW)
+    assert codes(prepared) == [
+        (ProblemCode.MAP_NO_CODE, "X-oprn_oprt_code"),
+        (ProblemCode.MAP_NO_CODE, "X-oper_dr_code"),
+    ]
+    assert "SS999" in prepared.problems[0].zh
+    assert prepared.stops
+
+
+@pytest.mark.parametrize(("day", "found"), [("2019-12-31", 1), ("2020-01-01", 0)])
+def test_a_procedure_is_coded_as_of_its_own_day(
+    preparer: Preparer, outpatient: Intent, record: Callable[..., Record], day: str, found: int
+) -> None:
+    """The physicians of the made-up hospital are in force since 2020."""
+    outpatient.procedures = [
+        record(oprn_oprt_code="47.0100", oper_dr_code="1001", oprn_oprt_date=day)
+    ]
+    assert len(preparer.prepare(outpatient, visit(), NOW).problems) == found
+
+
+def test_a_procedure_stays_as_it_was_sent(
+    preparer: Preparer, outpatient: Intent, record: Callable[..., Record]
+) -> None:
+    """A later message names it by its code (PR1-20); one that is taken out needs no other code."""
+    outpatient.procedures = [
+        record(oprn_oprt_code="47.0100", oper_dr_code="1001"),
+        record(oprn_oprt_code="SS999", action="D"),
+    ]
+    assert preparer.prepare(outpatient, visit(), NOW).problems == []
+    stated = [procedure.get("oprn_oprt_code") for procedure in outpatient.procedures]
+    assert (stated, outpatient.procedures[0].get("oper_dr_code")) == (["47.0100", "SS999"], "1001")
+
+
 def test_every_problem_is_reported_at_once(preparer: Preparer, outpatient: Intent) -> None:
     """A wrong identity number and a missing quantity of time do not hide one another."""
     outpatient.person.values["certno"] = "430199198001010011"
