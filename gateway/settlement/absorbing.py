@@ -21,7 +21,7 @@ from gateway.errors import (
     UnknownOutcomeError,
 )
 from gateway.fsi import results
-from gateway.intents import Record, Settlement, Verb
+from gateway.intents import Record, Settlement, Verb, VisitClass
 from gateway.settlement import reading
 from gateway.settlement.agreeing import MismatchError, differing, mismatches
 from gateway.settlement.charges import batches_of
@@ -274,22 +274,16 @@ def sell(visit: Visit, settlement: Settlement, batches: list[Batch]) -> None:
     visit.apply(VisitEvent.SETTLED)
 
 
-def _taken_back(work: Work, call: Absorption) -> None:
-    visit = work.opened()
-    settlement = _settlement(work, call, "setl_id")
-    settlement.cancels = work.intent.settlement.get("setl_id")
-    check(visit, settlement.cancels, SettlementEvent.CANCELLED)
-    visit.batches = []
-    visit.apply(VisitEvent.CANCELLED)
-    visit.settlements.append(settlement)
-    work.result.settlements.append(settlement)
-
-
 def undo_settlement(visit: Visit, setl_id: str) -> None:
     """Set the visit back to before the settlement: its batches are open again.
 
-    A stay that another settlement ended stays settled when one during the stay is undone.
+    A stay that another settlement ended stays settled when one during the stay is undone. A
+    purchase is over.
     """
+    if visit.visit_class is VisitClass.PHARMACY:
+        visit.apply(VisitEvent.CANCELLED)
+        visit.batches = []
+        return
     for batch in visit.batches:
         if batch.setl_id == setl_id:
             batch.setl_id = ""
@@ -325,7 +319,7 @@ ABSORBERS: dict[str, Absorber] = {
     "2001": _entitled,
     "2101": _priced,
     "2102": _sold,
-    "2103": _taken_back,
+    "2103": _unsettled,
     "2201": _registered,
     "2202": _event(VisitEvent.CANCELLED),
     "2203": _described,

@@ -20,13 +20,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.errors import GatewayError
-from gateway.intents import Accepted, Rejected, Reply, Result, Verb
+from gateway.intents import Accepted, Rejected, Reply, Result
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settlement.absorbing import is_readable
-from gateway.settlement.agreeing import MismatchError, differing
+from gateway.settlement.agreeing import MismatchError
 from gateway.settlement.closing import LATE, Closer
 from gateway.settlement.confirming import Confirmer, Shown
-from gateway.settlement.work import UnreadableReplyError, rows
+from gateway.settlement.work import UnreadableReplyError
 
 
 class Arrivals:
@@ -92,10 +92,6 @@ class Arrivals:
         """
         if not is_readable(send.infno, output):
             raise UnreadableReplyError(f"{send.infno}: the reply lacks what it must give")
-        settled = rows(output, "setlinfo")
-        carried = result.intent.verb is Verb.CARRY
-        if carried and settled and (fields := differing(result.intent.carried, settled[0])):
-            raise MismatchError(fields, settled[0].get("setl_id"))
         return await self._confirmer.taken_in(send, Shown(), result, output)
 
 

@@ -24,7 +24,7 @@ from gateway.settlement import numbering, reporting, several
 from gateway.settlement.conducting import Conductor
 from gateway.settlement.office_keys import LISTS
 from gateway.settlement.plans import WITHOUT_VISIT, is_repeatable
-from gateway.settlement.proving import LIST, SETTLEMENT, VISITS
+from gateway.settlement.proving import LIST, SETTLEMENT
 from gateway.settlement.reading import NUMBERED
 from gateway.settlement.resuming import settlements_made
 from gateway.settlement.sites import Sites, renewed
@@ -92,7 +92,7 @@ class Closer:
         result.problems = []
         visit = await self.visit(send, result.intent)
         if visit is not None:  # a crash may have forgotten what the message settled before
-            if send.infno in VISITS:
+            if send.infno in numbering.NUMBERED:
                 await numbering.remember(self._journal, visit)
             made = await settlements_made(self._journal, exchange_id, result.intent, visit)
             if several.are_meant(result.intent):

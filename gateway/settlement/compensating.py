@@ -64,7 +64,8 @@ def _undone(intent: Intent, count: int) -> Problem:
         severity=Severity.INFORMATION,
         place=intent.place,
         zh=f"结算被拒绝，本消息上传的{count}个收费批次已撤销",
-        en=f"the settlement was refused: the {count} charge batches of this message were withdrawn",
+        en=f"the settlement was refused: the {count} charge batches that this message uploaded "
+        "were withdrawn",
     )
 
 
@@ -75,8 +76,8 @@ def _left(intent: Intent, count: int) -> Problem:
         severity=Severity.WARNING,
         place=intent.place,
         zh=f"结算被拒绝，本消息上传的收费批次有{count}个未能撤销，仍为已上传、未结算",
-        en=f"the settlement was refused, and {count} charge batches of this message could not be "
-        "withdrawn: they are uploaded and not settled",
+        en=f"the settlement was refused, and {count} charge batches that this message uploaded "
+        "could not be withdrawn: they are uploaded and not settled",
         remedy_zh="可用新的消息结算或退回这些批次",
         remedy_en="settle or credit them with a new message",
     )

@@ -6,8 +6,6 @@ step (DESIGN section 5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gateway.clock import Clock, stamp
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind, StateError
 from gateway.intents import (
@@ -31,7 +29,6 @@ from gateway.settlement.listing.keeping import keep, take
 from gateway.settlement.locks import VisitLocks
 from gateway.settlement.plans import FILINGS, MASTER_FILES, WITHOUT_VISIT, is_repeatable
 from gateway.settlement.preparing import Preparer
-from gateway.settlement.proving import VISITS
 from gateway.settlement.reconciling import remitted
 from gateway.settlement.sites import Sites, new_visit, renewed, visit_number
 from gateway.settlement.totals import SPLIT_SUMS, Step, new_numbers
@@ -120,6 +117,7 @@ class Conductor:
         if await self.is_held(visit):
             own = await resuming.own_unknown(self._journal, exchange_id)
             if own is not None:
+                several.stop_at_open(intent, visit)
                 made = await resuming.settlements_made(self._journal, exchange_id, intent, visit)
                 return resuming.still_unknown(own, intent, made)
             return Result(status=Status.INVALID, intent=intent, problems=[reporting.held(intent)])
@@ -132,6 +130,7 @@ class Conductor:
             result = await self._run(intent, visit, preparer, exchange_id)
             return await resuming.as_done_before(self._journal, exchange_id, result)
         if intent.verb is Verb.CANCEL or intent.visit_class is not VisitClass.OUTPATIENT:
+            await numbering.remember(self._journal, visit)  # a crash may have come before
             return Result(status=Status.DONE, intent=intent, settlements=made)
         intent.not_meant = await resuming.not_meant(self._journal, exchange_id, visit, made)
         stated = dict(intent.settlement.values)
@@ -185,7 +184,7 @@ class Conductor:
                     break
             if not await self._take(step, filled, work, exchange_id):
                 break
-        if visit is not None and _opens(intent, prepared.steps):
+        if visit is not None and intent.verb in numbering.OPENING:
             await numbering.remember(self._journal, visit)
         if visit is not None:
             await keep(self._journal, visit, result)
@@ -254,12 +253,6 @@ class Conductor:
             work.result.settlements = [s for s in made if s.msgid != done.report.msgid]
         work.stored = False
         return conclude(step, work, done)
-
-
-def _opens(intent: Intent, steps: Sequence[Step]) -> bool:
-    """True for a message that opens its visit, or had opened it before a crash."""
-    registers = intent.verb in (Verb.REGISTER, Verb.ADMIT)
-    return registers or any(step.infno in VISITS for step in steps)
 
 
 def _work(result: Result, visit: Visit | None, preparer: Preparer) -> Work:

@@ -34,7 +34,7 @@ from gateway.intents import Call, Intent, Result, Status, Verb
 from gateway.journal import AuditEvent, Journal, SendRow, VisitRow
 from gateway.settings import InstitutionSettings, PeerSettings
 from gateway.settlement.absorbing import absorb
-from gateway.settlement.agreeing import TOTAL, MismatchError
+from gateway.settlement.agreeing import TOTAL, MismatchError, differing
 from gateway.settlement.asked import (
     PURCHASE,
     UPLOADS,
@@ -56,7 +56,7 @@ from gateway.settlement.reading import NUMBERED
 from gateway.settlement.sites import Sites, new_visit
 from gateway.settlement.totals import Step
 from gateway.settlement.visits import encode_visit
-from gateway.settlement.work import Absorption, Work
+from gateway.settlement.work import Absorption, Work, rows
 
 NEEDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("2102", "2207", "2304"), ("setl_id",)),
@@ -156,6 +156,9 @@ class Confirmer:
         if intent.verb in WITHOUT_VISIT or (visit is None and not opens):
             number = intent.visit.get("mdtrt_id")
             output = reply if reply is not None else await self._output(send, shown, intent, number)
+            settled = rows(output, "setlinfo") if intent.verb is Verb.CARRY else []
+            if settled and (fields := differing(intent.carried, settled[0], shown.medfee_sumamt)):
+                raise MismatchError(fields, settled[0].get("setl_id"))
             return await self.followed(send, intent, output)
         visit = visit or new_visit(intent, send.fixmedins_code)
         work = Work(

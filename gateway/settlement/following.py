@@ -36,14 +36,14 @@ EVERY_BATCH = "0000"
 """`chrg_bchno` of 2205 and `feedetl_sn` of 2302 that mean every unsettled line."""
 
 FOLLOWED = frozenset(ABSORBERS) & {
-    *("2202", "2203", "2204", "2205", "2207", "2208"),
+    *("2103", "2202", "2203", "2204", "2205", "2207", "2208"),
     *("2301", "2302", "2304", "2305", "2402", "2403", "2404", "2405"),
 }
 
 
 _E = VisitEvent
 _EVENTS: Mapping[str, Sequence[VisitEvent]] = {
-    **dict.fromkeys(("2202", "2404"), (_E.CANCELLED,)),
+    **dict.fromkeys(("2103", "2202", "2404"), (_E.CANCELLED,)),
     **dict.fromkeys(("2203", "2403"), (_E.DESCRIBED,)),
     **dict.fromkeys(("2204", "2301"), (_E.CHARGED,)),
     **dict.fromkeys(("2205", "2302"), (_E.WITHDRAWN, _E.TRIMMED)),
@@ -56,7 +56,7 @@ _EVENTS: Mapping[str, Sequence[VisitEvent]] = {
 }
 """Transaction -> the events that it may be for its visit."""
 
-CANCELLATIONS = frozenset({"2208", "2305"})
+CANCELLATIONS = frozenset({"2103", "2208", "2305"})
 WITHDRAWALS = frozenset({"2205", "2302"})
 
 

@@ -2,8 +2,8 @@
 
 A visit is kept under the hospital's own number. What the hospital does by national JSON names the
 platform's number only (mdtrt_id), and it may do so before any transaction of the visit has stood
-in the journal under that number: right behind an admission. So the number of every visit that a
-message opens is kept, before the message has its answer.
+in the journal under that number: right behind an admission, or a purchase. So the number of every
+visit that a message opens is kept, before the message has its answer.
 """
 
 from __future__ import annotations
@@ -11,10 +11,17 @@ from __future__ import annotations
 from contextlib import suppress
 
 from gateway.errors import StateError
+from gateway.intents import Verb
 from gateway.journal import BookRow, Journal, VisitRow
 from gateway.settlement.visits import Visit, visit_key
 
 KIND = "visit-number"
+
+NUMBERED = frozenset({"2102", "2201", "2401"})
+"""Transactions whose reply gives the visit its mdtrt_id."""
+
+OPENING = frozenset({Verb.REGISTER, Verb.ADMIT, Verb.PRESETTLE, Verb.SETTLE})
+"""Verbs that open a visit where there is none, or had opened it before a crash."""
 
 
 async def remember(journal: Journal, visit: Visit) -> None:

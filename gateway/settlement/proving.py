@@ -27,6 +27,7 @@ from gateway.intents import Accepted, Intent, Record
 from gateway.journal import SendRow
 from gateway.settings import InstitutionSettings
 from gateway.settlement.dispatching import Dispatcher
+from gateway.settlement.following import first_row
 from gateway.settlement.reading import RENAMED
 from gateway.settlement.work import rows
 
@@ -118,7 +119,8 @@ class Prover:
         begin, end = _span(send, intent)
         data = {"psn_no": send.psn_no, "begntime": begin, "endtime": end}
         if infno == "5201":
-            data["med_type"] = intent.visit.get("med_type")
+            own = first_row(intent.carried)  # of a purchase that its pharmacy composed itself
+            data["med_type"] = intent.visit.get("med_type") or own.get("med_type")
         output = await self._asked(send, institution, infno, data)
         return [
             row

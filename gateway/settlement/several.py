@@ -32,6 +32,19 @@ def some_stand(intent: Intent, visit: Visit) -> bool:
     return are_meant(intent) and not standing.isdisjoint(intent.numbers)
 
 
+def stop_at_open(intent: Intent, visit: Visit) -> None:
+    """Leave the intent where an earlier attempt stopped: at the cancellation that is not known.
+
+    They are taken back one by one, the last one first, so that it is the first that was not.
+    """
+    if not are_meant(intent) or intent.verb is not Verb.CANCEL:
+        return
+    before = {made.cancels for made in taken_back(intent, visit)}
+    left = [number for number in intent.numbers if number not in before]
+    if left:
+        intent.settlement.values["setl_id"] = left[-1]
+
+
 async def each(intent: Intent, visit: Visit | None, run: Run) -> Result:
     """Carry out for each settlement, until one is not done.
 

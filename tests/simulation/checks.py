@@ -22,11 +22,24 @@ from gateway.journal.memory import Memory
 from gateway.settlement.absorbing import CANCELLING
 from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.visits import Visit, decode_visit
-from tests.simulation.books import Stay
-from tests.simulation.hospital import Hospital, Said, is_final
+from tests.simulation.books import Stay, fen
+from tests.simulation.hospital import Hospital, Said
+from tests.simulation.speech import is_final
 from tests.simulation.world import World
 
-_REPEATABLE = ("9001", "1101", "2203", "2403", "2206", "2303", "4103", "5201", "5203", "5303")
+_REPEATABLE = (
+    "9001",
+    "1101",
+    "2101",
+    "2203",
+    "2403",
+    "2206",
+    "2303",
+    "4103",
+    "5201",
+    "5203",
+    "5303",
+)
 
 
 class _Books:
@@ -63,6 +76,7 @@ class _Books:
 def findings(world: World, hospital: Hospital) -> Iterator[str]:
     """Everything that does not hold."""
     books = _Books(world.memory)
+    _name_purchases(world, hospital, books)
     yield from world.platform.wrongs
     yield from world.loop.unhandled
     yield from _messages(hospital, books)
@@ -80,7 +94,7 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     yield from _own(world, hospital, books)
     for said in hospital.said:
         yield from _told(world, said, books, own)
-        yield from _undone(world, said)
+        yield from _undone(world, said, books)
     yield from _kept(world, hospital)
 
 
@@ -131,6 +145,28 @@ def _held(world: World, books: _Books) -> set[str]:
     return {stays[key].number if key in stays else key for key in keys}
 
 
+def _together(
+    world: World, said: Said, made: dict[str, int], said_of: dict[str, int]
+) -> Iterator[str]:
+    """A message that cancels several: it tells what it and others before it have cancelled."""
+    platform, last, meant = world.platform, said.last, said.asked.setl_ids
+    gone = {s.setl_id: s.total for s in platform.settled.values() if s.origin in meant}
+    standing = [setl_id for setl_id in meant if platform.settled[setl_id].state == "settled"]
+    if last is not None and last.code == "AA" and standing:
+        yield f"{said.asked.id} is told that all are cancelled, and {standing} stand"
+    if not made.items() <= said_of.items() or not said_of.items() <= gone.items():
+        yield f"{said.asked.id} cancels {meant} and is told {said_of}, the platform made {gone}"
+
+
+def _name_purchases(world: World, hospital: Hospital, books: _Books) -> None:
+    """Give each purchase the pharmacy's own number, which the platform is not told."""
+    numbers = {said.asked.id: said.asked.visit for said in hospital.said}
+    sellers = {row["exchange_id"]: ident for ident, row in books.exchanges.items()}
+    for stay in world.platform.stays.values():
+        if stay.setting == "shop" and stay.msgid in books.sends:
+            stay.number = numbers[sellers[books.sends[stay.msgid]["exchange_id"]]]
+
+
 def _visit(world: World, number: str, stays: list[Stay], visit: Visit | None) -> Iterator[str]:
     standing = [stay for stay in stays if stay.state != "cancelled"]
     if visit is None and all(world.is_own(stay.msgid) for stay in standing):
@@ -172,12 +208,18 @@ def _stands(visit: Visit, setl_id: str) -> bool:
     return any(batch.setl_id == setl_id for batch in visit.batches)
 
 
-def _undone(world: World, said: Said) -> Iterator[str]:
-    """A refused settlement that says its charges were withdrawn left none of them behind."""
+def _undone(world: World, said: Said, books: _Books) -> Iterator[str]:
+    """A refused settlement that says its charges were withdrawn left none of them behind.
+
+    Its charges are those that it uploaded itself: what an earlier message of the same lines had
+    uploaded, and could not withdraw, is told with that one.
+    """
     last = said.last
     if last is None or last.status != "rejected" or "FSI-REVERSED" not in last.problems:
         return
-    for item in _items(world, said) & {item for _, item, _ in said.asked.lines}:
+    inputs = [world.platform.inputs.get(msgid, {}) for msgid in books.msgids(said.asked.id)]
+    uploaded = {row["medins_list_codg"] for data in inputs for row in data.get("feedetail", ())}
+    for item in sorted(_items(world, said) & uploaded):
         yield f"{said.asked.id} says that {item} was withdrawn, and the platform has it"
 
 
@@ -203,7 +245,9 @@ def _uploaded(said: Said) -> set[str]:
     """The items that a message uploads."""
     if said.asked.verb in ("charge", "settle"):
         return {item for _, item, _ in said.asked.lines}
-    return {row["medins_list_codg"] for row in said.asked.carried.get("feedetail", ())}
+    content = said.asked.carried
+    rows = content.get("feedetail", ()) if said.asked.infno != "2102" else content["drugdetail"]
+    return {row["medins_list_codg"] for row in rows}
 
 
 def _own(world: World, hospital: Hospital, books: _Books) -> Iterator[str]:
@@ -249,7 +293,10 @@ def _told(world: World, said: Said, books: _Books, own: set[str]) -> Iterator[st
         and s.msgid not in open_
         and (s.state != "reversed" or s.reversed_by in own)
     }
-    said_of = {setl_id: int(total.replace(".", "")) for setl_id, total, _ in last.settlements}
+    said_of = {setl_id: fen(total) for setl_id, total, _ in last.settlements if setl_id}
+    if len(said.asked.setl_ids) > 1:
+        yield from _together(world, said, made, said_of)
+        return
     if said.asked.infno in CANCELLING and {"altered", "slow-altered"} & set(world.plan.fates):
         made, said_of = dict.fromkeys(made, 0), dict.fromkeys(said_of, 0)  # it states no total
     if made != said_of:

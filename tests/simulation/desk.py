@@ -12,12 +12,13 @@ from gateway.fsi.definitions import Definitions
 from gateway.fsi.profiles import load_profile
 from gateway.fsi.samples import sample_input
 from tests.simulation.platform import EVERYTHING
+from tests.simulation.registry import BOUGHT
 
 Item = tuple[str, str, str]
 """Number of a line, the hospital's item, yuan."""
 
 _PROFILE = load_profile("generic")
-_INFNOS = ("2204", "2301", "2304", "2401", "2402", "2403", "4101")
+_INFNOS = ("2101", "2102", "2204", "2301", "2304", "2401", "2402", "2403", "4101")
 _SAMPLES = {
     infno: sample_input(
         Definitions.load(_PROFILE.edition), _PROFILE, infno, rows=1, required_only=True
@@ -70,6 +71,18 @@ def withdrawal(infno: str, psn_no: str, mdtrt_id: str, batch: str) -> dict[str, 
     if infno == "2205":
         return {"data": {**ids, "chrg_bchno": batch or EVERYTHING}}
     return {"data": [{**ids, "feedetl_sn": EVERYTHING}]}
+
+
+def purchase(infno: str, psn_no: str, lines: Sequence[Item], total: str) -> dict[str, Any]:
+    """2101 or 2102."""
+    ids = {"psn_no": psn_no, "mdtrt_cert_no": psn_no, "med_type": BOUGHT}
+    content = _about(infno, **ids, medfee_sumamt=total)
+    (row,) = content["drugdetail"]
+    found = []
+    for number, item, amount in lines:
+        line = {"feedetl_sn": number, "medins_list_codg": item, "rx_circ_flag": "0"}
+        found.append({**row, **line, "det_item_fee_sumamt": amount, "pric": amount, "cnt": "1"})
+    return {**content, "drugdetail": found}
 
 
 def settlement(psn_no: str, mdtrt_id: str, total: str) -> dict[str, Any]:

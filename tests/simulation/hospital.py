@@ -11,9 +11,9 @@ import asyncio
 import random
 from dataclasses import dataclass, field
 
-from tests.simulation import desk
-from tests.simulation.books import Stay
-from tests.simulation.speech import PROTOCOL, Asked, Told, encode, told
+from tests.simulation.speech import PROTOCOL, Asked, Told, encode, is_final, told
+from tests.simulation.steps import Patient, Steps
+from tests.simulation.ways import Claimant, Inpatient, Outpatient, OwnInpatient, Shopper
 from tests.simulation.world import PERSONS, World
 
 PATIENCE = 40.0
@@ -39,13 +39,6 @@ class Said:
         return self.answers[-1] if self.answers else None
 
 
-def is_final(answer: Told | None) -> bool:
-    """The hospital need not ask again."""
-    return (
-        answer is not None and answer.code in ("AA", "AE") and "VISIT-HELD" not in answer.problems
-    )
-
-
 class Hospital:
     """Its visits and all that was said."""
 
@@ -63,13 +56,19 @@ class Hospital:
     async def _visit(self, number: int) -> None:
         chance = self.world.chance(f"visit {number}")
         await asyncio.sleep(chance.choice((0.0, 0.1, 5.0)))
-        visit = _Visit(self, f"V{self.world.seed}-{number}", chance)
+        name = f"V{self.world.seed}-{number}"
+        own = random.Random(f"own {name}")  # noqa: S311 - repeatable on purpose
+        person, account = chance.choice(sorted(PERSONS)), chance.choice("01")
+        patient = Patient(name, person, account, chance, own)
+        await self._way(chance, own)(self, patient).go()
+
+    def _way(self, chance: random.Random, own: random.Random) -> type[Steps]:
+        plan = self.world.plan
+        if plan.shops and own.random() < plan.shops:
+            return Shopper
         if chance.random() < 0.75:
-            await visit.outpatient()
-        elif visit.own.random() < 0.2:
-            await visit.own_inpatient()
-        else:
-            await visit.inpatient()
+            return Claimant if plan.claims and own.random() < plan.claims else Outpatient
+        return OwnInpatient if own.random() < 0.2 else Inpatient
 
     def next_id(self) -> str:
         """A control id."""
@@ -101,7 +100,8 @@ class Hospital:
             await asyncio.sleep(1.0)
             return None
         world.trace("say", said.asked.id, said.asked.verb, said.asked.visit)
-        work = node.pipeline.handle(PROTOCOL, encode(said.asked), node.peer, {})
+        peer = node.peers["shop" if said.asked.setting == "pharmacy" else "his"]
+        work = node.pipeline.handle(PROTOCOL, encode(said.asked), peer, {})
         task = world.inside(node, work)
         await asyncio.wait([task], timeout=PATIENCE)
         lost = not world.calm and chance.random() < world.plan.answers_lost
@@ -113,235 +113,3 @@ class Hospital:
         said.answers.append(answer)
         said.accepted = said.accepted or answer.code != "AR"
         return answer
-
-
-class _Visit:
-    """One patient's way through the hospital."""
-
-    def __init__(self, hospital: Hospital, number: str, chance: random.Random) -> None:
-        self._hospital, self._number, self._chance = hospital, number, chance
-        self._person = chance.choice(sorted(PERSONS))
-        self._setting = "outpatient"
-        self._lines = 0
-        self._account = chance.choice("01")
-        self._open: list[int] = []
-        """Fen of the lines that are charged and not settled."""
-        self._items_open: list[str] = []
-        """Items of all that was charged, until something is settled."""
-        self.own = random.Random(f"own {number}")  # noqa: S311 - repeatable on purpose
-        """Chance of what the hospital does by national JSON itself."""
-
-    async def outpatient(self) -> None:
-        """Register, charge, pay; now and then take back."""
-        chance = self._chance
-        if not await self._step("register"):
-            return
-        times = chance.choice((1, 1, 2))
-        if self._hospital.world.plan.hasty:
-            await asyncio.gather(self._charge(), self._charge())
-        else:
-            for _ in range(times):
-                await self._charge()
-        if self.own.random() < 0.2:
-            await self._withdraw_all()
-            await self._charge()
-        if chance.random() < 0.1:
-            await self._step("refund")
-            self._open.clear()
-            await self._step("unregister")
-            return
-        paid = await self._pay(charging=chance.random() < 0.3)
-        if paid and paid.settlements and self.own.random() < 0.5:
-            await self._upload_list(paid)
-        if paid and chance.random() < 0.5:
-            await self._take_back(paid)
-            if chance.random() < 0.5:
-                await self._pay()
-        elif chance.random() < 0.3:
-            await self._charge()
-            await self._pay()
-
-    async def inpatient(self) -> None:
-        """Admit, charge, discharge, pay; now and then take back."""
-        self._setting = "inpatient"
-        if not await self._step("admit"):
-            return
-        for _ in range(self._chance.choice((1, 2))):
-            await self._charge()
-        if self.own.random() < 0.15:
-            await self._withdraw_all()
-            await self._charge()
-        earlier = await self._pay(in_stay=True) if self._chance.random() < 0.3 else None
-        if earlier:
-            await self._charge()
-        if self._chance.random() < 0.6:
-            await self._discharge()
-        paid = await self._pay()
-        if paid and self.own.random() < 0.6:
-            await self._upload_list(paid)
-        if paid and self._chance.random() < 0.4:
-            await self._take_back(paid)
-            if earlier and self._chance.random() < 0.5:
-                await self._take_back(earlier)
-                await self._pay()
-
-    async def own_inpatient(self) -> None:
-        """A stay that no message opens: everything by national JSON."""
-        self._setting = "inpatient"
-        if not await self._carry("2401", desk.admission(self._person, self._number)):
-            return
-        for _ in range(2):
-            await self._charge(itself=True)
-        if self.own.random() < 0.3:
-            await self._withdraw_all()
-            await self._charge(itself=True)
-        await self._discharge(itself=True)
-        stay = self._stay()
-        if stay is None:
-            return
-        total = sum(line.amount for line in stay.lines if not line.setl_id)  # as its pages show
-        content = desk.settlement(self._person, stay.mdtrt_id, f"{total // 100}.{total % 100:02d}")
-        paid = await self._carry("2304", content)
-        if paid and self.own.random() < 0.6:
-            await self._upload_list(paid)
-        if paid and self.own.random() < 0.4:
-            await self._own_cancellation(paid.settlements[0][0])
-
-    async def _discharge(self, *, itself: bool = False) -> None:
-        """Leave, now and then come back and leave again; before it, perhaps another bed."""
-        for times in range(2):
-            stay = self._stay()
-            if stay is None:
-                return
-            ids = (self._person, stay.mdtrt_id)
-            if self.own.random() < 0.3:
-                await self._carry("2403", desk.update(*ids, self._number))
-            if itself or self.own.random() < 0.4:
-                left = await self._carry("2402", desk.discharge(*ids))
-            else:
-                left = await self._step("discharge")
-            if not left or times or self.own.random() < 0.6:
-                return
-            if itself or self.own.random() < 0.5:
-                await self._carry("2405", desk.undischarge(*ids))
-            else:
-                await self._step("undischarge")
-            if self.own.random() < 0.4:
-                return
-
-    async def _withdraw_all(self) -> None:
-        """2205 or 2302 of everything that is not settled, before anything was."""
-        stay, items = self._stay(), frozenset(self._items_open)
-        if stay is None:
-            return
-        infno = "2302" if self._setting == "inpatient" else "2205"
-        content = desk.withdrawal(infno, self._person, stay.mdtrt_id, "")
-        if await self._carry(infno, content, takes=items):
-            self._open.clear()
-            self._items_open.clear()
-
-    async def _upload_list(self, paid: Told) -> None:
-        stay = self._stay()
-        if stay is not None:
-            setl_id = paid.settlements[0][0]
-            await self._carry("4101", desk.settlement_list(self._person, stay.mdtrt_id, setl_id))
-
-    def _stay(self) -> Stay | None:
-        """The visit as the platform's pages show it."""
-        stays = self._hospital.world.platform.stays.values()
-        found = [s for s in stays if s.number == self._number and s.state != "cancelled"]
-        return found[-1] if found else None
-
-    async def _carry(
-        self, infno: str, content: dict[str, object], takes: frozenset[str] = frozenset()
-    ) -> Told | None:
-        """A transaction that the hospital composes itself."""
-        return await self._step("carry", takes=takes, infno=infno, carried=content)
-
-    async def _step(
-        self, verb: str, *, takes: frozenset[str] = frozenset(), **more: object
-    ) -> Told | None:
-        """One message; under another control id when it was undone. The answer when it is AA."""
-        for _ in range(3):
-            if self._hospital.closing:
-                return None  # nobody begins anything more
-            asked = Asked(
-                id=self._hospital.next_id(),
-                verb=verb,
-                visit=self._number,
-                setting=self._setting,
-                psn_no=self._person,
-                owned=self._chance.random() < 0.3,
-                **more,  # type: ignore[arg-type]  # members of the message
-            )
-            said = await self._hospital.tell(asked, self._chance, takes)
-            answer = said.last
-            if answer is None or not is_final(answer):
-                return None
-            if answer.code == "AA":
-                return answer
-            if answer.status != "reversed" and "VISIT-STATE" not in answer.problems:
-                return None
-        return None
-
-    async def _charge(self, *, itself: bool = False) -> None:
-        lines, amounts = self._items()
-        named = self._setting == "outpatient" and self._chance.random() < 0.5
-        batch = f"B{self._lines}" if named else ""
-        stay = self._stay()
-        if stay is not None and (itself or self.own.random() < 0.15):
-            outpatient = self._setting == "outpatient"
-            infno, batch = ("2204", f"B{self._lines}") if outpatient else ("2301", "")
-            content = desk.charges(infno, self._person, stay.mdtrt_id, lines, batch)
-            told_of = await self._carry(infno, content)
-        else:
-            told_of = await self._step("charge", lines=lines, batch=batch)
-        if told_of:
-            self._open += amounts
-            self._items_open += [item for _, item, _ in lines]
-
-    def _items(self) -> tuple[list[tuple[str, str, str]], list[int]]:
-        """New lines, and their amounts in fen."""
-        lines, amounts = [], []
-        for _ in range(self._chance.choice((1, 1, 2, 3))):
-            self._lines += 1
-            amount = self._chance.choice((1, 99, 1260, 24_000, self._chance.randint(1, 99_999)))
-            amounts.append(amount)
-            item = f"{self._number}/{self._lines}"
-            lines.append((str(self._lines), item, f"{amount // 100}.{amount % 100:02d}"))
-        return lines, amounts
-
-    async def _pay(self, *, in_stay: bool = False, charging: bool = False) -> Told | None:
-        """Settle everything that is open; `charging` brings further lines in the same message."""
-        total = ""
-        lines, amounts = self._items() if charging else ([], [])
-        self._open += amounts
-        if self._chance.random() < 0.5:
-            wrong = self._chance.random() < 0.1
-            amount = sum(self._open) + wrong
-            total = f"{amount // 100}.{amount % 100:02d}"
-        asked = {"total": total, "account": self._account, "in_stay": in_stay, "lines": lines}
-        answer = await self._step("settle", **asked)
-        if answer is not None:
-            self._open.clear()
-        return answer
-
-    async def _take_back(self, paid: Told) -> None:
-        for setl_id, total, _ in paid.settlements:
-            if self._chance.random() < 0.4:
-                gone = await self._own_cancellation(setl_id)
-            else:
-                gone = await self._step("cancel", setl_id=setl_id)
-            if gone:
-                self._open.append(int(total.replace(".", "")))
-
-    async def _own_cancellation(self, setl_id: str) -> Told | None:
-        """2208, 2305 or 2601 by the hospital's own program, which knows the platform's numbers."""
-        made = self._hospital.world.platform.settled[setl_id]
-        inpatient = self._setting == "inpatient"
-        node = {"setl_id": setl_id, "mdtrt_id": made.mdtrt_id, "psn_no": self._person}
-        infno = "2305" if inpatient else "2208"
-        if self._chance.random() < 0.3:
-            infno, original = "2601", "2304" if inpatient else "2207"
-            node = {"psn_no": self._person, "omsgid": made.msgid, "oinfno": original}
-        return await self._carry(infno, {"data": node})

@@ -45,6 +45,8 @@ TIMEOUT = 15.0
 """Seconds that a channel waits for a reply."""
 
 CODE = "H43010000001"
+SHOP = "P43010000001"
+"""The hospital's pharmacy, which is an institution of its own."""
 
 _SETTINGS = {
     "institutions": [
@@ -53,10 +55,19 @@ _SETTINGS = {
             "fixmedins_name": "长沙示范医院",
             "mdtrtarea_admvs": "430100",
             "channel": "own",
-        }
+        },
+        {
+            "fixmedins_code": SHOP,
+            "fixmedins_name": "长沙示范大药房",
+            "mdtrtarea_admvs": "430100",
+            "channel": "own",
+        },
     ],
     "channels": [{"name": "own", "url": "http://platform.example/fsi", "timeout": TIMEOUT}],
-    "peers": [{"name": "his", "institutions": [CODE]}],
+    "peers": [
+        {"name": "his", "institutions": [CODE]},
+        {"name": "shop", "institutions": [SHOP]},
+    ],
 }
 
 
@@ -85,15 +96,12 @@ def _shared(after_refusal: Literal["keep", "undo"]) -> _Shared:
     profile = msgspec.structs.replace(load_profile("generic"), after_refusal=after_refusal)
     definitions = Definitions.load(profile.edition)
     checker = Checker(definitions, profile, amount_tolerance=Decimal("0.01"))
-    site = Site(
-        settings.institutions[0],
-        profile,
-        definitions,
-        Filler(definitions),
-        checker,
-        Coder(SameCodes()),
-    )
-    sites = Sites({CODE: site}, tolerance=Decimal("0.01"), max_charge_lines=2_000)
+    filler, coder = Filler(definitions), Coder(SameCodes())
+    found = {
+        each.fixmedins_code: Site(each, profile, definitions, filler, checker, coder)
+        for each in settings.institutions
+    }
+    sites = Sites(found, tolerance=Decimal("0.01"), max_charge_lines=2_000)
     return _Shared(settings, profile, sites, RegionTable.load())
 
 
@@ -138,7 +146,7 @@ class Node:
         self.alive = True
         self.ready = False
         self.journal, self._deliver, self._failed = journal, deliver, failed
-        self.peer = shared.settings.peers[0]
+        self.peers = {peer.name: peer for peer in shared.settings.peers}
         self._tasks: list[asyncio.Task[Any]] = []
         settings, silent = shared.settings, Silent(failed)
         late = LateReplies(silent)
@@ -201,8 +209,7 @@ class Node:
         await self.journal.recover()
         self.ready = True
         self.spawn(self.resolver.run())
-        peers = {self.peer.name: self.peer}
-        await self.pipeline.take_up(peers, self._deliver)
+        await self.pipeline.take_up(self.peers, self._deliver)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something in this process."""

@@ -12,7 +12,7 @@ CALM = 150.0
 """Virtual seconds after which nothing goes wrong any more."""
 
 
-SETTLING = frozenset({"2207", "2208", "2304", "2305", "2601"})
+SETTLING = frozenset({"2102", "2103", "2207", "2208", "2304", "2305", "2601"})
 """Transactions that make or undo a settlement."""
 
 
@@ -34,6 +34,8 @@ class Plan:
     """The transactions that meet a fate; empty for all."""
     crash_at: frozenset[int] = frozenset()
     """Points of the run at which the gateway crashes."""
+    crash_when: str = ""
+    """Name of the point (`sent 2208`) at which the gateway crashes, the first time."""
     decision_crash: int = 0
     """Point after the operator began to decide at which the gateway crashes; 0 for none."""
     disk: list[tuple[float, float, str]] = field(default_factory=list)
@@ -55,6 +57,10 @@ class Plan:
     visits: int = 2
     hasty: bool = False
     """The hospital sends charge messages of one visit at the same time."""
+    shops: float = 0.0
+    """Share of visits that are purchases in the pharmacy."""
+    claims: float = 0.0
+    """Share of outpatient visits that are claims: a message of several charge batches."""
 
 
 def plan_of(seed: int) -> Plan:
@@ -91,6 +97,8 @@ def plan_of(seed: int) -> Plan:
         plan.decision_crash = chance.randint(1, 16)
     more = random.Random(f"more {seed}")  # noqa: S311 - repeatable on purpose
     plan.undoes = more.random() < 0.5
+    kinds = random.Random(f"kinds {seed}")  # noqa: S311 - repeatable on purpose
+    plan.shops, plan.claims = kinds.choice((0.0, 0.3, 0.7)), kinds.choice((0.0, 0.4, 0.8))
     if more.random() < 0.3:
         begin = more.uniform(0.0, 20.0)
         plan.closed = [(begin, begin + more.choice((1.0, 8.0, 40.0)))]

@@ -28,36 +28,32 @@ from tests.simulation.books import (
     settlement_result,
     yuan,
 )
+from tests.simulation.registry import Registry
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
-REVERSIBLE = ("2207", "2304", "2401")
+REVERSIBLE = ("2102", "2207", "2304", "2401")
 EVERYTHING = "0000"
 """Batch or line number that means every unsettled line."""
 
 
-class Platform:
+class Platform(Registry):
     """Receives requests and answers them, whatever became of the connection they came by."""
 
     def __init__(self, persons: dict[str, int], *, lenient: bool, region: str = "430100") -> None:
         """`persons` gives each person's number and the fen of the account."""
+        super().__init__(lenient=lenient, region=region)
         self.balances = dict(persons)
         self.before = dict(persons)
-        self.lenient = lenient
-        self.region = region
         self.requests: dict[str, tuple[str, str, bool]] = {}
         """msgid: transaction, person, carried out."""
         self.inputs: dict[str, dict[str, Any]] = {}
         """msgid: input of what was carried out."""
-        self.stays: dict[str, Stay] = {}
         self.settled: dict[str, Settled] = {}
         self.lists: dict[str, str] = {}
         """setl_id: msgid of the 4101 that brought its list last."""
         self.sign_ins: set[str] = set()
-        self.wrongs: list[str] = []
-        """What must never happen, in words."""
-        self._serial = 0
         self._late = False
         self._closed = False
 
@@ -95,10 +91,6 @@ class Platform:
         """No settlement is made until it is opened again."""
         self._closed = closed
 
-    def _number(self) -> int:
-        self._serial += 1
-        return self._serial
-
     def live(self) -> list[Settled]:
         """Settlements that stand."""
         return [s for s in self.settled.values() if s.state == "settled"]
@@ -109,15 +101,6 @@ class Platform:
         return any(
             made or [s.state == "cancelled" for s in self.stays.values() if s.msgid == msgid]
         )
-
-    def stay(self, data: dict[str, Any], setting: str) -> Stay:
-        """The open visit that an input names."""
-        stay = self.stays.get(data["mdtrt_id"])
-        if stay is None or stay.state == "cancelled" or stay.setting != setting:
-            raise Refusal("就诊信息不存在")
-        if stay.psn_no != data["psn_no"]:
-            raise Refusal("人员编号与就诊信息不符")
-        return stay
 
     def sign_in(self, _data: dict[str, Any], _msgid: str) -> dict[str, Any]:
         """9001."""
@@ -138,64 +121,6 @@ class Platform:
             "insuinfo": [row],
             "idetinfo": [],
         }
-
-    def register(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
-        """2201."""
-        row = data["data"]
-        return {"data": row | {"mdtrt_id": self._open(row, row["ipt_otp_no"], "out", msgid)}}
-
-    def admit(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
-        """2401."""
-        row = data["mdtrtinfo"]
-        return {"result": {"mdtrt_id": self._open(row, row["ipt_no"], "in", msgid)}}
-
-    def _open(self, row: dict[str, Any], number: str, setting: str, msgid: str) -> str:
-        if any(s.number == number and s.state != "cancelled" for s in self.stays.values()):
-            if not self.lenient:
-                raise Refusal("住院/门诊号已存在，不能重复登记")
-            self.wrongs.append(f"visit {number} was registered twice")
-        mdtrt_id = f"{self.region}{self._number():012d}"
-        self.stays[mdtrt_id] = Stay(mdtrt_id, setting, row["psn_no"], number, msgid)
-        return mdtrt_id
-
-    def describe(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """2203, 2403: overwrites."""
-        self.stay(next(iter(data.values())), "out" if "mdtrtinfo" in data else "in")
-        return {}
-
-    def unregister(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """2202."""
-        return self._close(self.stay(data["data"], "out"))
-
-    def unadmit(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """2404."""
-        return self._close(self.stay(data["data"], "in"))
-
-    def _close(self, stay: Stay) -> dict[str, Any]:
-        if stay.state == "discharged":
-            raise Refusal("患者已办理出院，请先撤销出院")
-        if stay.lines:
-            raise Refusal("该就诊已上传费用明细，请先撤销费用明细")
-        stay.state = "cancelled"
-        return {}
-
-    def discharge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """2402."""
-        stay = self.stay(data["dscginfo"], "in")
-        if stay.state == "discharged" and not self.lenient:
-            raise Refusal("患者已办理出院，不能重复办理")
-        stay.state = "discharged"
-        return {}
-
-    def undischarge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """2405."""
-        stay = self.stay(data["data"], "in")
-        if stay.settled:
-            raise Refusal("患者已结算，请先撤销结算")
-        if stay.state != "discharged":
-            raise Refusal("患者未办理出院")
-        stay.state = "open"
-        return {}
 
     def charge(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
         """2204, 2301: all lines or none."""
@@ -275,6 +200,13 @@ class Platform:
             lines = unsettled
         if not lines:
             raise Refusal("没有待结算的费用明细")
+        return self._computed(row, stay, lines, (setl_id, msgid)), lines, stay
+
+    def _computed(
+        self, row: dict[str, Any], stay: Stay, lines: list[Line], ids: tuple[str, str]
+    ) -> Settled:
+        """What the fund and the account pay of these lines; `ids` are setl_id and msgid."""
+        setl_id, msgid = ids
         total, first = sum(line.amount for line in lines), sum(line.first for line in lines)
         stated = {"medfee_sumamt": total, "preselfpay_amt": first, "inscp_scp_amt": total - first}
         for code, amount in stated.items():
@@ -286,11 +218,55 @@ class Platform:
         own = total - fund
         account = min(own, self.balances[stay.psn_no]) if row.get("acct_used_flag") == "1" else 0
         numbers = tuple(line.number for line in lines)
-        made = Settled(setl_id, msgid, stay.mdtrt_id, numbers, total, fund, account)
-        return made, lines, stay
+        return Settled(setl_id, msgid, stay.mdtrt_id, numbers, total, fund, account)
+
+    def presell(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2101: what 2102 would give."""
+        return self._bought(data, msgid, "")[2]
+
+    def sell(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2102: opens, charges and settles in one; nothing in it says that it is a second one."""
+        if self._closed:
+            raise Refusal("基金结算窗口未开放")
+        stay, made, output = self._bought(data, msgid, f"T{self._number():08d}")
+        standing = [s for s in self.stays.values() if s.setting == "shop" and s.state == "open"]
+        have = {line.item for other in standing for line in other.lines}
+        for line in stay.lines:
+            if line.item in have:
+                self.wrongs.append(f"{line.item} was bought twice")
+            line.setl_id = made.setl_id
+        self.stays[stay.mdtrt_id] = stay
+        self.settled[made.setl_id] = made
+        self.balances[stay.psn_no] -= made.account
+        return output
+
+    def _bought(
+        self, data: dict[str, Any], msgid: str, setl_id: str
+    ) -> tuple[Stay, Settled, dict[str, Any]]:
+        """A purchase, computed."""
+        row, rows = data["druginfo"], data["drugdetail"]
+        if row["psn_no"] not in self.balances:
+            raise Refusal("未查询到人员基本信息")
+        stay = Stay(self.new_visit(), "shop", row["psn_no"], "", msgid)
+        for each in rows:
+            amount = fen(each["det_item_fee_sumamt"])
+            number = str(each["feedetl_sn"])
+            stay.lines.append(Line(number, each["medins_list_codg"], "", amount))
+        made = self._computed(row, stay, stay.lines, (setl_id, msgid))
+        cut = [line_result(line) for line in stay.lines]
+        return stay, made, {**settlement_result(made, stay.lines), "detlcutinfo": cut}
+
+    def take_back(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
+        """2103: the whole purchase, which is over then."""
+        stay = self.stay(data["data"], "shop")
+        output = self.cancel(data, msgid)
+        stay.state = "cancelled"
+        return output
 
     def cancel(self, data: dict[str, Any], msgid: str) -> dict[str, Any]:
         """2208, 2305: a row of its own with the sign turned."""
+        if self._closed:
+            raise Refusal("基金结算窗口未开放")
         row = data["data"]
         old = self.settled.get(row["setl_id"])
         if old is None or old.mdtrt_id != row["mdtrt_id"] or old.origin:
@@ -341,6 +317,8 @@ class Platform:
         if old.state == "settled":
             self._release(old, "reversed")
             old.reversed_by = msgid
+            stay = self.stays[old.mdtrt_id]
+            stay.state = "cancelled" if stay.setting == "shop" else stay.state
         return {}
 
     def read_back(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
@@ -368,21 +346,13 @@ class Platform:
             raise Refusal("未查询到结算清单")
         return {"setlinfo": {"setl_list_sn": f"L{setl_id}", "stas_type": "0"}}
 
-    def find_visits(self, data: dict[str, Any], _msgid: str) -> dict[str, Any]:
-        """5201, 5303: the person's open visits of a setting."""
-        setting = "out" if "med_type" in data["data"] else "in"
-        found = [
-            {"mdtrt_id": stay.mdtrt_id, "psn_no": stay.psn_no, "ipt_otp_no": stay.number}
-            for stay in self.stays.values()
-            if (stay.psn_no, stay.setting) == (data["data"]["psn_no"], setting)
-            and stay.state != "cancelled"
-        ]
-        return {"mdtrtinfo": found} if setting == "out" else {"data": found}
-
 
 _HANDLERS: dict[str, Callable[[Platform, dict[str, Any], str], dict[str, Any]]] = {
     "9001": Platform.sign_in,
     "1101": Platform.identify,
+    "2101": Platform.presell,
+    "2102": Platform.sell,
+    "2103": Platform.take_back,
     "2201": Platform.register,
     "2202": Platform.unregister,
     "2203": Platform.describe,

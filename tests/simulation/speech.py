@@ -29,8 +29,12 @@ class Asked(msgspec.Struct, kw_only=True):
     lines: list[tuple[str, str, str]] = []
     """Number, item, amount."""
     batch: str = ""
+    batches: list[str] = []
+    """Of a claim: the charge batch of each line. It brings its visit and settles its own lines."""
     total: str = ""
     setl_id: str = ""
+    setl_ids: list[str] = []
+    """Settlements that are cancelled together, in the order in which they were made."""
     account: str = "0"
     infno: str = ""
     """Of verb `carry`: the transaction that the hospital composed itself."""
@@ -50,6 +54,13 @@ class Told(msgspec.Struct, kw_only=True):
     settlements: list[tuple[str, str, str]] = []
     """setl_id, total, setl_id that it cancels."""
     problems: list[str] = []
+
+
+def is_final(answer: Told | None) -> bool:
+    """The hospital need not ask again."""
+    return (
+        answer is not None and answer.code in ("AA", "AE") and "VISIT-HELD" not in answer.problems
+    )
 
 
 _encode = msgspec.json.Encoder().encode
@@ -130,7 +141,7 @@ def _settlements(result: Result) -> list[tuple[str, str, str]]:
         (s.info.get("setl_id"), s.info.get("medfee_sumamt"), s.cancels) for s in result.settlements
     ]
     info = result.output.get("setlinfo") if result.status is Status.DONE else None
-    if isinstance(info, dict):
+    if isinstance(info, dict) and not told:
         told.append((str(info["setl_id"]), format(Decimal(str(info["medfee_sumamt"])), "f"), ""))
     return told
 
@@ -152,7 +163,7 @@ def _intent(asked: Asked) -> Intent:
     # The number of the certificate is the person's: the model platform looks it up as it is.
     intent.person = Record({"mdtrt_cert_type": "02", "mdtrt_cert_no": asked.psn_no})
     intent.visit = Record({"ipt_otp_no": asked.visit})
-    if verb in (Verb.REGISTER, Verb.ADMIT, Verb.DISCHARGE):
+    if verb in (Verb.REGISTER, Verb.ADMIT, Verb.UPDATE, Verb.DISCHARGE) or asked.batches:
         doctor = {"atddr_no": "D430100000001", "dr_name": "陈医生"}
         place = {"dept_code": "A03", "dept_name": "内科", "caty": "A03", "adm_bed": "12"}
         intent.visit.values |= doctor | place
@@ -166,12 +177,16 @@ def _intent(asked: Asked) -> Intent:
         sums = {"det_item_fee_sumamt": amount, "cnt": "1", "pric": amount}
         flags = {"rx_circ_flag": "0", "hosp_appr_flag": "0"}
         intent.charges.append(Record(line | sums | flags))
-    for charge in intent.charges if asked.batch else ():
-        charge.values["chrg_bchno"] = asked.batch
+    batches = asked.batches or [asked.batch] * len(intent.charges)
+    for charge, batch in zip(intent.charges, batches, strict=True):
+        if batch:
+            charge.values["chrg_bchno"] = batch
+    intent.own_charges_only = bool(asked.batches)
+    intent.numbers = asked.setl_ids if len(asked.setl_ids) > 1 else []
     options = {"psn_setlway": "01", "mid_setl_flag": "1" if asked.in_stay else "0"}
     stated = {
         "medfee_sumamt": asked.total,
-        "setl_id": asked.setl_id,
+        "setl_id": asked.setl_id or (asked.setl_ids[0] if asked.setl_ids else ""),
         "acct_used_flag": asked.account,
         "invono": f"N{asked.id}",
     }

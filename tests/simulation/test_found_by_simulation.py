@@ -110,3 +110,57 @@ def test_a_late_reply_to_what_was_reversed_makes_no_settlement() -> None:
         plan.aimed, plan.only, plan.steps = True, only, [(76.0, -300.0)]
         found += simulate(seed, plan).findings
     assert found == []
+
+
+def test_a_purchase_follows_what_its_pharmacy_does_itself() -> None:
+    """Seed 2: a purchase that a message had made was taken back by the pharmacy's own 2103, or its
+    own 2601; the platform had done so, and the gateway went on with a purchase that stood.
+    """
+    runs = [simulate(seed, Plan(shops=1.0, visits=3)) for seed in range(20)]
+    assert [(run.findings, run.failures) for run in runs] == [([], [])] * 20
+
+
+def test_a_purchase_that_a_crash_left_without_its_answer_is_followed_too() -> None:
+    """Seed 213: the gateway stopped between the purchase and the note of its number at the platform.
+    Taken up, the message was told that it is done; the pharmacy's own 2103 was not followed.
+    """
+    found = []
+    for seed in range(20):
+        for point in range(38, 44):  # between the outcome of 2102 and the answer
+            plan = Plan(shops=1.0, visits=1, crash_at=frozenset({point}))
+            found += simulate(seed, plan).findings
+    assert found == []
+
+
+def test_a_purchase_of_the_pharmacys_own_can_be_confirmed() -> None:
+    """Seed 310: no reply came to a 2102 that the pharmacy had composed itself, and 5201 was asked
+    for the purchases of the person without their medical type, so that none was found.
+    """
+    found = []
+    for seed in range(30):
+        plan = Plan(shops=1.0, visits=3, fates=("unanswered",), rate=0.6, only=frozenset({"2102"}))
+        found += simulate(seed, plan).findings
+    assert found == []
+
+
+def test_what_is_read_back_has_the_total_of_what_the_hospital_composed_itself() -> None:
+    """Seed 2131: no reply came to a 2102 of the pharmacy's own; 5203 answered with another total, and
+    the pharmacy was told that total.
+    """
+    found = []
+    for seed in range(40):
+        plan = Plan(shops=1.0, visits=3, books=True, fates=("unanswered", "altered"), rate=0.6)
+        plan.only = frozenset({"2102", "5203"})
+        found += simulate(seed, plan).findings
+    assert found == []
+
+
+def test_a_cancellation_of_several_that_a_crash_stopped_is_about_the_one_under_way() -> None:
+    """Seed 2066: of two settlements the last one was being cancelled when the gateway stopped. Taken
+    up, the message stood at the first, and what the platform showed of the last was held against it.
+    """
+    found = []
+    for seed in range(40):
+        plan = Plan(claims=1.0, visits=3, crash_when="sent 2208")
+        found += simulate(seed, plan).findings
+    assert found == []

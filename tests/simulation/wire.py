@@ -35,6 +35,9 @@ FATES = (
 
 _GIVES = (
     "1101",
+    "2101",
+    "2102",
+    "2103",
     "2201",
     "2204",
     "2206",
@@ -90,7 +93,7 @@ class Wire:
             raise NotSentError("connection refused")
         if fate == "outer-401":
             return _reply(b'{"code": 401, "message": "signature expired"}')
-        self._point("sent")
+        self._point(f"sent {infno}")
         if fate == "lost":
             raise UnknownOutcomeError("the connection broke")
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
@@ -148,7 +151,7 @@ class Wire:
             if fate == "empty" and infno in _GIVES and b'"infcode":0' in content:
                 content = b'{"infcode":0,"inf_refmsgid":"R","err_msg":"","output":{}}'
             if fate in ("altered", "slow-altered"):
-                content = _altered(content, other_visit=infno in ("2304", "2208"))
+                content = _altered(content, other_visit=infno in ("2103", "2304", "2208"))
             if not answered or fate == "silent":
                 return
             call_later(back, answer, None if fate == "unanswered" else content)

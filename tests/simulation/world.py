@@ -27,7 +27,9 @@ PERSONS = {"43010000000000000001": 100_000, "43010000000000000002": 0}
 """Person to the fen of the account."""
 
 _START = datetime(2026, 3, 2, 9, 0, 0, tzinfo=CHINA)
-_HARMLESS = frozenset({"9001", "1101", "2203", "2206", "2303", "4103", "5201", "5203", "5303"})
+_HARMLESS = frozenset(
+    {"9001", "1101", "2101", "2203", "2206", "2303", "4103", "5201", "5203", "5303"}
+)
 
 _process: contextvars.ContextVar[Node | None] = contextvars.ContextVar("process", default=None)
 
@@ -54,7 +56,8 @@ class World:
         self._ids = itertools.count(1)
         self._step = 0.0
         self._fates = self.chance("fates")
-        self._starting = False
+        self._crashed = False
+        """It crashed at the named point of its plan."""
 
     # the clock
 
@@ -95,6 +98,9 @@ class World:
         self.points += 1
         self.trace("point", self.points, name)
         if self.points in self.plan.crash_at and not self.calm:
+            self.loop.call_soon(self.crash)
+        if name == self.plan.crash_when and not self._crashed:
+            self._crashed = True
             self.loop.call_soon(self.crash)
         after = self.points - self.decided_from
         if self.decided_from and after == self.plan.decision_crash:

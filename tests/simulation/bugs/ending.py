@@ -1,0 +1,81 @@
+"""How unknown outcomes are ended."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest import mock
+
+from gateway.intents import Accepted, Reply, Result
+from gateway.journal import AuditEvent
+from gateway.pipeline import Pipeline
+from gateway.settlement.evidence import Evidence
+from gateway.settlement.proving import Prover
+from gateway.settlement.resolving import Resolver
+from tests.simulation.bugs.planting import bug
+
+
+@bug
+def a_settlement_is_made_anew_without_the_reversal() -> Any:
+    """2601 is only prepared."""
+
+    async def reverse(self: Resolver, send: Any, event: Any) -> Any:
+        await self.reversed(send, event)
+        return Accepted(Reply(infcode="0"))
+
+    return mock.patch.object(Resolver, "reverse", reverse)
+
+
+@bug
+def a_reversal_counts_whatever_the_platform_said() -> Any:
+    """2601 was sent, and the original may still be on its way."""
+
+    async def reverse(self: Resolver, send: Any, event: Any) -> Any:
+        call = self._reversal(send)
+        done = await self._dispatcher.dispatch(call, exchange_id=send.exchange_id)
+        await self.reversed(send, event)
+        return done.outcome
+
+    return mock.patch.object(Resolver, "reverse", reverse)
+
+
+@bug
+def an_answer_is_not_replaced_when_the_outcome_is_known() -> Any:
+    """The hospital is told unknown for ever."""
+
+    async def nothing(self: Pipeline, exchange_id: str, result: Result, note: str) -> None:
+        return
+
+    return mock.patch.object(Pipeline, "replace", nothing)
+
+
+@bug
+def a_decision_that_a_crash_left_without_its_answer_stays_so() -> Any:
+    """The transaction is resolved, and its message is told unknown for ever."""
+
+    async def nothing(self: Resolver) -> None:
+        return
+
+    return mock.patch.object(Resolver, "_close_resolved", nothing)
+
+
+@bug
+def a_visit_that_is_not_shown_did_not_happen() -> Any:
+    """5201 found nothing: the registration is ended as if it never arrived."""
+    shown = Evidence.shown
+
+    async def ended(self: Evidence, send: Any) -> Any:
+        found = await shown(self, send)
+        if found is None and send.infno in ("2201", "2401"):
+            event = AuditEvent(send.exchange_id, "resolve")
+            await self._journal.resolve_send(send.msgid, "manual", "not found", events=[event])
+        return found
+
+    return mock.patch.object(Evidence, "shown", ended)
+
+
+@bug
+def another_visit_of_the_person_is_taken_for_the_registration() -> Any:
+    """Whatever 5201 shows of the person will do."""
+    around = Prover.visits_around
+
+    return mock.patch.object(Prover, "visits", around)
