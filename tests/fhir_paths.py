@@ -39,13 +39,7 @@ def _children(node: Any, name: str) -> list[Any]:
 
 
 def points_into(tree: dict[str, Any], expression: str) -> bool:
-    """Whether an expression leads to something, or to where something is missing.
-
-    Of Parameters, an expression may also begin at the resource that they carry.
-    """
-    carried = [row["resource"] for row in tree.get("parameter", []) if "resource" in row]
-    if tree.get("resourceType") == "Parameters" and not expression.startswith("Parameters"):
-        return any(points_into(one, expression) for one in carried)
+    """Whether an expression leads to something, or to where something is missing."""
     holder, _, last = expression.rpartition(".")
     if not holder:
         return expression == tree.get("resourceType")

@@ -111,8 +111,8 @@ class FHIRAdapter:
     async def read(self, raw: bytes, peer: PeerSettings, meta: Mapping[str, str]) -> Message:
         """The message of a request.
 
-        `meta` has `interaction` (create, update, submit, match), `type`, for an update `id`,
-        `base`, the base URL as the sender sees it, `release`, the path segment of the release
+        `meta` has `interaction` (create, update, submit, match, inquire), `type`, for an update
+        `id`, `base`, the base URL as the sender sees it, `release`, the path segment of the release
         (`r4`), `wait`, which is `async` where the sender will ask for the answer later, and
         `asked`, when a question arrived that is read a second time.
 

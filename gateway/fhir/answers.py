@@ -83,9 +83,12 @@ class Answers:
     def answer(self, exchange: Exchange, result: Result) -> Answer:
         """The answer to a question that was understood, or refused by a check of ours.
 
-        A resource that a later answer will or may replace is kept as a version besides.
+        A resource that a later answer will or may replace is kept as a version besides; of an
+        inquiry nothing is.
         """
         answer = self._answer(exchange, result)
+        if exchange.interaction == "inquire":
+            return msgspec.structs.replace(answer, resources=[])
         answer.resources += [
             version_of(one, str(decode_own(one.body)["meta"]["versionId"]))
             for one in answer.resources

@@ -37,7 +37,12 @@ UPDATED_TYPES = ("Claim", "Encounter", "Patient", "Subscription")
 """Types that can be updated (a Claim only to cancel it)."""
 DELETED_TYPES = ("Subscription",)
 """Types that can be deleted."""
-_SERVED = {"update": UPDATED_TYPES, "delete": DELETED_TYPES, "match": ("Patient",)}
+_SERVED = {
+    "update": UPDATED_TYPES,
+    "delete": DELETED_TYPES,
+    "match": ("Patient",),
+    "inquire": ("Task",),
+}
 
 
 class Document(msgspec.Struct):

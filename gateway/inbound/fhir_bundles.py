@@ -21,6 +21,7 @@ from gateway.fhir.decode import decode, decode_own, encode
 from gateway.fhir.references import as_list
 from gateway.inbound.fhir_access import require
 from gateway.inbound.fhir_asked import READING, EntryAsked, Work
+from gateway.inbound.fhir_carried import within
 from gateway.inbound.fhir_interactions import Ask, Interactions
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import Refusal
@@ -282,7 +283,7 @@ class Bundles:
             stated = issue.get("expression", [""])
             if stated != [entry.place]:
                 inside = f"{entry.place}.resource"
-                issue["expression"] = [_within(place, inside) for place in stated]
+                issue["expression"] = [within(place, inside) for place in stated]
         for other in entries:
             made = replies.get(other.number)
             if other is entry or made is None or not other.makes:
@@ -367,13 +368,7 @@ def _linked(value: Any, links: dict[str, dict[str, Any]]) -> Any:
 
 def _inside(found: Problem, place: str) -> Problem:
     """A finding of a resource, in the words of the Bundle."""
-    return found.at(_within(found.place, place))
-
-
-def _within(inner: str, place: str) -> str:
-    """A place of a resource, in the words of the Bundle."""
-    _, dot, rest = inner.partition(".")
-    return f"{place}{dot}{rest}"
+    return found.at(within(found.place, place))
 
 
 def _told(entry: Entry, *, undone: bool) -> dict[str, Any]:

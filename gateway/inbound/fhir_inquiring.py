@@ -1,7 +1,8 @@
 """Claim/$inquire: what was answered to a claim, and with `current` how the platform has it now.
 
 Without `current` no platform is asked. With it each answer is followed by the status Task that
-reads its settlements back (5203; `gateway.fhir.settled`), so that what was answered and what the
+reads its settlements back (5203; `gateway.fhir.settled`) and is not kept: to ask changes nothing,
+however often it is done, and the journal has the exchange. So what was answered and what the
 platform shows stand beside each other, and nobody takes one for the other. Nothing that moves money
 is sent, and no ClaimResponse changes by it.
 """
@@ -20,8 +21,8 @@ from gateway.fhir.references import as_list
 from gateway.fhir.stored import tokens_of
 from gateway.fhir.tasks import STATUS
 from gateway.inbound.fhir_access import require
+from gateway.inbound.fhir_carried import carried, unplaced
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
-from gateway.inbound.fhir_operations import resource_of
 from gateway.inbound.fhir_speech import Reply, reply
 from gateway.inbound.http_routes import Refusal
 
@@ -50,15 +51,14 @@ class Inquiring:
         if current:
             require(ask.scopes, "POST", ["Task"])
         entries: list[dict[str, Any]] = []
-        for found in await self._answers(ask, resource_of(tree)):
+        for found in await self._answers(ask, carried(tree).resource):
             url = f"{ask.base}/ClaimResponse/{found['id']}"
             entries.append({"fullUrl": url, "resource": found})
             if current:
                 shown = await self._shown(ask, found["id"])
-                if shown.status != 201:
-                    return shown
-                task = shown.tree()
-                entries.append({"fullUrl": f"{ask.base}/Task/{task['id']}", "resource": task})
+                if shown.status != 200:
+                    return unplaced(shown)
+                entries.append(_told(shown.tree()))
         bundle: dict[str, Any] = {"resourceType": "Bundle", "type": "collection"}
         return reply(200, bundle | ({"entry": entries} if entries else {}))
 
@@ -75,7 +75,7 @@ class Inquiring:
         return [decode_own(one.body) for one in answers if one is not None]
 
     async def _shown(self, ask: Ask, claim_id: str) -> Reply:
-        """The status Task of a Claim, made anew each time."""
+        """What a status Task of a Claim is answered with, asked anew each time."""
         task = {
             "resourceType": "Task",
             "identifier": [{"system": "urn:ietf:rfc:3986", "value": uuid4().urn}],
@@ -85,7 +85,13 @@ class Inquiring:
             "focus": {"reference": f"Claim/{claim_id}"},
         }
         plain = msgspec.structs.replace(ask, preferences={})
-        return await self._do.carry(plain, encode(task), {"interaction": "create", "type": "Task"})
+        return await self._do.carry(plain, encode(task), {"interaction": "inquire", "type": "Task"})
+
+
+def _told(task: dict[str, Any]) -> dict[str, Any]:
+    """The entry of a Task that cannot be read again: it has no id, and no URL of ours."""
+    del task["id"], task["meta"]["versionId"]
+    return {"fullUrl": task["identifier"][0]["value"], "resource": task}
 
 
 def _wants_current(ask: Ask, tree: dict[str, Any]) -> bool:

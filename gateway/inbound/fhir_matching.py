@@ -26,8 +26,8 @@ from gateway.fhir.references import as_list
 from gateway.fhir.release import R5
 from gateway.fhir.stored import tokens_of
 from gateway.fhir.validation import check_by_model
+from gateway.inbound.fhir_carried import carried, placed, reply_placed
 from gateway.inbound.fhir_interactions import Ask, Interactions
-from gateway.inbound.fhir_operations import resource_of
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.scopes import Need
 
@@ -42,6 +42,8 @@ class _Wanted(NamedTuple):
     """The parameters of a question."""
 
     patient: dict[str, Any]
+    place: str
+    """Where it stands in Parameters."""
     certain: bool
     single: bool
     most: int
@@ -76,8 +78,8 @@ class Matching:
             if (how := grade(self._names, wanted.patient, patient, known=False))
         ]
         outcomes = []
-        if await self._shows_certificate(ask, wanted.patient):
-            answered = await self._identify(ask, wanted.patient)
+        if await self._shows_certificate(ask, wanted):
+            answered = reply_placed(await self._identify(ask, wanted.patient), wanted.place)
             if answered.status != 200 and not (answered.status == 503 and rows):
                 return answered
             told = answered.tree()
@@ -122,12 +124,15 @@ class Matching:
             bundle["issues"] = outcome
         return reply(200, bundle)
 
-    async def _shows_certificate(self, ask: Ask, patient: dict[str, Any]) -> bool:
+    async def _shows_certificate(self, ask: Ask, wanted: _Wanted) -> bool:
         """True where the platform can be asked, and may be for this client."""
         if not ask.scopes.allow(ASKING):
             return False
         meta = self._do.meta(ask, MATCH)
-        message = await self._do.adapter.read(encode(patient), ask.peer, meta)
+        try:
+            message = await self._do.adapter.read(encode(wanted.patient), ask.peer, meta)
+        except MessageError as error:
+            raise type(error)(placed(error.problems, wanted.place)) from error
         intent, _ = await self._do.adapter.understand(message, ask.peer)
         return intent.person.has("mdtrt_cert_no")
 
@@ -140,16 +145,17 @@ class Matching:
         tree = decode(raw, max_depth=self._do.adapter.max_depth)
         shapes = self._speech.forms.shapes
         found = shapes.check(tree, str(tree.get("resourceType", "")))
-        patient = resource_of(tree)
+        patient, place = carried(tree)
         if not found and patient.get("resourceType") != "Patient":
             found = [problems.structure("", "此处应为Patient资源", "A Patient is expected here")]
-        found = found or check_by_model(patient, self._do.release)
+        found = found or placed(check_by_model(patient, self._do.release), place)
         if found:
             raise MessageError(found)
         stated = {str(row.get("name")): row for row in as_list(tree.get("parameter"))}
         count = stated.get("count", {}).get("valueInteger", MAX_MATCHES)
         return _Wanted(
             patient=patient,
+            place=place,
             certain=stated.get("onlyCertainMatches", {}).get("valueBoolean") is True,
             single=stated.get("onlySingleMatch", {}).get("valueBoolean") is True,
             most=min(max(int(count), 0), MAX_MATCHES),

@@ -9,7 +9,6 @@ from typing import Any
 from gateway.errors import MessageError
 from gateway.fhir.decode import decode
 from gateway.fhir.guide import Guide
-from gateway.fhir.references import as_list
 from gateway.fhir.terminology import Books, looked_up, lookup, parse_wanted, translate
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
 from gateway.inbound.fhir_speech import Reply, Speech, reply
@@ -55,13 +54,3 @@ class Operations:
         if found or tree.get("resourceType") != "Parameters":
             raise MessageError(found or [problem("此处应为Parameters", "Parameters are expected")])
         return tree
-
-
-def resource_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """The resource that is meant: of Parameters, the one named `resource`; another, itself."""
-    rows = as_list(tree.get("parameter")) if tree.get("resourceType") == "Parameters" else []
-    for row in rows:
-        if isinstance(row, dict) and row.get("name") == "resource" and "resource" in row:
-            inner = row["resource"]
-            return inner if isinstance(inner, dict) else {}
-    return tree

@@ -19,8 +19,8 @@ from gateway.fhir.profiled import check_profile
 from gateway.fhir.reader import CREATED_TYPES, DELETED_TYPES, UPDATED_TYPES
 from gateway.fhir.references import as_list
 from gateway.fhir.validation import check_by_model
+from gateway.inbound.fhir_carried import carried, placed
 from gateway.inbound.fhir_interactions import Ask, Interactions, problem
-from gateway.inbound.fhir_operations import resource_of
 from gateway.inbound.fhir_speech import Reply, Speech, reply
 from gateway.inbound.http_routes import Refusal
 
@@ -63,7 +63,8 @@ class Validation:
             if mode not in {"", *MODES}:
                 raise Refusal(400, problem(f"mode应为{MODES}之一", f"mode is one of {MODES}"))
             asked = _Asked(ask, type_name, identity, mode, stated.get("profile", ""))
-            found = await self._found(asked, resource_of(tree))
+            about = carried(tree)
+            found = placed(await self._findings(asked, about.resource), about.place)
         except MessageError as error:
             found = list(error.problems)
         return reply(200, operation_outcome(self._speech.names, found))
@@ -80,6 +81,12 @@ class Validation:
     def _require(self, type_name: str) -> None:
         if self._speech.forms.shapes.of(type_name) is None:
             raise Refusal(404, problem("没有这种资源类型", "There is no such resource type"))
+
+    async def _findings(self, asked: _Asked, tree: dict[str, Any]) -> list[Problem]:
+        try:
+            return await self._found(asked, tree)
+        except MessageError as error:
+            return list(error.problems)
 
     async def _found(self, asked: _Asked, tree: dict[str, Any]) -> list[Problem]:
         if asked.mode == DELETE:

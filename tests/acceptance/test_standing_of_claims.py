@@ -133,6 +133,24 @@ async def test_an_inquiry_for_what_is_current_reads_the_settlement_back(
     assert len(await world.requests("5203")) == 2
 
 
+@pytest.mark.parametrize("release", ["r4", "r4b", "r5"])
+async def test_an_inquiry_that_is_repeated_keeps_nothing(world: Any, release: str) -> None:
+    """An operation that only looks: no Task can be read or found afterwards, however often."""
+    claim = world.client.claim(m.ZHANG, "S1", (world.ct,), "240.00")
+    await world.post_fhir("Claim", claim)
+    inner = encode({"resourceType": "Claim", "identifier": claim["identifier"]})
+    url, form = f"/fhir/{release}/Claim/$inquire?current=true", "application/fhir+json"
+    asked_twice = [await world.post(url, inner, **{"Content-Type": form}) for _ in range(2)]
+
+    tasks = [reply.body["entry"][1] for reply in asked_twice]
+    assert [one["resource"].get("id") for one in tasks] == [None, None]
+    assert all(one["fullUrl"].startswith("urn:uuid:") for one in tasks)
+    assert tasks[0]["fullUrl"] != tasks[1]["fullUrl"]
+    found = await world.post(f"/fhir/{release}/Task", b"", method="GET")
+    assert (found.status, found.body["total"]) == (200, 0)
+    assert len(await world.requests("5203")) == 2
+
+
 async def test_an_inquiry_says_what_it_wants_in_parameters_too(world: Any) -> None:
     """And what is neither true nor false is refused before anybody is asked."""
     claim = world.client.claim(m.ZHANG, "S1", (world.ct,), "240.00")

@@ -135,8 +135,12 @@ async def test_what_is_no_patient_is_refused(ask: Any) -> None:
     wrong = await ask("POST", "/Patient/$match", {**patient(mrn="1"), "gender": "m"})
     nothing = await ask("POST", "/Patient/$match", {"resourceType": "Parameters"})
 
+    inside = await ask("POST", "/Patient/$match", asked({**patient(mrn="1"), "gender": "m"}))
+
     assert [one.status for one in (bare, claim, wrong, nothing)] == [200, 400, 400, 400]
     assert wrong.body["issue"][0]["expression"] == ["Patient.gender"]
+    place = "Parameters.parameter[0].resource.gender"
+    assert (inside.status, inside.body["issue"][0]["expression"]) == (400, [place])
 
 
 async def test_nothing_of_a_person_is_in_a_log_or_a_refusal(

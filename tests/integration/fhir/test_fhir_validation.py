@@ -93,6 +93,26 @@ async def test_mode_and_profile_may_stand_in_parameters(
     assert unknown.status == 400
 
 
+@pytest.mark.parametrize("segment", ["r4", "r4b", "r5"])
+async def test_a_finding_in_parameters_is_placed_in_them(
+    ask: Any, make_claim: Any, segment: str
+) -> None:
+    """A wrong shape, a rule of business, an element of a profile: each where the client has it."""
+    url = f"/fhir/{segment}/Claim/$validate"
+
+    async def placed(claim: dict[str, Any], mode: str = "create") -> list[str]:
+        rows = [{"name": "mode", "valueCode": mode}, {"name": "resource", "resource": claim}]
+        body = {"resourceType": "Parameters", "parameter": rows}
+        return places(await ask("POST", f"{url}?profile={SETTLED}", body))
+
+    at = "Parameters.parameter[1].resource"
+    wrong = make_claim(use="preauthorization")
+    assert await placed(make_claim(created=5)) == [f"{at}.created"]
+    assert await placed(make_claim(total={"value": 1, "currency": "CNY"})) == [f"{at}.total"]
+    assert f"{at}.use" in await placed(wrong, "profile")
+    assert await placed(make_claim()) == [""]
+
+
 async def test_an_update_is_checked_as_the_update_of_that_resource(
     ask: Any, port: Any, make_claim: Any, make_encounter: Any
 ) -> None:
