@@ -19,6 +19,8 @@
 `%encounter->class`                     the References to its encounter: the extension of R4, the
                                         element of R5, or those of its items
 `patient->name | name`                  a HumanName as one text
+`valueQuantity | grams`                 a Quantity of mass in grams
+`valueQuantity | duration`              a Quantity of time as days/hours/minutes
 ======================================  =====================================================
 
 In filters `id/x` and `code/x` stand for the identifier and code systems of `names`. The first
@@ -47,7 +49,7 @@ from gateway.fhir.finders import (
 )
 from gateway.fhir.names import ENCOUNTER, Names, is_extension
 from gateway.fhir.references import Node, as_list
-from gateway.fhir.texts import human_name, scalar
+from gateway.fhir.texts import duration, grams, human_name, scalar
 from mappings.messages.language import ColumnPlace
 
 Step = Callable[[list[Node]], list[Node]]
@@ -90,10 +92,10 @@ class FHIRPaths:
 
     def _value(self, path: str) -> Finder:
         path, bar, function = (part.strip() for part in path.partition("|"))
-        if bar and function != "name":
+        if bar and function not in _TEXTS:
             raise ValueError(f"no function {function!r}")
         steps = self._compile(path)
-        text_of = human_name if bar else scalar
+        text_of = _TEXTS[function]
         find = self._finder(path, text_of) or _finder_of_steps(steps, text_of)
         of_root = _first_name(path[len(ROOT) :]) if path.startswith(ROOT) else ""
         first = _first_name(path)
@@ -139,9 +141,9 @@ class FHIRPaths:
 
     def column(self, path: str, node: Any) -> ColumnPlace | None:
         """Where a path that stays below its node begins in nodes of this shape."""
-        elements, bar, _ = (part.strip() for part in path.partition("|"))
+        elements, _, function = (part.strip() for part in path.partition("|"))
         parts = self._local(elements)
-        return column_of(parts, node, human_name if bar else scalar) if parts else None
+        return column_of(parts, node, _TEXTS[function]) if parts else None
 
     def texts(self, node: Any) -> tuple[tuple[Any, ...], str, None]:
         """The values of the members of a node, which hold its texts."""
@@ -246,6 +248,14 @@ class FHIRPaths:
             parts.append(LocalPart(match["name"] or "extension", _all_of(tests), choice))
         return tuple(parts)
 
+
+_TEXTS: dict[str, TextOf] = {
+    "": scalar,
+    "duration": duration,
+    "grams": grams,
+    "name": human_name,
+}
+"""Function behind a path -> what makes a text of the element; the empty one stands for none."""
 
 _COMPARISONS: dict[str, Callable[[str], Test]] = {
     "=": lambda wanted: partial(eq, wanted),

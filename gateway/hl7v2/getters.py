@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import InvalidError, Problem, ProblemCode, ProblemKind
+from gateway.hl7v2.kinds import Kind
 from gateway.hl7v2.places import Place
 from gateway.hl7v2.reader import NULL, Document, Segment, piece
 from mappings.messages import Getter
@@ -33,6 +34,7 @@ GROUPED = frozenset(
         "RXO",
         "RXD",
         "RXR",
+        "ROL",
         "TQ1",
         "CDM",
         "PRC",
@@ -41,9 +43,8 @@ GROUPED = frozenset(
     | {"LCH", "LDP", "STF", "PRA"}
 )
 """Segments that a path in a block looks up in the group of the block only."""
-TYPE_FIELDS = {"CTD": 1, "FT1": 6, "LCH": 4, "NK1": 7, "PRD": 1}
-"""The field that holds what a segment is: the type of a transaction, the role of a provider or
-of a contact, the characteristic of a location."""
+DIRECTLY = {"NTE": frozenset({"NTE"}), "ROL": frozenset({"NTE", "PRT", "ROL"})}
+"""Segments that belong to the one right before them -> what may stand between the two."""
 ABOVE = {"IVC": ("IPR",), "PSL": ("PSG", "PSS")}
 """Segments of a block whose groups stand in others: those are looked up before the segment."""
 MAX_NAMES = 20
@@ -81,13 +82,14 @@ class Group(msgspec.Struct):
     anchor: Segment
     members: list[Segment]
 
-    def member(self, name: str, wanted: str = "") -> Segment | None:
-        """The first segment of the name (and type); a note belongs to the line right before it."""
-        if name == "NTE":
-            return self.members[0] if self.members and self.members[0].name == "NTE" else None
+    def member(self, name: str, wanted: Kind | None = None) -> Segment | None:
+        """The first segment of the name (and kind); a note belongs to the line right before it."""
+        between = DIRECTLY.get(name)
         for segment in self.members:
-            if segment.name == name and wanted in ("", segment.get(TYPE_FIELDS.get(name, 1))):
+            if segment.name == name and (wanted is None or wanted.fits(segment)):
                 return segment
+            if between is not None and segment.name not in between:
+                return None
         return None
 
     def above(self, name: str) -> Segment | None:
@@ -121,7 +123,7 @@ def groups(message: Document, name: str) -> list[Group]:
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What a path points at.
 
-    `wanted` is the transaction type of the segment (`FT1[PY]`), `identifier` the CX.5 of the
+    `wanted` is the kind of the segment (`FT1[PY]`, `NK1[!E]`), `identifier` the CX.5 of the
     repetition (`PID-3[NNCHN]`), with `aliases` from the peer's names to the standard ones.
     """
 
@@ -131,7 +133,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     subcomponent: int = 1
     shown: int = 0
     """The component in the place; 0 where the path names none."""
-    wanted: str = ""
+    wanted: Kind | None = None
     identifier: str = ""
     aliases: Mapping[str, str] = {}
 
@@ -182,7 +184,7 @@ def getter(target: Target, read: Read) -> Getter:
             if key not in memo:
                 memo[key] = get(node.message)
             return memo[key]  # type: ignore[no-any-return]  # this closure put it there
-        segment = _typed(node, name, wanted) if wanted else node.first(name)
+        segment = wanted.first_in(node, name) if wanted else node.first(name)
         return None if segment is None else read(segment)
 
     return get
@@ -211,18 +213,6 @@ def anchored(target: Target, read: Read, *, plain: bool) -> Getter:
         return (raw, label + suffix) if raw else None
 
     return get
-
-
-def _typed(document: Document, name: str, wanted: str) -> Segment | None:
-    """The first segment of the transaction type."""
-    key = ("by type", name)
-    if key not in document.memo:
-        first: dict[str, Segment] = {}
-        for segment in document.all(name):
-            first.setdefault(segment.get(TYPE_FIELDS[name]), segment)
-        document.memo[key] = first
-    found: Segment | None = document.memo[key].get(wanted)
-    return found
 
 
 def text_of(target: Target) -> Read:

@@ -6,17 +6,22 @@
 `PID-3[NNCHN].1`            the repetition whose CX.5 is of this identifier type, the peer's names
                             for types resolved (`identifier_aliases`)
 `FT1[PY]-3`                 the first segment of this transaction type (FT1-6); `PRD[RT]-7` of this
-                            role (PRD-1, CTD-1, NK1-7), `LCH[caty]-5` of this characteristic (LCH-4)
+                            role (PRD-1, CTD-1, NK1-7, ROL-3), `LCH[caty]-5` of this characteristic
+                            (LCH-4), `OBX[8339-4]-5` of this observation (OBX-3)
+`ROL[PS/PR]-4`              the first of either; `NK1[!E]-2` the first of any other
+`PV1[4=N]-14`               the first with this value in its field 4; `!=` with another or none
 `PID-5 | name`              an XPN as one name: the CJK representation first, without a blank
 `PV1-7 | staff`             an XCN as one name
 `PID-3[NNCHN] | type`       the identifier type itself, where such an identifier is stated
 `FT1-11 | money`            the amount of an MO or CP; another currency than CNY is a problem
 `FT1-7 | coded NHSA`        the code of a CWE that is of this coding system, main or alternate
+`OBX[x]-5 | grams`          a weight in the unit of OBX-6, in grams
+`OBX[x]-5 | duration`       a duration in the unit of OBX-6, as days/hours/minutes
 ==========================  ======================================================================
 
 `each FT1[CG]` gives one group a segment: the segment and what follows it up to the next of that
 name. In a block, a path to a segment of such groups (`GROUPED`) is looked up in the group only,
-`NTE` directly behind the segment; every other path in the whole message.
+`NTE` and `ROL` directly behind the segment; every other path in the whole message.
 """
 
 from __future__ import annotations
@@ -25,15 +30,17 @@ import re
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from gateway.hl7v2 import columns, getters
+from gateway.hl7v2 import columns, getters, measures
 from gateway.hl7v2.escapes import Delimiters
-from gateway.hl7v2.getters import GROUPED, TYPE_FIELDS, Group, Read, Target
+from gateway.hl7v2.getters import GROUPED, Group, Read, Target
+from gateway.hl7v2.kinds import FORM, TYPE_FIELDS, kind_of
 from gateway.hl7v2.reader import Document
 from mappings.messages import Getter
 from mappings.messages.language import ColumnPlace
 
 _PATH = re.compile(
-    r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<type>[A-Za-z0-9_]{1,24})\])?-(?P<field>[1-9][0-9]{0,2})"
+    rf"(?P<segment>[A-Z][A-Z0-9]{{2}})(?P<kinds>(?:{FORM})*)"
+    r"-(?P<field>[1-9][0-9]{0,2})"
     r"(?:\[(?P<identifier>[A-Za-z0-9]{1,20})\])?"
     r"(?:\.(?P<component>[1-9][0-9]?))?(?:\.(?P<subcomponent>[1-9][0-9]?))?"
     r"(?: \| (?P<view>[a-z]+)(?: (?P<argument>[A-Za-z0-9_.-]+))?)?"
@@ -65,6 +72,8 @@ class HL7Language:
             "type": lambda target, _: getters.type_of(target),
             "money": lambda target, _: getters.money_of(target, amount_component),
             "coded": getters.coded_of,
+            "grams": lambda target, _: measures.grams_of(target),
+            "duration": lambda target, _: measures.duration_of(target),
         }
 
     def value(self, path: str) -> Getter:
@@ -173,9 +182,7 @@ class HL7Language:
         return target, self._views[view](target, match["argument"] or "")
 
     def _target(self, match: re.Match[str]) -> Target:
-        segment, wanted = match["segment"], match["type"]
-        if wanted and segment not in TYPE_FIELDS:
-            raise ValueError(f"{segment} has no transaction type")
+        segment = match["segment"]
         component = int(match["component"] or 1)
         return Target(
             segment=segment,
@@ -183,7 +190,7 @@ class HL7Language:
             component=component,
             subcomponent=int(match["subcomponent"] or 1),
             shown=component if match["component"] else 0,
-            wanted=wanted or "",
+            wanted=kind_of(segment, match["kinds"]),
             identifier=match["identifier"] or "",
             aliases=self._aliases,
         )

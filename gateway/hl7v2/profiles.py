@@ -58,6 +58,8 @@ VIEWS: Mapping[str, tuple[int, ...]] = {
     "staff": (2, 3),
     "type": (5,),
     "money": (1,),
+    "grams": (1,),
+    "duration": (1,),
     "coded": (1, 3, 4, 6),
 }
 """Components that a function of the path language reads."""
