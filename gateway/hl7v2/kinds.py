@@ -8,6 +8,7 @@ All fields that are read by the same brackets are thus of one and the same segme
 from __future__ import annotations
 
 import re
+
 import msgspec
 
 from gateway.hl7v2.reader import Document, Segment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -31,6 +32,9 @@ ventilation = ["96.7"]
 """
 BILL = {"bill_code": "0143", "bill_no": "00012345"}
 """What no message has a place for."""
+
+MEASURED = (("vent_used_dura", Decimal("1563.5"), "min"), ("nwb_bir_wt", Decimal("2.85"), "kg"))
+"""Quantities of the Claim, with their units: a day, two hours and three minutes; 2,850 grams."""
 
 ADMITTED, TO_ICU, BACK = "20260301090000", "20260301200000", "20260303092400"
 LEFT = "20260305100000"
@@ -184,8 +188,9 @@ class TestHL7:
         advice = [(problem.remedy_zh, problem.remedy_en) for problem in found.problems]
         place = "supportingInfo[bill_code]"
         assert advice[0] == (
-            f"可填写于：FHIR {place}；附加文件（--with）setlinfo.bill_code",
-            f"give it in one of: FHIR {place}; the additions (--with) setlinfo.bill_code",
+            f"可填写于：HL7 OBX[bill_code]-5.1；FHIR {place}；附加文件（--with）setlinfo.bill_code",
+            f"give it in one of: HL7 OBX[bill_code]-5.1; FHIR {place}; "
+            "the additions (--with) setlinfo.bill_code",
         )
         assert stops(await prepared(world, setl_id, **BILL)) == []
         content = await uploaded(world, setl_id)
@@ -350,15 +355,16 @@ class TestFHIR:
         patient["address"] = [{"use": "home", "text": "示范路1号", "postalCode": "410000"}]
         patient["contact"] = [
             {
+                "relationship": [{"coding": [{"system": relation, "code": "E"}]}],
+                "name": {"text": "人事科"},
+                "organization": {"display": "示范厂"},
+                "telecom": [{"system": "phone", "value": "073188880000"}],
+            },
+            {
                 "relationship": [{"coding": [{"code": "FTH"}]}],
                 "name": {"text": "张示"},
                 "telecom": [{"system": "phone", "value": "13100000000"}],
                 "address": {"text": "示范路2号"},
-            },
-            {
-                "relationship": [{"coding": [{"system": relation, "code": "E"}]}],
-                "organization": {"display": "示范厂"},
-                "telecom": [{"system": "phone", "value": "073188880000"}],
             },
         ]
         patient["extension"] = [
@@ -448,7 +454,7 @@ class TestFHIR:
                 ],
             }
         ]
-        said = {"prfs": "17", "bill_code": "0143", "bill_no": "00012345", "vent_used_dura": "1/2/3"}
+        said = {"prfs": "17", "bill_code": "0143", "bill_no": "00012345"}
         claim["supportingInfo"] = [
             {"sequence": at, "category": {"coding": [{"code": code}]}, "valueString": value}
             for at, (code, value) in enumerate(said.items(), 1)
@@ -461,6 +467,12 @@ class TestFHIR:
                 "valueQuantity": {"value": 2, "unit": "U"},
             }
         )
+        for at, (code, value, unit) in enumerate(MEASURED, 10):
+            quantity = {"value": value, "unit": unit, "code": unit}
+            category = {"coding": [{"code": code}]}
+            claim["supportingInfo"].append(
+                {"sequence": at, "category": category, "valueQuantity": quantity}
+            )
         return claim
 
     def performer(self, world: Any, number: str, function: str = "") -> dict[str, Any]:
@@ -522,3 +534,4 @@ class TestFHIR:
         assert the(content, "patn_rlts", "emp_name") == ("51", "示范厂")
         assert the(content, "ntly", "prfs", "bill_no") == ("CHN", "17", "00012345")
         assert the(content, "vent_used_dura", "lv1_nurscare_days") == ("1/2/3", 5)
+        assert the(content, "nwb_bir_wt") == (2850,)

@@ -20,6 +20,8 @@ from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.fsi.definitions import Definitions
 from gateway.intents import Record, Source, VisitClass
 from gateway.settlement.filling import Filler
+from gateway.settlement.listing import chronic
+from gateway.settlement.listing.ages import age, age_in_days, is_newborn
 from gateway.settlement.listing.collecting import ZERO, Sources
 from gateway.settlement.listing.movements import (
     Department,
@@ -30,8 +32,8 @@ from gateway.settlement.listing.movements import (
 )
 from gateway.settlement.listing.operations import operations, ventilated
 
-INFANT_DAYS = 366
-"""Days of age below which the age is given in days."""
+ADMISSION_WEIGHT = "adm_wt"
+"""What somebody weighed at the admission; the list has it of newborns alone (`nwb_adm_wt`)."""
 DAY_SURGERY = "28"
 """`med_type` of day surgery, whose `ipt_med_type` is 2; that of every other stay is 1."""
 
@@ -92,7 +94,7 @@ def compose(
     done = operations(sources.procedures)
     own = additions.get("setlinfo")
     head = {k: str(v) for k, v in own.items()} if isinstance(own, Mapping) else {}
-    said = {**(blood[0] if len(blood) == 1 else {}), **stay.facts.values}
+    said = {**(blood[0] if len(blood) == 1 else {}), **_said(sources)}
     stored = {
         **_derived(sources, places),
         **_nursing(sources, habits.nursing),
@@ -106,6 +108,7 @@ def compose(
         _from(Origin.SETTINGS, [habits.additions]),
     ]
     lists = {
+        "opspdiseinfo": _rows(Origin.STORED, chronic.diseases(visit, done)),
         "diseinfo": _rows(Origin.STORED, map(_diagnosis, sources.diagnoses)),
         "oprninfo": _rows(Origin.MESSAGE, _values(*done)),
         "icuinfo": _rows(Origin.MESSAGE, _values(*care)),
@@ -147,6 +150,15 @@ def _given(code: str, value: str) -> dict[str, str]:
     return {code: value} if value else {}
 
 
+def _said(sources: Sources) -> dict[str, str]:
+    """The fields that messages stated; the weight at the admission only of a newborn."""
+    facts = dict(sources.stay.facts.values)
+    weight = facts.pop(ADMISSION_WEIGHT, "")
+    if weight and is_newborn(_born(sources), sources.visit.visit.get("begntime")):
+        facts.setdefault("nwb_adm_wt", weight)
+    return facts
+
+
 def _diagnosis(stored: Record) -> dict[str, str]:
     values = {"maindiag_flag": "0", **stored.values}
     if stored.has("adm_cond"):
@@ -171,6 +183,7 @@ def _derived(sources: Sources, places: Departments) -> dict[str, str]:
     values = {
         "mdtrt_id": visit.get("mdtrt_id"),
         "psn_no": person.get("psn_no"),
+        "hi_no": person.get("psn_no"),
         "medcasno": visit.get("medcasno") or visit.get("ipt_otp_no"),
         "ipt_med_type": kind if inpatient else "",
         "adm_time": begin,
@@ -178,8 +191,8 @@ def _derived(sources: Sources, places: Departments) -> dict[str, str]:
         "setl_begn_date": begin[:10],
         "setl_end_date": end[:10],
         "act_ipt_days": _days(begin, visit.get("endtime")),
-        "age": _age(person.get("brdy"), begin),
-        "nwb_age": _age_in_days(person.get("brdy"), begin),
+        "age": age(_born(sources), begin),
+        "nwb_age": age_in_days(_born(sources), begin),
         "patn_cert_type": person.get("psn_cert_type"),
         "insuplc": person.get("insuplc_admdvs"),
         "hi_type": info.get("insutype") or person.get("insutype"),
@@ -197,8 +210,14 @@ def _derived(sources: Sources, places: Departments) -> dict[str, str]:
         "diag_code_cnt": str(len(sources.diagnoses)),
         "oprn_oprt_code_cnt": str(len(sources.procedures)),
         **_places(visit, places, sources),
+        **chronic.head(sources.visit),
     }
     return {code: value for code, value in values.items() if value}
+
+
+def _born(sources: Sources) -> str:
+    """The day of birth that the list has: the platform's word goes before that of a message."""
+    return sources.settlement.info.get("brdy") or sources.visit.person.get("brdy")
 
 
 def _places(visit: Record, places: Departments, sources: Sources) -> dict[str, str]:
@@ -272,30 +291,6 @@ def _days(begin: str, end: str) -> str:
         return ""
     days = (date.fromisoformat(end[:10]) - date.fromisoformat(begin[:10])).days
     return str(max(1, days))
-
-
-def _born(brdy: str, on: str) -> tuple[date, date] | None:
-    try:
-        return date.fromisoformat(brdy[:10]), date.fromisoformat(on[:10])
-    except ValueError:
-        return None
-
-
-def _age(brdy: str, on: str) -> str:
-    """Full years, empty below one year."""
-    days = _born(brdy, on)
-    if days is None or (days[1] - days[0]).days < INFANT_DAYS:
-        return ""
-    born, day = days
-    return str(day.year - born.year - ((day.month, day.day) < (born.month, born.day)))
-
-
-def _age_in_days(brdy: str, on: str) -> str:
-    """Days of life of somebody below one year, else empty."""
-    days = _born(brdy, on)
-    if days is None or not 0 <= (lived := (days[1] - days[0]).days) < INFANT_DAYS:
-        return ""
-    return str(lived)
 
 
 def _unfitting(stored: dict[str, str], definitions: Definitions, infno: str) -> list[Problem]:

@@ -14,6 +14,7 @@ from itertools import pairwise
 import msgspec
 
 from gateway.intents import Record
+from mappings.messages.measures import days_hours_minutes
 
 TIME = "%Y-%m-%d %H:%M:%S"
 ARROW = "→"
@@ -85,17 +86,7 @@ def duration(begin: str, end: str) -> str:
         seconds = (datetime.strptime(end, TIME) - datetime.strptime(begin, TIME)).total_seconds()  # noqa: DTZ007 - both in China Standard Time
     except ValueError:
         return ""
-    return in_minutes(int(seconds // 60)) if seconds >= 0 else ""
-
-
-def in_minutes(minutes: int) -> str:
-    """Minutes as days/hours/minutes.
-
-    >>> in_minutes(2244)
-    '1/13/24'
-    """
-    hours, rest = divmod(minutes, 60)
-    return "/".join(map(str, (*divmod(hours, 24), rest)))
+    return days_hours_minutes(int(seconds // 60)) if seconds >= 0 else ""
 
 
 def departments(

@@ -7,23 +7,28 @@ from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from gateway.intents import Record
-from gateway.settlement.listing.movements import TIME, in_minutes
+from gateway.settlement.listing.movements import TIME
+from mappings.messages.measures import days_hours_minutes
+
+ENDS = (
+    ("oprn_oprt_begntime", "minutes", "oprn_oprt_endtime"),
+    ("anst_begntime", "anst_minutes", "anst_endtime"),
+)
+"""Of a procedure and of its anaesthesia: the begin, how long it took, the end."""
 
 
 def operations(procedures: Sequence[Record]) -> list[Record]:
-    """The procedures, each with the end that follows from its begin and its minutes (PR1-7)."""
+    """The procedures with the ends that follow from begins and minutes (PR1-7, PR1-10)."""
     return [_ended(one) for one in procedures]
 
 
 def _ended(procedure: Record) -> Record:
-    minutes = _minutes(procedure)
-    if procedure.has("oprn_oprt_endtime") or minutes is None:
-        return procedure
-    begin = _time(procedure.get("oprn_oprt_begntime"))
-    if begin is None:
-        return procedure
-    end = (begin + timedelta(minutes=minutes)).strftime(TIME)
-    return Record({**procedure.values, "oprn_oprt_endtime": end})
+    ends = {}
+    for begins, took, ended in ENDS:
+        begin, minutes = _time(procedure.get(begins)), _minutes(procedure.get(took))
+        if begin is not None and minutes is not None and not procedure.has(ended):
+            ends[ended] = (begin + timedelta(minutes=minutes)).strftime(TIME)
+    return Record({**procedure.values, **ends})
 
 
 def ventilated(procedures: Sequence[Record], codes: Sequence[str]) -> str:
@@ -37,20 +42,20 @@ def ventilated(procedures: Sequence[Record], codes: Sequence[str]) -> str:
     known = [minutes for minutes in taken if minutes is not None]
     if not codes or not found or len(known) < len(found):
         return ""
-    return in_minutes(sum(known))
+    return days_hours_minutes(sum(known))
 
 
 def _taken(procedure: Record) -> int | None:
     begin = _time(procedure.get("oprn_oprt_begntime"))
     end = _time(procedure.get("oprn_oprt_endtime"))
     if begin is None or end is None:
-        return _minutes(procedure)
+        return _minutes(procedure.get("minutes"))
     return int((end - begin).total_seconds() // 60) if end >= begin else None
 
 
-def _minutes(procedure: Record) -> int | None:
+def _minutes(text: str) -> int | None:
     try:
-        minutes = Decimal(procedure.get("minutes"))
+        minutes = Decimal(text)
     except InvalidOperation:
         return None
     return int(minutes) if 0 < minutes < 1_000_000 else None

@@ -68,10 +68,22 @@ FOLLOWS: Mapping[str, tuple[str, ...]] = {
     "setlinfo.bld_cat": ("transfusions.bld_cat",),
     "setlinfo.bld_amt": ("transfusions.bld_amt",),
     "setlinfo.bld_unt": ("transfusions.bld_unt",),
+    "setlinfo.nwb_adm_wt": ("listing.nwb_adm_wt", "listing.adm_wt"),
+    "setlinfo.opsp_mdtrt_date": ("visit.begntime",),
+    "setlinfo.opsp_diag_caty": ("visit.dept_code",),
+    "opspdiseinfo.diag_code": ("visit.opsp_dise_code",),
+    "opspdiseinfo.diag_name": ("visit.opsp_dise_code",),
+    "opspdiseinfo.oprn_oprt_code": ("procedures.oprn_oprt_code",),
+    "opspdiseinfo.oprn_oprt_name": ("procedures.oprn_oprt_name",),
     "diseinfo.adm_cond_type": ("diagnoses.adm_cond",),
     "oprninfo.oprn_oprt_endtime": (
         "procedures.oprn_oprt_endtime",
         "procedures.minutes",
+    ),
+    "oprninfo.anst_endtime": (
+        "procedures.anst_endtime",
+        "procedures.anst_begntime",
+        "procedures.anst_minutes",
     ),
     "icuinfo.scs_cutd_ward_type": ("movements.ward", "movements.scs_cutd_ward_type"),
     "icuinfo.scs_cutd_inpool_time": ("movements.begntime",),
@@ -88,6 +100,7 @@ STORED: Mapping[str, str] = {
         ("psn_no", "psn_name", "gend", "brdy", "naty", "certno", "patn_cert_type", "insuplc"),
         "1101",
     ),
+    "hi_no": "1101: `psn_no`",
     "emp_name": "1101",
     "mdtrt_id": "2401",
     "setl_id": "2304",
@@ -113,6 +126,11 @@ STORED: Mapping[str, str] = {
     "dscg_dept_code": "code tables",
     "dscg_dept_name": "code tables",
     "refldept_dept": "code tables",
+    "opsp_mdtrt_date": "2203: of an outpatient visit with a filed disease",
+    "opsp_diag_caty": "2203: of an outpatient visit with a filed disease",
+    "opspdiseinfo.diag_code": "5301: `dise_codg` of the visit",
+    "opspdiseinfo.diag_name": "5301: `dise_name` of the visit",
+    "opspdiseinfo.oprn_oprt_code": "code tables",
     "vent_used_dura": "`ventilation`: how long those procedures took",
     **dict.fromkeys(
         ("spga_nurscare_days", "lv1_nurscare_days", "scd_nurscare_days", "lv3_nurscare_days"),
@@ -139,6 +157,9 @@ STORED: Mapping[str, str] = {
 }
 """Field (of `setlinfo` without its node) -> what is stored or set of it."""
 
+
+OF_THE_CENTRE = frozenset({"setlinfo.dcla_time"})
+"""Fields that the centre fills in when it takes the list (rules section 17)."""
 
 Paths = Mapping[str, list[str]]
 """Record and field code -> the paths that fill it, in the order of the messages."""

@@ -171,3 +171,24 @@ def test_a_bad_path_is_refused_when_the_map_is_compiled(path: str) -> None:
     """ValueError, which the compiler turns into file, line and reason."""
     with pytest.raises(ValueError, match=r"\S"):
         PATHS.value(path)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "function", "expected"),
+    [
+        ({"value": Decimal("3.25"), "unit": "kilogram", "code": "kg"}, "grams", "3250"),
+        ({"value": Decimal(3250), "unit": "g"}, "grams", "3250"),
+        ({"value": Decimal(7), "code": "[lb_av]"}, "grams", "7 [lb_av]"),
+        ({"value": Decimal(3250), "comparator": ">", "code": "g"}, "grams", None),
+        ({"code": "g"}, "grams", None),
+        ({"value": Decimal("37.4"), "code": "h"}, "duration", "1/13/24"),
+    ],
+)
+def test_a_quantity_is_converted_by_its_unit(
+    quantity: Any, function: str, expected: str | None
+) -> None:
+    """To grams, and to days/hours/minutes; what is not exact is no measure."""
+    claim = {**CLAIM, "supportingInfo": [{"sequence": 1, "valueQuantity": quantity}]}
+    place = "Claim.supportingInfo[0].valueQuantity"
+    value = found(f"supportingInfo.valueQuantity | {function}", claim)
+    assert value == ((expected, place) if expected else None)

@@ -180,3 +180,80 @@ async def test_lines_of_any_shape_are_understood_alike(
     assert [it["bilg_dept_codg"] for it in values] == ["NK", "NK", "NK", "NK"]
     assert [it.get("acord_dept_codg", "") for it in values] == ["", "", "", ""]
     assert [it.get("orders_dr_code", "") for it in values] == ["", "2002", "", ""]
+
+
+CONTACTS = read_document(
+    "MSH|^~\\&|HIS\rPV1|1|I||N\rNK1|1|A|EMR\rNK1|2|B|OTH||||E\rNK1|3|C|SPO||||N\rNK1|4|D|FTH\r"
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("NK1[E]-2", "B"),
+        ("NK1[N/E]-2", "B"),
+        ("NK1[!E]-2", "A"),
+        ("NK1[!E][3!=EMR]-2", "C"),
+        ("NK1[3=FTH/MTH]-2", "D"),
+        ("NK1[N][3=FTH]-2", None),
+        ("PV1[4=N]-2", "I"),
+        ("PV1[4!=N]-2", None),
+    ],
+)
+def test_brackets_choose_one_segment(path: str, expected: str | None) -> None:
+    """By the type of the segment or by any field: equal, another, one of several, two at once."""
+    found = _get(path, CONTACTS)
+    assert (found[0] if found else None) == expected
+
+
+@pytest.mark.parametrize("path", ["PV1[N]-2", "NK1[E=]-2", "NK1[!]-2", "NK1[E][N][I]-2", "NK1[]-2"])
+def test_brackets_of_another_form_are_refused(path: str) -> None:
+    """PV1 has no type; a value is missing; more than two pairs."""
+    with pytest.raises(ValueError, match=r"kind|transaction type|not an HL7 v2 path"):
+        _get(path, CONTACTS)
+
+
+def test_roles_belong_to_the_segment_right_before_them() -> None:
+    """Behind a note too, but not behind IN1; one that was deleted is none."""
+    message = read_document(
+        "MSH|^~\\&|HIS\rPR1|1\rNTE|1\rROL||DE|PS|1\rROL||AD|PS|2\rPR1|2\rIN1|1\rROL||AD|PS|3\r"
+    )
+    first, second = HL7Language().each("PR1")(message)
+    assert _get("ROL[PS]-4.1", first) == ("2", "ROL[2]-4[1].1")
+    assert _get("ROL[PS]-4.1", second) is None
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        ("OBX|1|NM|W||2.85|kg", "2850"),
+        ("OBX|1|NM|W||2850.5|g|||||F", "2850.5"),
+        ("OBX|1|SN|W||=^2850|g", "2850"),
+        ("OBX|1|SN|W||>^2850|g", None),
+        ("OBX|1|CQ|W||2.85^kg", "2850"),
+        ("OBX|1|NM|W||6.3|[lb_av]", "6.3 [lb_av]"),
+        ("OBX|1|NM|W||2850", "2850 (no unit)"),
+        ("OBX|1|NM|W||2850|g|||||W", None),
+        ("OBX|1|NM|X||2850|g", None),
+    ],
+)
+def test_a_weight_is_in_grams(segment: str, expected: str | None) -> None:
+    """By OBX-6, or by the unit of the value itself; what is no result is nothing."""
+    found = _get("OBX[W]-5 | grams", read_document(f"MSH|^~\\&|HIS\r{segment}\r"))
+    assert found == ((expected, "OBX[1]-5[1]") if expected else None)
+
+
+@pytest.mark.parametrize(
+    ("segment", "expected"),
+    [
+        ("OBX|1|ST|V||1/13/24", "1/13/24"),
+        ("OBX|1|NM|V||2244|min", "1/13/24"),
+        ("OBX|1|NM|V||2.5|h", "0/2/30"),
+        ("OBX|1|NM|V||3|wk", "3 wk"),
+        ("OBX|1|NM|V||-3|h", "-3 h"),
+    ],
+)
+def test_a_duration_is_in_days_hours_and_minutes(segment: str, expected: str) -> None:
+    """What cannot be converted stays with its unit, for the check of the list."""
+    found = _get("OBX[V]-5 | duration", read_document(f"MSH|^~\\&|HIS\r{segment}\r"))
+    assert found == (expected, "OBX[1]-5[1]")

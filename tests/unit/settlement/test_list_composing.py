@@ -141,6 +141,16 @@ class TestOperations:
         ends = [one.get("oprn_oprt_endtime") for one in operations([Record(begin), Record(stated)])]
         assert ends == ["2026-03-02 01:00:00", "2026-03-02 02:00:00"]
 
+    def test_anaesthesia_ends_after_its_own_minutes(self) -> None:
+        """PR1-10 with the beginning (ROL-5); PR1-7 says nothing of it."""
+        (one,) = operations(
+            [Record({"anst_begntime": "2026-03-01 23:30:00", "anst_minutes": "45", "minutes": "9"})]
+        )
+        assert (one.get("anst_endtime"), one.has("oprn_oprt_endtime")) == (
+            "2026-03-02 00:15:00",
+            False,
+        )
+
     def test_a_ventilator_is_used_for_the_sum_of_its_procedures(self) -> None:
         """36 hours and 90 minutes; other procedures do not count."""
         found = [
@@ -252,6 +262,19 @@ def composed(edition: str, infno: str = "4101", additions: Any = None, **changes
     )
 
 
+def chronic(**changes: Any) -> Visit:
+    """An outpatient visit of a filed disease, with a procedure."""
+    stated = {"begntime": "2026-03-01 09:00:00", "dept_code": "A03.01", "caty": "A03"}
+    stated |= {"dise_codg": "M03900", "dise_name": "高血压", **changes}
+    return Visit(
+        fixmedins_code="H1",
+        ipt_otp_no="O1",
+        visit_class=VisitClass.OUTPATIENT,
+        person=Record({"psn_no": "P1"}),
+        visit=Record(stated),
+    )
+
+
 EDITIONS = [("", "4101"), ("", "4101A"), ("HN", "4101")]
 
 
@@ -296,6 +319,48 @@ class TestTheList:
         assert "A28→A04" in note.zh
         assert (long.input["setlinfo"]["refldept_dept"], long.notes) == ("A28→A04", [])
 
+    def test_a_visit_of_a_chronic_disease_has_it_with_each_procedure(self) -> None:
+        """The base edition wants both in a row, Hunan the procedure alone; a stay has no row."""
+        found = composed("", visit=chronic()).input
+        assert found["opspdiseinfo"] == [
+            {
+                "diag_name": "高血压",
+                "diag_code": "M03900",
+                "oprn_oprt_name": "通气",
+                "oprn_oprt_code": "96.7100",
+            }
+        ]
+        head = found["setlinfo"]
+        assert (head["opsp_diag_caty"], head["opsp_mdtrt_date"]) == ("A03", "2026-03-01")
+        assert head["hi_no"] == "P1"
+        row = {"oprn_oprt_name": "通气", "oprn_oprt_code": "96.7100"}
+        assert composed("HN", visit=chronic()).input["opspdiseinfo"] == [row]
+        assert "opspdiseinfo" not in composed("").input
+
+    def test_an_ordinary_visit_is_none_of_a_chronic_disease(self) -> None:
+        """Without a filed disease there is no section, and without a procedure no row of it."""
+        ordinary = composed("", visit=chronic(dise_codg="")).input
+        assert "opspdiseinfo" not in ordinary
+        assert "opsp_mdtrt_date" not in ordinary["setlinfo"]
+        assert "opspdiseinfo" not in composed("", visit=chronic(), procedures=[]).input
+
+    def test_the_age_is_by_the_day_of_birth_that_the_list_has(self) -> None:
+        """The platform's, where the hospital registered another one."""
+        made = sources()
+        made.settlement.info.values["brdy"] = "1976-03-02"
+        head = composed("", settlement=made.settlement).input["setlinfo"]
+        assert (head["brdy"], head["age"]) == ("1976-03-02", 49)
+        assert "nwb_age" not in head
+
+    def test_a_weight_at_the_admission_is_that_of_a_newborn(self) -> None:
+        """Born on 1 January: 59 days old on 1 March, 28 days old on 29 January."""
+        stay = Stay(facts=Record({"adm_wt": "3500"}))
+        assert "nwb_adm_wt" not in composed("", stay=stay).input["setlinfo"]
+        made = sources(stay=stay)
+        made.visit.visit.values["begntime"] = "2026-01-29 09:00:00"
+        head = composed("", stay=stay, visit=made.visit).input["setlinfo"]
+        assert (head["nwb_adm_wt"], head["nwb_age"]) == (3500, 28)
+
     def test_a_diagnosis_that_was_not_there_on_admission_says_so(self) -> None:
         """FHIR writes the codes of table 0895 in small letters."""
         (row,) = composed("HN").input["diseinfo"]
@@ -335,7 +400,8 @@ class TestTheList:
         filled = {
             path.replace("[0]", "")
             for edition, infno in EDITIONS
-            for path in composed(edition, infno).origins
+            for changes in ({}, {"visit": chronic()})
+            for path in composed(edition, infno, **changes).origins
         }
         claimed = {name if "." in name else f"setlinfo.{name}" for name in STORED}
         others = {"setlinfo.spga_nurscare_days", "setlinfo.scd_nurscare_days"}
