@@ -31,6 +31,8 @@ WORDS: Mapping[str, str] = {
     "action": "what becomes of an entry of a master file, or of a procedure: PR1-20",
     "number": "the sender's number of a procedure",
     "minutes": "how long a procedure took",
+    "anst_minutes": "how long its anaesthesia took",
+    "adm_wt": "what somebody weighed at the admission, which the list has of newborns",
     "ward": "where a patient was, by the hospital's own code",
     "cancels": "takes the last movement of a stay back",
     "key": "the sender's key of an entry of a master file, or of a remittance",

@@ -19,8 +19,10 @@ from typing import Any
 import msgspec
 from lxml import etree
 
+from gateway.hl7v2 import measures
 from gateway.hl7v2.definitions import UNBOUNDED, Definitions, definitions_of
 from gateway.hl7v2.events import REQUIRED, SINCE, STRUCTURES, VERSIONS
+from gateway.hl7v2.kinds import WITHDRAWN
 from gateway.hl7v2.paths import HL7Language
 from mappings.messages.grammar import Sheet, SourceText
 
@@ -63,6 +65,12 @@ VIEWS: Mapping[str, tuple[int, ...]] = {
     "coded": (1, 3, 4, 6),
 }
 """Components that a function of the path language reads."""
+
+
+BEHIND = {"ROL": "PR1"}
+"""Segments that are read only where another one stands in the same group."""
+MEASURES = frozenset({"grams", "duration"})
+"""Functions that read the type and the unit of a value as well."""
 
 
 class Use(msgspec.Struct, frozen=True):
@@ -159,7 +167,23 @@ def uses_of(sheet: Sheet) -> Iterator[Use]:
     for becomes, rule in sheet.every_rule():
         for source in rule.sources:
             if source.path:
+                yield from _chosen_by(source, str(rule.where))
                 yield _use(source, becomes, str(rule.where))
+
+
+def _chosen_by(source: SourceText, line: str) -> Iterator[Use]:
+    """The fields that say which of several segments a path means, and the unit of a measure."""
+    target = HL7Language().target(source.path)
+    kind = target.wanted
+    while kind is not None:
+        yield Use(target.segment, kind.field, (1,), f"which {target.segment} is meant", line)
+        kind = kind.also
+    if target.wanted is not None and target.segment in WITHDRAWN:
+        field = WITHDRAWN[target.segment][0]
+        yield Use(target.segment, field, (1,), f"whether this {target.segment} counts", line)
+    if source.functions and source.functions[0].name in MEASURES:
+        for field in (measures.TYPE, measures.UNIT):
+            yield Use(target.segment, field, (1,), "type and unit of the value", line)
 
 
 def _use(source: SourceText, becomes: str, line: str) -> Use:
@@ -179,7 +203,12 @@ class _Builder:
 
     def members(self, reference: Any, *, least: int) -> list[SegmentProfile]:
         """The segments and groups that are read, or required where their group has to be there."""
-        found = [self._member(*child) for child in reference[1]]
+        names = {name for name, *_ in reference[1]}
+        found = [
+            self._member(*child)
+            for child in reference[1]
+            if child[0] not in BEHIND or BEHIND[child[0]] in names
+        ]
         kept = [
             one
             for one in found

@@ -186,11 +186,10 @@ class TestHL7:
         found = await prepared(world)
         assert stops(found) == ["setlinfo.bill_code", "setlinfo.bill_no"]
         advice = [(problem.remedy_zh, problem.remedy_en) for problem in found.problems]
-        place = "supportingInfo[bill_code]"
+        hl7, fhir, field = "OBX[bill_code]-5.1", "supportingInfo[bill_code]", "setlinfo.bill_code"
         assert advice[0] == (
-            f"可填写于：HL7 OBX[bill_code]-5.1；FHIR {place}；附加文件（--with）setlinfo.bill_code",
-            f"give it in one of: HL7 OBX[bill_code]-5.1; FHIR {place}; "
-            "the additions (--with) setlinfo.bill_code",
+            f"可填写于：HL7 {hl7}；FHIR {fhir}；附加文件（--with）{field}",
+            f"give it in one of: HL7 {hl7}; FHIR {fhir}; the additions (--with) {field}",
         )
         assert stops(await prepared(world, setl_id, **BILL)) == []
         content = await uploaded(world, setl_id)

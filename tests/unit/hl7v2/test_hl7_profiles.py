@@ -81,9 +81,27 @@ def test_what_the_event_requires_is_required_though_the_table_does_not() -> None
 
 
 def test_segments_that_nobody_reads_are_left_out() -> None:
-    """ADT_A01 has AL1, OBX, GT1 and others, which no rule of the maps names."""
+    """ADT_A01 has AL1, GT1 and others, which no rule of the maps names."""
     assert {"MSH", "EVN", "PID", "PV1", "DG1", "IN1"} <= set(segments("ADT^A04"))
-    assert not {"AL1", "OBX", "GT1", "PR1"} & set(segments("ADT^A04"))
+    assert not {"AL1", "GT1", "PR1"} & set(segments("ADT^A04"))
+
+
+def test_roles_are_read_behind_procedures_alone() -> None:
+    """ADT_A03 has ROL behind PID, PV2, PR1 and IN1; only those of procedures are read."""
+    profile = profile_of("ADT^A03", sheets_of(read_maps(MAPS), "ADT^A03"))
+    with_roles = [
+        [one.name for one in member.segments()]
+        for member in profile.members
+        if "ROL" in {one.name for one in member.segments()}
+    ]
+    assert with_roles == [["PR1", "ROL"]]
+
+
+def test_the_fields_that_choose_a_segment_are_read() -> None:
+    """NK1-7 and OBX-3 fill no field, and say which NK1 and which OBX is meant."""
+    assert field("ADT^A03", "NK1", 7).becomes[0].startswith("which NK1 is meant")
+    assert field("ADT^A03", "OBX", 3).becomes[0].startswith("which OBX is meant")
+    assert field("ADT^A03", "OBX", 6).usage == "RE"
 
 
 def test_a_version_without_the_structure_has_no_profile() -> None:
