@@ -89,6 +89,14 @@ class TestOperators:
         assert "oper_dr_code" not in second
         assert "anst_dr_code" not in second
 
+    async def test_a_role_without_a_national_code_is_refused_at_its_place(self, world: Any) -> None:
+        """ROL-4 of the surgeon: the code tables of the site do not have the person."""
+        await admitted(world)
+        message = told(world, "BAR^P05", BACK, pv1("NK"), pr1(1), rol("PS", "9999^无名"))
+        answer = await world.tell(message)
+        assert answer.code == "AE"
+        assert [answer.field("ERR", n).partition("^")[0] for n in (2, 5)] == ["ROL", "MAP-NO-CODE"]
+
     async def test_who_is_missing_is_named_with_the_places(self, world: Any) -> None:
         """A procedure without a surgeon stops the list, and the advice names PR1-11 and ROL."""
         await admitted(world)
@@ -287,7 +295,7 @@ async def test_a_visit_of_a_chronic_disease_has_it_in_its_list(world: Any) -> No
     await file_disease(world)
     assert (await world.tell(recurring(world, HYPERTENSION))).code == "AA"
     pid, visit = world.person(m.ZHANG, "O1", "R")
-    done = "PR1|1||89.5200^心电图||20260306090000||10|||||1001^陈医生|||1"
+    done = "PR1|1||17.91100^毫针治疗||20260306090000||10|||||1001^陈医生|||1"
     message = world.his.message("ADT^A08^ADT_A01", f"EVN||{BACK}", pid, visit, done)
     assert (await world.tell(message)).code == "AA"
     assert (await world.tell(world.his.charges(m.ZHANG, "O1", "O", (world.ct,)))).code == "AA"
@@ -295,6 +303,7 @@ async def test_a_visit_of_a_chronic_disease_has_it_in_its_list(world: Any) -> No
     lists = world.gateway.office.lists[HOSPITAL]
     (found,) = await lists.prepare(DAY, outpatient=True)
     content = found.held.input
-    assert content["opspdiseinfo"][0]["oprn_oprt_name"] == "心电图"
+    done = {"oprn_oprt_code": "17.91100", "oprn_oprt_name": "毫针治疗"}
+    assert content["opspdiseinfo"] == [done]
     began = datetime.strptime(visit.split("|")[44][:8], "%Y%m%d").date()  # noqa: DTZ007 - a day
     assert the(content, "opsp_mdtrt_date", "opsp_diag_caty") == (began.isoformat(), "A03")
