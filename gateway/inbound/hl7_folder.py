@@ -88,7 +88,7 @@ class DropFolder:
         try:
             while True:
                 try:
-                    lock = await asyncio.to_thread(self._locked) if lock is None else lock
+                    lock = await self._lock() if lock is None else lock
                     if lock is not None:
                         await self.take_all()
                 except Exception as error:  # noqa: BLE001 - the watch goes on whatever breaks
@@ -122,6 +122,17 @@ class DropFolder:
     def _make_folders(self) -> None:
         for folder in self._folders:
             folder.mkdir(parents=True, exist_ok=True)
+
+    async def _lock(self) -> int | None:
+        """See `_locked`; whoever is cancelled in the meantime does not keep the lock."""
+        locking = asyncio.ensure_future(asyncio.to_thread(self._locked))
+        try:
+            return await asyncio.shield(locking)
+        except asyncio.CancelledError:
+            lock = await locking
+            if lock is not None:
+                os.close(lock)
+            raise
 
     def _locked(self) -> int | None:
         """The open lock file; None while another process has it."""

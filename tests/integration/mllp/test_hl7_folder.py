@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -205,3 +206,25 @@ async def test_the_folder_is_watched_until_it_is_told_to_stop(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_watch_that_ends_while_it_locks_gives_the_lock_back(
+    drop: DropFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one in the same process would wait for it for ever."""
+    flock, locked, go = fcntl.flock, threading.Event(), threading.Event()
+
+    def slow(handle: int, operation: int) -> None:
+        flock(handle, operation)
+        locked.set()
+        go.wait(20)
+
+    monkeypatch.setattr("gateway.inbound.hl7_folder.fcntl.flock", slow)
+    watch = asyncio.create_task(drop.run())
+    assert await asyncio.to_thread(locked.wait, 20)
+    watch.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+    with (tmp_path / "work" / ".lock").open("w") as lock:
+        flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
