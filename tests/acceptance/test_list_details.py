@@ -295,15 +295,16 @@ async def test_a_visit_of_a_chronic_disease_has_it_in_its_list(world: Any) -> No
     await file_disease(world)
     assert (await world.tell(recurring(world, HYPERTENSION))).code == "AA"
     pid, visit = world.person(m.ZHANG, "O1", "R")
-    done = "PR1|1||17.91100^毫针治疗||20260306090000||10|||||1001^陈医生|||1"
+    done = "PR1|1||13.4100^白内障晶状体乳化和抽吸||20260306090000||10|||||1001^陈医生|||1"
     message = world.his.message("ADT^A08^ADT_A01", f"EVN||{BACK}", pid, visit, done)
-    assert (await world.tell(message)).code == "AA"
+    answer = await world.tell(message)
+    assert answer.code == "AA", answer
     assert (await world.tell(world.his.charges(m.ZHANG, "O1", "O", (world.ct,)))).code == "AA"
     assert (await world.tell(world.his.payment(m.ZHANG, "O1", "O", "240.00"))).code == "AA"
     lists = world.gateway.office.lists[HOSPITAL]
     (found,) = await lists.prepare(DAY, outpatient=True)
     content = found.held.input
-    done = {"oprn_oprt_code": "17.91100", "oprn_oprt_name": "毫针治疗"}
+    done = {"oprn_oprt_code": "13.4100", "oprn_oprt_name": "白内障晶状体乳化和抽吸"}
     assert content["opspdiseinfo"] == [done]
     began = datetime.strptime(visit.split("|")[44][:8], "%Y%m%d").date()  # noqa: DTZ007 - a day
     assert the(content, "opsp_mdtrt_date", "opsp_diag_caty") == (began.isoformat(), "A03")
