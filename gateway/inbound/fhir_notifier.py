@@ -25,7 +25,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from gateway.clock import CHINA, Clock
+from gateway.clock import CHINA, Clock, is_awaited
 from gateway.errors import StateError
 from gateway.fhir.decode import decode_own, encode
 from gateway.fhir.forms import Forms
@@ -195,7 +195,9 @@ class Notifier:
             return await self._become(work, OFF)
         if not work.allowed:
             return await self._become(work, ERROR, "the endpoint is not allowed any more")
-        if state.due > _text(now) or (state.owner != self._node and state.until > _text(now)):
+        if _is_awaited(state.due, now, self._delay(state)):
+            return False
+        if state.owner != self._node and _is_awaited(state.until, now, LEASE):
             return False
         if state.status == REQUESTED:
             if work.wish.topic and not await self._tell(work, HANDSHAKE, []):
@@ -204,9 +206,9 @@ class Notifier:
         events, more = await self._events(work)
         if events:
             return await self._tell(work, EVENTS, events)
-        silent = state.sent or state.changed
-        beat = work.wish.heartbeat
-        if beat and datetime.fromisoformat(silent) + timedelta(seconds=beat) <= now:
+        beat = timedelta(seconds=work.wish.heartbeat)
+        silent = datetime.fromisoformat(state.sent or state.changed)
+        if beat and not is_awaited(silent + beat, now, beat):
             await self._tell(work, HEARTBEAT, [])
         return more
 
@@ -288,9 +290,14 @@ class Notifier:
             said = "no answer" if status == NO_ANSWER else f"HTTP status {status}"
             await self._become(work, ERROR, f"{state.failures} attempts failed, the last: {said}")
             return
-        delay = min(settings.first_delay * 2 ** (state.failures - 1), settings.longest_delay)
-        state.due = _text(self._clock.now() + timedelta(seconds=delay))
+        state.due = _text(self._clock.now() + self._delay(state))
         await self._save(work)
+
+    def _delay(self, state: State) -> timedelta:
+        """How long the next attempt waits after so many failures."""
+        settings = self._settings
+        seconds = settings.first_delay * 2 ** max(0, state.failures - 1)
+        return timedelta(seconds=min(seconds, settings.longest_delay))
 
     async def _become(self, work: _Work, status: str, error: str = "") -> bool:
         """Change the status; True when there may be more to do."""
@@ -319,3 +326,8 @@ def _below(endpoint: str, resource: Resource) -> str:
 def _text(moment: datetime) -> str:
     """A time as the book has it: such texts are ordered as the times are."""
     return moment.astimezone(CHINA).isoformat(timespec="seconds")
+
+
+def _is_awaited(text: str, now: datetime, longest: timedelta) -> bool:
+    """True while a time of the book, set at most `longest` ahead, has not come."""
+    return bool(text) and is_awaited(datetime.fromisoformat(text), now, longest)

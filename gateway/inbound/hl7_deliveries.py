@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from gateway.clock import Clock
+from gateway.clock import Age, Clock
 from gateway.errors import GatewayError, JournalError, StateError
 from gateway.hl7v2.header import lenient_header
 from gateway.inbound.hl7_forms import Form
@@ -74,6 +74,7 @@ class _Delivery(msgspec.Struct):
     key: str
     body: bytes
     since: datetime
+    age: Age
     attempts: int = 0
 
 
@@ -135,7 +136,7 @@ class Deliveries:
                 for _ in range(self._settings[name].max_connections)
             ]
         for book in await self._left_open():
-            self._enqueue(_read(book))
+            self._enqueue(self._read(book))
 
     async def stop(self) -> None:
         """End; what is under way counts as failed and stays open."""
@@ -167,9 +168,15 @@ class Deliveries:
             return
         if once and self._store is not None and await self._store.book(BOOK, key) is not None:
             return
-        delivery = _Delivery(peer, key, body, self._clock.now())
+        now = self._clock.now()
+        delivery = _Delivery(peer, key, body, now, Age(self._clock, now))
         await self._keep(delivery, "open")
         self._enqueue(delivery)
+
+    def _read(self, book: BookRow) -> _Delivery:
+        stored = msgspec.json.decode(book.data, type=_Stored)
+        peer, age = book.key.partition("|")[0], Age(self._clock, stored.since)
+        return _Delivery(peer, book.key, stored.body, stored.since, age)
 
     def _enqueue(self, delivery: _Delivery) -> None:
         if delivery.peer in self._queues and delivery.key not in self._open:
@@ -195,8 +202,8 @@ class Deliveries:
     async def _failed(self, delivery: _Delivery, error: Exception) -> None:
         delivery.attempts += 1
         self._observe(DeliveryEvent.FAILED)
-        patience = timedelta(seconds=self._settings[delivery.peer].give_up_after)
-        if isinstance(error, ValueError) or self._clock.now() - delivery.since >= patience:
+        patience = self._settings[delivery.peer].give_up_after
+        if isinstance(error, ValueError) or delivery.age.seconds >= patience:
             await self._finish(delivery, DeliveryEvent.LOST)
             self._warn("delivery given up", delivery, type(error).__name__)
             return
@@ -241,11 +248,6 @@ class Deliveries:
 
     def _warn(self, text: str, delivery: _Delivery, reason: str) -> None:
         self._log.warning(text, peer=delivery.peer, error=reason, attempt=delivery.attempts)
-
-
-def _read(book: BookRow) -> _Delivery:
-    stored = msgspec.json.decode(book.data, type=_Stored)
-    return _Delivery(book.key.partition("|")[0], book.key, stored.body, stored.since)
 
 
 def _said(acknowledgement: Acknowledgement) -> str:

@@ -15,7 +15,10 @@ Rules (DESIGN section 5; rules section 13; matrix 1.7):
 6. The reply itself, come late on its connection, ends it as it would have in time, whatever the
    policy; while a reversal is on its way or of unknown outcome, it waits for that (`arriving`), and
    once a reversal is accepted, it says nothing any more: what it tells of was undone.
-7. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
+7. Nothing waits for the clock: how long an outcome has been unknown is counted by seconds that no
+   step of the clock changes, and begins anew where the clock was set back before this process saw
+   it, so that a step is taken at most `delay` seconds after it was seen.
+8. A crash between the reversal and its note is repaired here: an accepted 2601 resolves its
    original without another call. A crash between the note and the answer is, too.
 """
 
@@ -29,7 +32,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.clock import CHINA, Clock
+from gateway.clock import CHINA, Age, Clock
 from gateway.fsi.calls import call_of
 from gateway.fsi.late import LateReplies
 from gateway.intents import Accepted, Call, Outcome, Rejected, Status
@@ -128,6 +131,8 @@ class Resolver:
         self._watcher = watcher
         self._looked: Counter[str] = Counter()
         """How often a proof of a send was looked for by this process."""
+        self._ages: dict[tuple[str, str], Age] = {}
+        """Of what is unknown: message id and the time of its outcome -> its age."""
 
     async def run(self) -> None:
         """Look at every interval, and when a reply comes late, until cancelled."""
@@ -142,6 +147,7 @@ class Resolver:
         """Take one step with every unknown outcome that is due."""
         unknown = await self._journal.sends(state="unknown", limit=EVERY)
         waiting = [send for send in unknown if not is_repeatable(send.infno)]
+        self._ages = {_key(send): self._aged(send) for send in waiting}
         self._watcher.unknown_open(self._counted(waiting))
         await self._close_resolved()
         await self._take_late()
@@ -218,9 +224,12 @@ class Resolver:
         return found
 
     def _age(self, send: SendRow) -> float:
-        """Seconds since the outcome became unknown; not negative when the clock was set back."""
+        """Seconds since the outcome became unknown, whatever was done to the clock since then."""
+        return self._ages[_key(send)].seconds
+
+    def _aged(self, send: SendRow) -> Age:
         since = datetime.fromisoformat(send.updated_at).replace(tzinfo=CHINA)
-        return max(0.0, (self._clock.now() - since).total_seconds())
+        return self._ages.get(_key(send)) or Age(self._clock, since)
 
     @asynccontextmanager
     async def holding(self, send: SendRow) -> AsyncIterator[None]:
@@ -371,6 +380,10 @@ def due(delay: float, looked: int) -> float:
     for _ in range(looked):
         age = min(age * SLOWER, age + DAY)
     return age
+
+
+def _key(send: SendRow) -> tuple[str, str]:
+    return send.msgid, send.updated_at
 
 
 def _event(send: SendRow, how: str) -> AuditEvent:

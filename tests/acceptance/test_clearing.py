@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -306,10 +306,11 @@ async def test_a_crash_in_a_confirmation_is_repaired_by_the_next_look(
     assert len(await world.requests("3261")) == (0 if moment == "before the send" else 1)
 
 
+@pytest.mark.parametrize("later", [timedelta(minutes=3), timedelta(hours=-1)])
 async def test_another_process_waits_for_one_in_the_middle_of_a_step(
-    world: Any, clearing: Any, monkeypatch: pytest.MonkeyPatch
+    world: Any, clearing: Any, later: timedelta, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two minutes after it went silent the others may go on."""
+    """Two minutes after it went silent the others may go on, and when the clock was set back."""
     await settle(world, "O1")
     await clearing.fetch(*MARCH)
 
@@ -326,7 +327,7 @@ async def test_another_process_waits_for_one_in_the_middle_of_a_step(
     monkeypatch.setattr(clearing, "_node", "another")
     with pytest.raises(ClearingError, match="another gateway"):
         await clearing.fetch(*MARCH)
-    world.clock.time = world.clock.time.replace(minute=3)
+    world.clock.time += later
     held = await clearing.fetch(*MARCH)
     assert held.state is MonthState.CONFIRMED
 

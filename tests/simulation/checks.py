@@ -10,6 +10,8 @@
   where it was told no
 * every reply is kept with the request that it answers
 * what was told about settlements is what the platform did for that message
+* what became unknown was reversed, where the policy says so, a while after nothing went wrong any
+  more, whatever was done to the clock
 * the fen of all accounts are the first ones less what the live settlements took
 """
 
@@ -19,6 +21,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from gateway.journal.memory import Memory
+from gateway.settings import UnknownPolicy
 from gateway.settlement.absorbing import CANCELLING
 from gateway.settlement.agreeing import is_mismatch
 from gateway.settlement.visits import Visit, decode_visit
@@ -79,6 +82,7 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     _name_purchases(world, hospital, books)
     yield from world.platform.wrongs
     yield from world.loop.unhandled
+    yield from world.overdue
     yield from _messages(hospital, books)
     yield from _accounts(world)
     yield from _resolved(world, books)
@@ -96,6 +100,25 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
         yield from _told(world, said, books, own)
         yield from _undone(world, said, books)
     yield from _kept(world, hospital)
+
+
+async def overdue(world: World) -> list[str]:
+    """What is unknown, may be reversed by the policy, and was not tried to be.
+
+    To be asked once the last unknown outcome is older than the resolver waits.
+    """
+    node = world.node
+    if node is None or not node.ready or world.plan.policy is UnknownPolicy.HOLD:
+        return []
+    found = []
+    for send in await node.journal.sends(state="unknown", limit=1_000):
+        if not node.resolver.is_reversible(send) or is_mismatch(send.note):
+            continue
+        anew = world.plan.policy is UnknownPolicy.REVERSE_AND_SETTLE
+        if await node.resolver.reversals(send) or (anew and await node.resolver.is_exhausted(send)):
+            continue
+        found.append(f"{send.infno} {send.msgid} is unknown, and nobody tried to reverse it")
+    return found
 
 
 def unknown_count(world: World) -> int:

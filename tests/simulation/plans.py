@@ -11,6 +11,8 @@ from tests.simulation.wire import FATES
 CALM = 150.0
 """Virtual seconds after which nothing goes wrong any more."""
 
+STEPS = (-90_000.0, -3_600.0, -300.0, -2.0, 7.0, 90_000.0)
+"""By how many seconds the wall clock may jump: to yesterday, and to tomorrow, among others."""
 
 SETTLING = frozenset({"2102", "2103", "2207", "2208", "2304", "2305", "2601"})
 """Transactions that make or undo a settlement."""
@@ -86,7 +88,7 @@ def plan_of(seed: int) -> Plan:
         begin = chance.uniform(0.0, 60.0)
         plan.down = [(begin, begin + chance.choice((0.5, 5.0, 40.0)))]
     if chance.random() < 0.2:
-        plan.steps = [(chance.uniform(0.0, 90.0), chance.choice((-300.0, -2.0, 7.0, 90_000.0)))]
+        plan.steps = [(chance.uniform(0.0, 90.0), chance.choice(STEPS))]
     if chance.random() < 0.3:
         plan.answers_lost = chance.choice((0.1, 0.4))
     if chance.random() < 0.3:

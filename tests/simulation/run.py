@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from tests.simulation.checks import findings, unknown_count
+from tests.simulation.checks import findings, overdue, unknown_count
 from tests.simulation.hospital import Hospital
 from tests.simulation.loop import StuckError
 from tests.simulation.operator import decide
@@ -85,6 +85,7 @@ async def _day(world: World, hospital: Hospital) -> None:
     world.boot()
     working = world.loop.create_task(hospital.work())
     await asyncio.sleep(QUIET)
+    world.overdue = await overdue(world)
     world.decided_from = world.points
     if world.plan.operator:
         await decide(world)

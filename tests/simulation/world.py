@@ -48,6 +48,8 @@ class World:
         self.points = 0
         self.decided_from = 0
         """Points that had passed when the operator began to decide."""
+        self.overdue: list[str] = []
+        """What the policy would have reversed by now, and nobody tried to."""
         self.failures: list[str] = []
         self.lines: list[str] = []
         self.keep_lines = False

@@ -155,6 +155,7 @@ class Batch:
             await batch._load_keys(db, every.keys)
         await batch._load_facts(db, schema, every)
         if every.abandoned:
+            await db.execute(POSTGRES["shorten"], instance)
             await db.fetch(POSTGRES["reap"], instance)
             for record in await db.fetch(POSTGRES["abandoned_sends"], instance, every.own):
                 row = send_row(record)

@@ -3,7 +3,8 @@
 Every instance prolongs its lease three times within its length. One that did not is taken for
 dead: its licence is removed, its sends on their way become unknown, and its open exchanges are
 resumed by whoever brings their messages. If it was only slow, its next write is refused. Time is
-the server's alone.
+the server's alone; where its clock was set back, a lease is cut to its length from now on, so that
+nobody waits for the clock to catch up.
 """
 
 from __future__ import annotations

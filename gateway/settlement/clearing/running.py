@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from datetime import date, timedelta
 from typing import Any, Protocol
 
-from gateway.clock import Clock, stamp
+from gateway.clock import SKEW, Clock, is_awaited, read_stamp, stamp
 from gateway.errors import StateError
 from gateway.fsi.checks import Checker
 from gateway.intents import Accepted, NotSent, Outcome, Rejected
@@ -125,7 +125,8 @@ class Clearing:
             self._check_free(held)
             await follow(self._journal, held)
             now = self._clock.now()
-            if not held.incoming or held.incoming_at < stamp(now - STALE):
+            fresh = stamp(now - STALE) <= held.incoming_at <= stamp(now + SKEW)
+            if not held.incoming or not fresh:
                 held.incoming, held.incoming_at = [], stamp(now)
             held.note = ""
             for _ in range(MAX_PAGES):
@@ -318,7 +319,9 @@ class Clearing:
 
     def _check_free(self, held: ClearingMonth) -> None:
         """One step of a month at a time among processes."""
-        if held.busy_until > stamp(self._clock.now()) and held.node != self._node:
+        if not held.busy_until or held.node == self._node:
+            return
+        if is_awaited(read_stamp(held.busy_until), self._clock.now(), BUSY):
             raise ClearingError("another gateway is in the middle of a step of this month")
 
     async def _begin(self, held: ClearingMonth, row: BookRow, detail: dict[str, str]) -> BookRow:

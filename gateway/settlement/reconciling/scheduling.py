@@ -10,6 +10,8 @@ Rules:
 3. Whoever stores the day's book as running has it, until its lease ends. Every group that was
    compared prolongs the lease; a node that lost it stops.
 4. A day that broke off goes on behind the groups that were compared.
+5. No day waits for a clock that was set back: an attempt or a lease that lies further ahead than
+   any that could be made now is over.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.clock import CHINA, Clock, stamp
+from gateway.clock import CHINA, SKEW, Clock, is_awaited, read_stamp, stamp
 from gateway.errors import GatewayError, StateError
 from gateway.journal import AuditEvent, BookRow, Journal
 from gateway.settings import ReconciliationSettings
@@ -105,6 +107,11 @@ def book_key(fixmedins_code: str, day: date) -> str:
 def decode_book(row: BookRow) -> Kept:
     """A day's book."""
     return msgspec.json.decode(row.data, type=Kept)
+
+
+def _is_leased(kept: Kept, now: datetime) -> bool:
+    """True while the node that works on a day has it."""
+    return is_awaited(read_stamp(kept.lease_until), now, timedelta(seconds=LEASE_SECONDS))
 
 
 class Schedule:
@@ -207,13 +214,15 @@ class Schedule:
 
     def _is_due(self, row: BookRow, now: datetime) -> bool:
         kept = decode_book(row)
+        ahead = stamp(now + SKEW)
+        """An attempt later than this was made before the clock was set back."""
         if row.state == RUNNING:
-            return kept.lease_until <= stamp(now)
+            return not _is_leased(kept, now)
         if row.state == ReportState.INCOMPLETE:
             again = now - timedelta(minutes=self._settings.retry_minutes)
-            return kept.attempted_at <= stamp(again)
+            return not stamp(again) < kept.attempted_at <= ahead
         if row.state == ReportState.DIFFERENT:
-            return kept.attempted_at < stamp(self._round(now))
+            return not stamp(self._round(now)) <= kept.attempted_at <= ahead
         return False
 
     async def reconcile(self, fixmedins_code: str, day: date) -> Report:
@@ -284,7 +293,7 @@ class Schedule:
         earlier: Report | None = None
         if row is not None:
             kept = decode_book(row)
-            running = row.state == RUNNING and kept.lease_until > stamp(self._clock.now())
+            running = row.state == RUNNING and _is_leased(kept, self._clock.now())
             if running and kept.node != self._node:
                 raise BusyError(f"{day.isoformat()} is being reconciled by another gateway")
             earlier = held if row.state in (RUNNING, ReportState.INCOMPLETE) else None

@@ -272,6 +272,38 @@ async def test_a_silent_process_is_noticed_and_taken_over_by_the_others_themselv
         await living.close()
 
 
+async def test_the_work_of_a_dead_process_does_not_wait_for_a_clock_that_was_set_back(
+    shared: Any, message: Make, send: Callable[..., Send]
+) -> None:
+    """The clock of the server is an hour behind what it was when the dead one wrote its lease: the
+    lease counts from now on.
+    """
+    silent, living = await shared.open(lease=0.3), await shared.open(lease=0.3)
+    try:
+        one = message()
+        begun = await silent.begin_exchange(one, b"", NOW)
+        await silent.record_send(sent := send(exchange_id=begun.exchange_id))
+        assert silent._keeper is not None
+        await silent._keeper.stop()
+        await shared.execute("UPDATE instances SET expires_at = expires_at + interval '1 hour'")
+        async with asyncio.timeout(30):
+            assert (await living.begin_exchange(one, b"", NOW)).kind == "resume"
+        assert (await living.send(sent.msgid)).state == SendState.UNKNOWN
+    finally:
+        await silent.close()
+        await living.close()
+
+
+async def test_a_living_process_keeps_its_licence_when_the_clock_is_set_back(
+    nodes: Nodes, shared: Any
+) -> None:
+    """A lease that another one cuts to its length is none that has run out."""
+    await shared.execute("UPDATE instances SET expires_at = expires_at + interval '1 hour'")
+    assert await nodes[1].recover() == []
+    await nodes[0].put_visit(VisitRow("V", "open"))
+    assert (await nodes[1].visit("V")).state == "open"
+
+
 async def test_a_closed_process_leaves_its_open_work_at_once(shared: Any, message: Make) -> None:
     """Its licence goes with it: nobody waits for the lease."""
     one = message()

@@ -24,9 +24,11 @@ class Clock:
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 1, 9, tzinfo=CHINA)
+        self.step = timedelta()
+        """By how much the time of day was set, while no second passed."""
 
     def now(self) -> datetime:
-        return self.time
+        return self.time + self.step
 
     def monotonic(self) -> float:
         return self.time.timestamp()
@@ -76,9 +78,9 @@ class Events:
         self.found.append(event)
         self._new.set()
 
-    async def until(self, event: DeliveryEvent) -> None:
+    async def until(self, event: DeliveryEvent, times: int = 1) -> None:
         async with asyncio.timeout(20):
-            while event not in self.found:
+            while self.found.count(event) < times:
                 self._new.clear()
                 await self._new.wait()
 
@@ -100,6 +102,12 @@ def clock() -> Clock:
 def events() -> Events:
     """What became of the deliveries."""
     return Events()
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first attempts follow one another at once."""
+    monkeypatch.setattr(hl7_deliveries, "FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -212,6 +220,23 @@ async def test_a_message_is_given_up_after_its_time(
     clock.time += timedelta(seconds=60)
     await events.until(DeliveryEvent.LOST)
     assert (await _states(journal), one.waiting) == ([("his|1", "lost", False)], 0)
+
+
+@pytest.mark.parametrize("step", [timedelta(days=1), timedelta(days=-1)])
+async def test_a_message_is_given_up_after_seconds_whatever_the_clock_is_set_to(
+    *, make: Make, events: Events, clock: Clock, unused_port: int, step: timedelta, fast: None
+) -> None:
+    """To tomorrow it is not given up at once, to yesterday it is not tried a day longer."""
+    one = make(unused_port, MemoryJournal(), give_up_after=60)
+    await one.start()
+    await one.put("his", _body("1"))
+    await events.until(DeliveryEvent.FAILED)
+    clock.step = step
+    await events.until(DeliveryEvent.FAILED, len(events.found) + 2)
+    before = list(events.found)
+    clock.time += timedelta(seconds=60)
+    await events.until(DeliveryEvent.LOST)
+    assert DeliveryEvent.LOST not in before
 
 
 async def test_a_message_that_waits_is_not_put_twice(make: Make, unused_port: int) -> None:

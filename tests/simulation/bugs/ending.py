@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
+from gateway.clock import Age
 from gateway.intents import Accepted, Reply, Result
 from gateway.journal import AuditEvent
 from gateway.pipeline import Pipeline
@@ -79,3 +80,16 @@ def another_visit_of_the_person_is_taken_for_the_registration() -> Any:
     around = Prover.visits_around
 
     return mock.patch.object(Prover, "visits", around)
+
+
+@bug
+def the_resolver_waits_until_a_clock_that_was_set_back_has_caught_up() -> Any:
+    """The age of what is unknown by the time of day alone."""
+
+    def made(self: Age, clock: Any, since: Any) -> None:
+        self._clock, self._since = clock, since
+
+    def by_the_clock(self: Age) -> float:
+        return (self._clock.now() - self._since).total_seconds()
+
+    return mock.patch.multiple(Age, __init__=made, seconds=property(by_the_clock))

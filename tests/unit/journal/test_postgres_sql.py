@@ -34,6 +34,7 @@ def test_migration_files_are_numbered_from_one() -> None:
         (3, "keys_with_peers"),
         (4, "finished_exchanges"),
         (5, "reversals"),
+        (6, "lease_lengths"),
     ]
 
 

@@ -200,6 +200,39 @@ async def test_one_gateway_of_two_reconciles_a_day(
     assert centre.asked == [(date(2026, 3, 9), 0), (date(2026, 3, 9), 1)]
 
 
+async def test_a_day_does_not_wait_for_a_clock_that_was_set_back(
+    node: Any, clock: HandClock, centre: Centre
+) -> None:
+    """Neither for the lease of a dead gateway, nor until an attempt is half an hour ago."""
+    one, two = node("one"), node("two", retry_minutes=30)
+    centre.crash = 1
+    with pytest.raises(CrashError):
+        await one.reconcile(CODE, date(2026, 3, 9))
+    centre.crash = -1
+    centre.states = [GroupState.BALANCED, GroupState.NOT_REACHED]
+    clock.time -= timedelta(hours=1)
+    assert await two.due(CODE) == days(7, 8, 9)
+    assert len(await two.look()) == 3
+    assert await two.due(CODE) == []
+    clock.time -= timedelta(hours=1)
+    assert await two.due(CODE) == days(7, 8, 9)
+
+
+async def test_days_with_differences_do_not_wait_for_a_clock_that_was_set_back(
+    node: Any, clock: HandClock, centre: Centre
+) -> None:
+    """Looked at on a day that has not come: they are looked at once more, and then at the next
+    time of day.
+    """
+    centre.states = [GroupState.BALANCED, GroupState.DIFFERENT]
+    schedule = node()
+    await schedule.look()
+    clock.time -= timedelta(days=1)
+    assert await schedule.due(CODE) == days(6, 7, 8)
+    await schedule.look()
+    assert await schedule.due(CODE) == []
+
+
 @pytest.mark.parametrize("crash", [0, 1])
 async def test_a_day_that_broke_off_goes_on_behind_what_was_compared(
     node: Any, centre: Centre, memory: Memory, crash: int

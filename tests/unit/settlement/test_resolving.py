@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from gateway.clock import CHINA
 from gateway.fsi.late import LateReplies
 from gateway.intents import Intent, Record, Result, Status, Verb
 from gateway.journal import SendRow, SendState
@@ -179,3 +181,92 @@ async def test_a_visit_is_held_by_one_though_its_number_became_known_in_between(
         steps.append("undone")
     await deciding
     assert steps == ["undone", "decided"]
+
+
+class SteppedClock:
+    """A machine whose clock somebody sets: seconds pass on both, a step is on one of them."""
+
+    def __init__(self) -> None:
+        self.passed, self.step = 0.0, timedelta()
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 2, 9, tzinfo=CHINA) + timedelta(seconds=self.passed) + self.step
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+class OneUnknown(PagedJournal):
+    """A journal with a settlement that became unknown at nine o'clock."""
+
+    async def sends(self, *, state: str = "", exchange_id: str = "", limit: int = 1000) -> Any:
+        send = SendRow(
+            msgid="M",
+            exchange_id="E",
+            infno="2207",
+            visit_key="V",
+            state=SendState.UNKNOWN,
+            updated_at="2026-03-02 09:00:00.000",
+        )
+        return [send] if state else []
+
+    async def exchanges(self, limit: int = 100, before: str = "", status: str = "") -> Any:
+        return []
+
+
+class NoEvidence:
+    """Notes when a proof is looked for, and finds none."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def speaks_of(self, _send: SendRow) -> bool:
+        self.asked += 1
+        return False
+
+
+async def looked_for(clock: SteppedClock, *, again: bool) -> list[int]:
+    """How often a proof was looked for after 0, 29 and 30 more seconds.
+
+    With `again`, by a process that is started now, else by one that has looked before.
+    """
+    evidence, watcher = NoEvidence(), Quiet()
+    resolver = make(OneUnknown(), watcher)
+    resolver._clock, resolver._evidence = clock, evidence  # type: ignore[assignment]
+    before, clock.step = clock.step, timedelta()
+    if not again:
+        await resolver.look()
+    clock.step, found = before, []
+    for seconds in (0.0, 29.0, 1.0):
+        clock.passed += seconds
+        await resolver.look()
+        found.append(evidence.asked)
+    assert watcher.failures == []
+    return found
+
+
+async def no_reversals(_send: SendRow) -> list[SendRow]:
+    """Of a send that nobody tried to undo."""
+    return []
+
+
+@pytest.mark.parametrize("step", [-86_400, -3_600, -1, 0, 3_600])
+async def test_an_unknown_outcome_waits_for_seconds_and_not_for_the_clock(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the clock is set to between two looks, the first step comes after `delay`."""
+    monkeypatch.setattr(Resolver, "reversals", staticmethod(no_reversals))
+    clock = SteppedClock()
+    clock.step = timedelta(seconds=step)
+    assert await looked_for(clock, again=False) == [0, 0, 1]
+
+
+@pytest.mark.parametrize("step", [-86_400, -3_600, -1, 0])
+async def test_a_process_started_on_a_clock_that_was_set_back_waits_once_more(
+    step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it finds lies ahead of the clock: it is looked at `delay` after the start."""
+    monkeypatch.setattr(Resolver, "reversals", staticmethod(no_reversals))
+    clock = SteppedClock()
+    clock.step = timedelta(seconds=step)
+    assert await looked_for(clock, again=True) == [0, 0, 1]

@@ -2,8 +2,8 @@
 
 -- name: register
 -- Takes a licence to write: instance, time, seconds it lasts.
-INSERT INTO instances (instance, started_at, expires_at)
-VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3));
+INSERT INTO instances (instance, started_at, expires_at, lasts)
+VALUES ($1, $2, clock_timestamp() + make_interval(secs => $3), $3);
 
 -- name: renew
 -- Prolongs the licence of an instance by seconds from now.
@@ -13,6 +13,12 @@ WHERE instance = $1;
 -- name: retire
 -- Gives the licence of an instance back.
 DELETE FROM instances WHERE instance = $1;
+
+-- name: shorten
+-- Lets no lease last longer from now than when it is prolonged, except one instance: the clock of
+-- the server may have been set back.
+UPDATE instances SET expires_at = clock_timestamp() + make_interval(secs => lasts)
+WHERE expires_at > clock_timestamp() + make_interval(secs => lasts) AND instance <> $1;
 
 -- name: reap
 -- Takes the licence from the instances that did not prolong it, except one instance.

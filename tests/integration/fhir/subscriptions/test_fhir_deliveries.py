@@ -6,6 +6,9 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from gateway.fhir.subscribed import BOOK, read_state, write_state
+from gateway.journal import BookRow
+
 
 async def test_what_was_not_taken_is_sent_again_by_another_process(
     *,
@@ -122,3 +125,45 @@ async def test_switched_off_deleted_or_ended_it_is_told_nothing(
     assert [r.status for r in (deleted, twice, read, anew)] == [204, 204, 410, 201]
     assert ended.body["status"] == "off"
     assert anew.body["id"] != gone.body["id"]
+
+
+async def test_a_retry_does_not_wait_for_a_clock_that_was_set_back(
+    *, ask: Any, look: Any, receiver: Any, hook: Any, make_claim: Any, clock: Any
+) -> None:
+    """It was due two seconds after the failure; the clock is an hour behind then."""
+    await ask("POST", "/Subscription", hook())
+    await look()
+    claim = await ask("POST", "/Claim", make_claim())
+    receiver.status = 500
+    await look()
+    receiver.status = 200
+    clock.time -= timedelta(hours=1)
+    await look()
+    assert receiver.got[-1][1] == f"/hook/ClaimResponse/{claim.body['id']}"
+    assert len(receiver.got) == 2
+
+
+async def test_a_subscription_is_not_left_to_a_gateway_that_died_before_the_clock_was_set_back(
+    *,
+    ask: Any,
+    make_notifier: Any,
+    receiver: Any,
+    hook: Any,
+    make_claim: Any,
+    clock: Any,
+    port: Any,
+) -> None:
+    """Its minute is over when it lies an hour ahead."""
+    made = await ask("POST", "/Subscription", hook())
+    await make_notifier("one")()
+    row = await port.journal.book(BOOK, made.body["id"])
+    state = read_state(row.data)
+    state.owner, state.until = "dead", (clock.time + timedelta(minutes=1)).isoformat()
+    await port.journal.put_book(BookRow(BOOK, row.key, row.state, row.version, write_state(state)))
+    claim = await ask("POST", "/Claim", make_claim())
+    await make_notifier("two")()
+    before = len(receiver.got)
+    clock.time -= timedelta(hours=1)
+    await make_notifier("two")()
+    assert before == 0
+    assert [one[1] for one in receiver.got] == [f"/hook/ClaimResponse/{claim.body['id']}"]
