@@ -34,6 +34,7 @@ from gateway.settlement.following import check_possible, follow, known_visit
 from gateway.settlement.inputs import Site
 from gateway.settlement.locks import VisitLocks
 from gateway.settlement.office_keys import CLEARING, key_of
+from gateway.settlement.openings import may_be_of_unknown_opening
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.sites import Sites
 from gateway.settlement.standing import SettlementStateError
@@ -90,7 +91,7 @@ class Carrier:
         known = await known_visit(self._journal, call)
         key = known.key if known is not None else call.visit_key
         async with self._locks.hold(key or call.infno + exchange_id):
-            if call.infno != REVERSAL and await self._held(call):
+            if call.infno != REVERSAL and await self._held(call, intent):
                 result.status = Status.INVALID
                 own = await resuming.own_unknown(self._journal, exchange_id)
                 if own is not None:
@@ -181,12 +182,15 @@ class Carrier:
             reverses=_original(intent),
         )
 
-    async def _held(self, call: Call) -> bool:
+    async def _held(self, call: Call, intent: Intent) -> bool:
         if not call.visit_key:
             return False
         await self._dispatcher.write_down()
         sends = await self._journal.sends(state="unknown", visit_key=call.visit_key)
-        return any(not is_repeatable(send.infno) for send in sends)
+        if any(not is_repeatable(send.infno) for send in sends):
+            return True
+        number = intent.visit.get("mdtrt_id")
+        return await may_be_of_unknown_opening(self._journal, call, number)
 
     async def _send(self, call: Call, intent: Intent, result: Result, exchange_id: str) -> None:
         known = await known_visit(self._journal, call)

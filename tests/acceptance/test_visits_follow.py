@@ -15,6 +15,7 @@ from gateway.fsi.samples import sample_input
 from gateway.settlement.visits import Visit, decode_visit
 from tests.acceptance.test_malformed_replies import answering
 from tests.acceptance.test_operators_decisions import SECTION, ask, order
+from tests.acceptance.test_own_reversals import registration
 from tests.acceptance.test_unknown_steps import refusal
 
 REGION = "430100"
@@ -42,6 +43,25 @@ async def carried(world: Any, infno: str, data: dict[str, Any]) -> Any:
     return reply
 
 
+def own_line(infno: str, mdtrt_id: str) -> dict[str, Any]:
+    """A charge line that the hospital composes itself: a CT scan of 240.00."""
+    profile = load_profile("hunan")
+    definitions = Definitions.load(profile.edition)
+    line = sample_input(definitions, profile, infno, rows=1, required_only=True)
+    line["feedetail"][0] |= {
+        "mdtrt_id": mdtrt_id,
+        "psn_no": PERSON,
+        "medins_list_codg": "CT001",
+        "bilg_dr_codg": "D430100000001",
+        "bilg_dr_name": "陈医生",
+        "cnt": 1,
+        "pric": 240,
+        "det_item_fee_sumamt": 240,
+    }
+    del line["feedetail"][0]["med_list_codg"]
+    return line
+
+
 @pytest.mark.parametrize("lost", [False, True])
 async def test_charges_of_the_hospitals_own_right_behind_an_admission_are_in_the_stay(
     world: Any, *, lost: bool
@@ -62,20 +82,7 @@ async def test_charges_of_the_hospitals_own_right_behind_an_admission_are_in_the
         answer = await world.until(known)
     assert answer.code == "AA"
     (row,) = await world.admin.rows("visits")
-    profile = load_profile("hunan")
-    definitions = Definitions.load(profile.edition)
-    line = sample_input(definitions, profile, "2301", rows=1, required_only=True)
-    line["feedetail"][0] |= {
-        "mdtrt_id": row["mdtrt_id"],
-        "psn_no": PERSON,
-        "medins_list_codg": "CT001",
-        "bilg_dr_codg": "D430100000001",
-        "bilg_dr_name": "陈医生",
-        "cnt": 1,
-        "pric": 240,
-        "det_item_fee_sumamt": 240,
-    }
-    del line["feedetail"][0]["med_list_codg"]
+    line = own_line("2301", row["mdtrt_id"])
     reply = await world.carry("2301", line, insuplc=REGION)
     assert reply.body["infcode"] == 0, reply.body["err_msg"]
     visit = await visit_of(world, "I1")
@@ -183,3 +190,96 @@ async def test_a_message_of_the_visit_waits_for_the_hospitals_own_call(world: An
     await cancelling
     assert (await paying).code == "AA"
     assert len(await world.settled("O1")) == 1
+
+
+async def admitted_unknown(world: Any, number: str) -> str:
+    """The reply to a 2401 over HL7 is lost: the number that the platform gave the stay."""
+    await world.admin.fault("drop-after", "2401")
+    answer = await world.tell(world.register(m.ZHANG, number, "K35.900", "A01"))
+    assert refusal(answer) == "FSI-UNKNOWN"
+    rows = await world.admin.rows("visits")
+    return next(str(row["mdtrt_id"]) for row in rows if row["ipt_otp_no"] == number)
+
+
+async def test_the_hospitals_own_charges_wait_behind_an_admission_of_unknown_outcome(
+    open_world: Any,
+) -> None:
+    """Nobody here knows the number of the stay yet: 2301 is not sent, until an operator confirms
+    the admission. Then it is, and the stay has the line: it is settled by a payment over HL7.
+    """
+    world = await open_world(limits=SECTION, resolver="read_back = false")
+    mdtrt_id = await admitted_unknown(world, "I1")
+    line, msgid = own_line("2301", mdtrt_id), world.msgid()
+    held = await world.carry("2301", line, insuplc=REGION, msgid=msgid)
+    assert [problem["code"] for problem in held.body["problems"]] == ["VISIT-HELD"]
+    assert await world.requests("2301") == []
+
+    (send,) = await world.sends("2401")
+    body = order("confirm", mdtrt_id=mdtrt_id)
+    assert await ask(world, "POST", f"/unknown/{send.msgid}", body) == (200, {"unknown": None})
+    reply = await world.carry("2301", line, insuplc=REGION, msgid=msgid)
+    assert reply.body["infcode"] == 0, reply.body["err_msg"]
+    visit = await visit_of(world, "I1")
+    assert [batch.amount for batch in visit.batches] == [Decimal("240.00")]
+    diagnosis = world.his.diagnosis("K35.900", "急性阑尾炎", "F")
+    for message in (
+        world.his.visit("A03", m.ZHANG, "I1", "I", diagnosis),
+        world.his.payment(m.ZHANG, "I1", "I", "240.00"),
+    ):
+        assert (await world.tell(message)).code == "AA"
+
+
+async def test_the_hospitals_own_charges_wait_behind_a_registration_of_unknown_outcome(
+    open_world: Any,
+) -> None:
+    """2204 behind a 2201; an operator who says that nothing was done lets it go to the platform."""
+    world = await open_world(limits=SECTION, resolver="read_back = false")
+    await world.admin.fault("drop-after", "2201")
+    assert refusal(await world.tell(world.register(m.ZHANG, "O1"))) == "FSI-UNKNOWN"
+    (row,) = await world.admin.rows("visits")
+    line = own_line("2204", row["mdtrt_id"])
+    held = await world.carry("2204", line, insuplc=REGION)
+    assert [problem["code"] for problem in held.body["problems"]] == ["VISIT-HELD"]
+    (send,) = await world.sends("2201")
+    assert (await ask(world, "POST", f"/unknown/{send.msgid}", order("nothing")))[0] == 200
+    assert (await world.carry("2204", line, insuplc=REGION)).body["infcode"] == 0
+    assert await world.requests("2204") == ["2204"]
+
+
+async def test_an_admission_of_unknown_outcome_holds_no_other_visit_of_the_hospital(
+    open_world: Any,
+) -> None:
+    """A stay that the hospital charged before by national JSON goes on, of the same person too;
+    so does what only asks.
+    """
+    world = await open_world(limits=SECTION, resolver="read_back = false")
+    opened = await world.carry("2201", registration("N1"), insuplc=REGION)
+    number = opened.body["output"]["data"]["mdtrt_id"]
+    first = await world.carry("2204", own_line("2204", number), insuplc=REGION)
+    assert first.body["infcode"] == 0, first.body["err_msg"]
+    mdtrt_id = await admitted_unknown(world, "I1")
+    again = own_line("2204", number)
+    again["feedetail"][0] |= {"feedetl_sn": "77001", "rxno": "77001"}
+    more = await world.carry("2204", again, insuplc=REGION)
+    assert more.body["infcode"] == 0, more.body["err_msg"]
+    query = {"psn_no": PERSON, "mdtrt_id": mdtrt_id}
+    assert "problems" not in (await world.carry("5202", {"data": query}, insuplc=REGION)).body
+
+
+async def test_a_discharge_of_unknown_outcome_holds_the_hospitals_own_calls(
+    open_world: Any,
+) -> None:
+    """2305, 2301 or 2405 behind a 2402 over HL7 wait like messages of the stay."""
+    world = await open_world(limits=SECTION, resolver="read_back = false")
+    assert (await world.tell(world.register(m.ZHANG, "I1", "K35.900", "A01"))).code == "AA"
+    assert (await world.tell(world.his.charges(m.ZHANG, "I1", "I", (world.ct,)))).code == "AA"
+    diagnosis = world.his.diagnosis("K35.900", "急性阑尾炎", "F")
+    await world.admin.fault("drop-after", "2402")
+    answer = await world.tell(world.his.visit("A03", m.ZHANG, "I1", "I", diagnosis))
+    assert refusal(answer) == "FSI-UNKNOWN"
+    number = (await visit_of(world, "I1")).visit.get("mdtrt_id")
+    own = {"2301": own_line("2301", number)}
+    own["2405"] = {"data": {"mdtrt_id": number, "psn_no": PERSON}}
+    for infno, content in own.items():
+        held = await world.carry(infno, content, insuplc=REGION)
+        assert [problem["code"] for problem in held.body["problems"]] == ["VISIT-HELD"]
