@@ -66,15 +66,14 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str
 
 
 def show_problems(problems: Sequence[Problem]) -> None:
-    """Every finding with its place, code, both texts and the remedy."""
+    """Every finding with its place, code, and both texts, each with its remedy."""
     console = screen()
     for problem in problems:
         place = f"{problem.place}: " if problem.place else ""
         if not console.is_terminal:
-            remedy = f" ({problem.remedy_en})" if problem.remedy_en else ""
-            typer.echo(
-                f"{problem.severity}\t{problem.code}\t{place}{problem.zh}\t{problem.en}{remedy}"
-            )
+            zh = f"{problem.zh}（{problem.remedy_zh}）" if problem.remedy_zh else problem.zh
+            en = f"{problem.en} ({problem.remedy_en})" if problem.remedy_en else problem.en
+            typer.echo(f"{problem.severity}\t{problem.code}\t{place}{zh}\t{en}")
             continue
         colour = _COLOURS[problem.severity]
         console.print(f"[{colour}]{problem.code}[/] [bold]{escape(place)}[/]{escape(problem.zh)}")

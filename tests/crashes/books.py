@@ -17,12 +17,14 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from gateway.intents import VisitClass
 from gateway.journal import ExchangeRow, Journal, SendRow, VisitRow, open_journal
 from gateway.settings import load_settings
 from gateway.settlement.plans import is_repeatable
 from gateway.settlement.visits import Visit, decode_visit
 from tests.crashes.centre import REGION, Centre
-from tests.crashes.hospital import CANCEL, PAYING, Hospital, Said
+from tests.crashes.hospital import CANCEL, PAYING, PURCHASE, Hospital, Said
+from tests.crashes.invoices import PHARMACY
 
 PAGE = 1_000
 FUND = "fund_pay_sumamt"
@@ -46,7 +48,7 @@ async def differences(
             yield finding
     finally:
         await journal.close()
-    books = (_cancelled(parties.centre), _told(parties), _ledger(parties))
+    books = (_cancelled(parties), _told(parties), _purchases(parties.centre), _ledger(parties))
     for finding in chain(*books, _answers(parties.hospital)):
         yield finding
 
@@ -60,6 +62,11 @@ async def _journal(journal: Journal, parties: Parties) -> AsyncIterator[str]:
     for finding in _acknowledged(exchanges, parties.hospital):
         yield finding
     visits = await _visits(journal)
+    parties.centre.purchases = {
+        visit.visit.get("mdtrt_id"): visit.ipt_otp_no
+        for visit in visits
+        if visit.visit_class is VisitClass.PHARMACY
+    }
     for finding in _settled(visits, parties.centre):
         yield finding
     report = await journal.audit_verify()
@@ -128,14 +135,15 @@ class Settled(NamedTuple):
 def _theirs(centre: Centre, state: str = "") -> list[Settled]:
     """The platform's settlements and cancellations: what was not reversed, or is of one state."""
     rows = centre.rows(
-        "SELECT v.ipt_otp_no, s.setl_id, s.origin, s.medfee_sumamt, s.fund_pay_sumamt "
+        "SELECT v.mdtrt_id, v.ipt_otp_no, s.setl_id, s.origin, s.medfee_sumamt, s.fund_pay_sumamt "
         "FROM settlements AS s JOIN visits AS v USING (mdtrt_id) "
         "WHERE s.state = ? OR (? = '' AND s.state <> 'reversed')",
         *(state, state),
     )
     return [
         Settled(
-            *(row["ipt_otp_no"], row["setl_id"], row["origin"]),
+            centre.purchases.get(row["mdtrt_id"], row["ipt_otp_no"]),
+            *(row["setl_id"], row["origin"]),
             *(Decimal(row["medfee_sumamt"]), Decimal(row["fund_pay_sumamt"])),
         )
         for row in rows
@@ -162,8 +170,9 @@ def _settled(visits: list[Visit], centre: Centre) -> Iterator[str]:
             yield f"visit {number} is settled {count} times"
 
 
-def _cancelled(centre: Centre) -> Iterator[str]:
+def _cancelled(parties: Parties) -> Iterator[str]:
     """Each settlement is cancelled once at most, and a cancellation gives all of it back."""
+    centre = parties.centre
     refunds = _theirs(centre, "refund")
     origins = {row.setl_id: row for row in _theirs(centre, "refunded")}
     for setl_id, count in Counter(row.origin for row in refunds).items():
@@ -192,15 +201,29 @@ def _told(parties: Parties) -> Iterator[str]:
     for row in sorted((live | gone) - (told | given)):
         yield f"the platform has {row}, the hospital was not told"
     back = {said.visit for said in hospital.done(CANCEL)} - {said.visit for said in paid}
+    back -= {said.visit for said in hospital.done(PURCHASE)}  # `_purchases` sees to them
     lines = centre.rows(
-        "SELECT v.ipt_otp_no FROM charges AS c JOIN visits AS v USING (mdtrt_id) "
-        "WHERE c.setl_id = ''"
+        "SELECT v.mdtrt_id, v.ipt_otp_no FROM charges AS c JOIN visits AS v USING (mdtrt_id) "
+        "WHERE c.setl_id = '' AND NOT (v.state = 'cancelled' AND v.fixmedins_code = ?)",
+        PHARMACY,
     )
-    left = Counter(line["ipt_otp_no"] for line in lines)
+    left = Counter(centre.purchases.get(line["mdtrt_id"], line["ipt_otp_no"]) for line in lines)
     for visit in sorted({*left} - back):
         yield f"{left[visit]} charge lines of {visit} are not settled"
     for visit in sorted(back - {*left}):
         yield f"the charge lines of {visit} are not open, and its settlement was cancelled"
+
+
+def _purchases(centre: Centre) -> Iterator[str]:
+    """A purchase that was taken back, or reversed, leaves nothing that could be settled."""
+    for row in centre.rows(
+        "SELECT mdtrt_id FROM visits AS v WHERE fixmedins_code = ? AND state <> 'cancelled' "
+        "AND NOT EXISTS (SELECT 1 FROM settlements AS s "
+        "WHERE s.mdtrt_id = v.mdtrt_id AND s.state = 'settled')",
+        PHARMACY,
+    ):
+        number = centre.purchases.get(row["mdtrt_id"], row["mdtrt_id"])
+        yield f"purchase {number} stands, and nothing of it is settled"
 
 
 def _ledger(parties: Parties) -> Iterator[str]:

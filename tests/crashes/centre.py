@@ -37,6 +37,8 @@ class Centre(Platform):
         super().__init__(config, log=structlog.wrap_logger(None, wrapper_class=silent))
         self.store = self._store
         self._chance = chance
+        self.purchases: dict[str, str] = {}
+        """The shop's own number of each purchase that the gateway knows; the bureau has none."""
         self.trap: Callable[[str, str], None] = lambda _moment, _infno: None
         self.infno = ""
         self.lossy = 0.0
@@ -84,6 +86,11 @@ class Centre(Platform):
         query = "SELECT mdtrt_id FROM visits WHERE msgid = ? AND state = 'open'"
         found = self.rows(query, msgid)
         return str(found[0]["mdtrt_id"]) if found else ""
+
+    def number(self, ipt_otp_no: str) -> str:
+        """The platform's number of the visit that stands under the hospital's number."""
+        query = "SELECT mdtrt_id FROM visits WHERE ipt_otp_no = ? AND state <> 'cancelled'"
+        return str(self.rows(query, ipt_otp_no)[-1]["mdtrt_id"])
 
     def take_out(self, number: str) -> None:
         """A clerk of the bureau takes out by hand what 2601 cannot: the open lines of a visit."""

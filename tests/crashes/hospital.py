@@ -1,5 +1,7 @@
 """A hospital under load: desks that register, charge, collect and give back, and ask until they know.
 
+Some desks are those of a ward (`wards`), some of a pharmacy (`shops`).
+
 A desk repeats a message, byte for byte, when the connection breaks or is refused, after AR (503),
 and while it is told that the outcome is not known or the visit waits. Only when it is told that
 the transaction was undone, or that it was confirmed and the rest of the message was not done, does
@@ -11,17 +13,22 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 import aiohttp
 import msgspec
 
+from gateway.clock import CHINA
 from gateway.demo import messages as m
+from gateway.demo import sandbox
 from gateway.demo.talking import FHIRSender, HL7Answer, HL7Sender
 from gateway.errors import NotSentError, UnknownOutcomeError
-from tests.crashes.invoices import Invoices
+from tests.crashes.centre import Centre
+from tests.crashes.invoices import Invoices, ShopClient
 
 PAUSE = 0.02
 """Seconds before a message is repeated that has no final answer yet."""
@@ -37,7 +44,8 @@ UNDONE = ("undone",)
 """Such an answer."""
 ANEW = 20
 """How often a step is begun anew at most."""
-PAYING = frozenset({"pay", "claim", "invoice"})
+PURCHASE = "purchase"
+PAYING = frozenset({"pay", "claim", "invoice", PURCHASE})
 """Steps that settle."""
 CANCEL = "cancel"
 CANCELLED_VISITS = 3
@@ -56,6 +64,8 @@ class Door:
 class Said(msgspec.Struct):
     """A message and every answer to it that was final, as its parts that must not change."""
 
+    desk: type[Desk]
+    """Of which kind the desk is that said it."""
     key: str
     visit: str
     step: str
@@ -93,11 +103,12 @@ class Surprise(Exception):  # noqa: N818 - what a desk did not expect
 class Hospital:
     """Everything that was said; `asking` are the messages without a final answer."""
 
-    def __init__(self, doors: list[Door], token: str) -> None:
-        self.doors, self.token = doors, token
+    def __init__(self, doors: list[Door], token: str, centre: Centre) -> None:
+        self.doors, self.token, self.centre = doors, token, centre
         self.his = m.HIS("GB 18030-2000", "gb18030")
         self.invoices = Invoices(self.his)
         self.client = m.FHIRClient("https://fsi-gateway.example/fhir")
+        self.shop = ShopClient("https://fsi-gateway.example/fhir")
         self.said: dict[str, Said] = {}
         self.asking: set[str] = set()
         self.closing = False
@@ -107,6 +118,7 @@ class Hospital:
         """Visits begun."""
         self.answered = 0
         """Final answers given."""
+        self._serials = count()
 
     def said_of(self, key: str) -> Said | None:
         """What was said under a control id or an identifier."""
@@ -121,20 +133,24 @@ class Hospital:
         """What was told to be done of these steps."""
         return [said for said in self.said.values() if said.step in steps and said.done]
 
-    async def work(self, hl7: int, fhir: int) -> None:
-        """So many desks of each kind, until `closing`."""
-        desks = [_HL7Desk(self, number) for number in range(hl7)]
-        others = [_FHIRDesk(self, number) for number in range(fhir)]
-        await asyncio.gather(*(desk.work() for desk in [*desks, *others]))
+    async def work(self, desks: Sequence[Desk]) -> None:
+        """All these desks, until `closing`."""
+        await asyncio.gather(*(desk.work() for desk in desks))
 
     async def ask_again(self) -> None:
         """Ask once more for every answer."""
-        desks: dict[bool, _Desk] = {True: _HL7Desk(self, 0), False: _FHIRDesk(self, 0)}
+        desks: dict[type[Desk], Desk] = {}
         for said in self.said.values():
             if said.final:
-                await desks[isinstance(said.message, bytes)].ask(said)
+                desk = desks.setdefault(said.desk, said.desk(self, 0))
+                await desk.ask(said)
         for desk in desks.values():
             await desk.close()
+
+    def msgid(self) -> str:
+        """A message id of the hospital's own."""
+        time = datetime.now(CHINA).strftime("%Y%m%d%H%M%S")
+        return f"{sandbox.HOSPITAL}{time}{9_000 + next(self._serials) % 1_000}"
 
     def next_visit(self) -> tuple[str, m.Person]:
         """The number of a visit and whose it is."""
@@ -142,7 +158,7 @@ class Hospital:
         return f"K{self.visits}", PEOPLE[self.visits % len(PEOPLE)]
 
 
-class _Desk(ABC):
+class Desk(ABC):
     """One connection; asks at the gateways in turn."""
 
     def __init__(self, hospital: Hospital, number: int) -> None:
@@ -189,7 +205,7 @@ class _Desk(ABC):
         """Carry a step out, anew as long as it was not done; its last message."""
         for _ in range(ANEW):
             key, message = make()
-            said = Said(key, visit, step, message, cancels=cancels)
+            said = Said(type(self), key, visit, step, message, cancels=cancels)
             self.hospital.said[key] = said
             await self.ask(said)
             if said.done:
@@ -217,7 +233,7 @@ class _Desk(ABC):
         """Close the connection."""
 
 
-class _HL7Desk(_Desk):
+class HL7Desk(Desk):
     """Speaks HL7 v2 over MLLP."""
 
     def __init__(self, hospital: Hospital, number: int) -> None:
@@ -234,7 +250,7 @@ class _HL7Desk(_Desk):
             ("charge", lambda: his.charges(person, number, "O", ITEMS)),
             ("pay", lambda: his.payment(person, number, "O", TOTAL)),
         ):
-            await self.step(step, number, lambda make=make: _keyed(make()))
+            await self.step(step, number, lambda make=make: keyed(make()))
 
     async def cancelled_visit(self, number: str, person: m.Person) -> None:
         """An invoice that is settled and cancelled; its line is settled anew by a payment."""
@@ -242,18 +258,18 @@ class _HL7Desk(_Desk):
         (item,) = ITEMS
 
         def settle() -> tuple[str, bytes]:
-            return _keyed(invoices.invoice(person, number, item))
+            return keyed(invoices.invoice(person, number, item))
 
         setl_id = (await self.step("invoice", number, settle)).setl_id
 
         def cancel() -> tuple[str, bytes]:
-            return _keyed(invoices.cancellation(person, number, setl_id, TOTAL))
+            return keyed(invoices.cancellation(person, number, setl_id, TOTAL))
 
         await self.step(CANCEL, number, cancel, setl_id)
-        await self.step("pay", number, lambda: _keyed(his.payment(person, number, "O", TOTAL)))
+        await self.step("pay", number, lambda: keyed(his.payment(person, number, "O", TOTAL)))
 
     async def once(self, said: Said) -> tuple[str, ...] | None:
-        """See `_Desk.once`."""
+        """See `Desk.once`."""
         if self._sender is None:
             door = await self.door()
             self._sender = HL7Sender(door.host, door.mllp, "gb18030")
@@ -273,7 +289,7 @@ class _HL7Desk(_Desk):
         raise Surprise(f"{said.visit}: {said.step} was told {answer.lines()[1:]}")
 
     async def close(self) -> None:
-        """See `_Desk.close`."""
+        """See `Desk.close`."""
         if self._sender is not None:
             sender, self._sender = self._sender, None
             await sender.close()
@@ -286,16 +302,20 @@ def _numbers(answer: HL7Answer) -> tuple[str, str]:
     return answer.field("ZSL", 3), answer.field("ZSL", 8)
 
 
-def _keyed(message: bytes) -> tuple[str, bytes]:
+def keyed(message: bytes) -> tuple[str, bytes]:
+    """A message under its control id."""
     return message.split(b"|", 10)[9].decode(), message
 
 
-class _FHIRDesk(_Desk):
+class FHIRDesk(Desk):
     """Posts Claims."""
+
+    paying, items, total = "claim", ITEMS, TOTAL
 
     def __init__(self, hospital: Hospital, number: int) -> None:
         super().__init__(hospital, number)
         self._sender: FHIRSender | None = None
+        self.client, self.token = hospital.client, hospital.token
 
     async def visit(self, number: str, person: m.Person) -> None:
         """A Claim that registers, charges and settles."""
@@ -307,26 +327,24 @@ class _FHIRDesk(_Desk):
         name = msgspec.json.decode(claim.answers[-1][3])["request"]["reference"].partition("/")[2]
 
         def make() -> tuple[str, Any]:
-            task = self.hospital.client.cancellation(name)
+            task = self.client.cancellation(name)
             return task["identifier"][0]["value"], task
 
         await self.step(CANCEL, number, make, claim.setl_id)
 
     async def _claim(self, number: str, person: m.Person) -> Said:
-        client = self.hospital.client
-
         def make() -> tuple[str, Any]:
-            claim = client.claim(person, number, ITEMS, TOTAL)
+            claim = self.client.claim(person, number, self.items, self.total)
             return claim["identifier"][0]["value"], claim
 
-        return await self.step("claim", number, make)
+        return await self.step(self.paying, number, make)
 
     async def once(self, said: Said) -> tuple[str, ...] | None:
-        """See `_Desk.once`."""
+        """See `Desk.once`."""
         if self._sender is None:
             door = await self.door()
             base = f"http://{door.host}:{door.http}/fhir/r4"
-            self._sender = FHIRSender(base, self.hospital.token)
+            self._sender = FHIRSender(base, self.token)
         try:
             status, resource = await self._sender.post(said.message["resourceType"], said.message)
             response = await self._response(self._sender, resource)
@@ -351,7 +369,7 @@ class _FHIRDesk(_Desk):
         return (await sender.get(resource["output"][0]["valueReference"]["reference"])).resource
 
     async def close(self) -> None:
-        """See `_Desk.close`."""
+        """See `Desk.close`."""
         if self._sender is not None:
             sender, self._sender = self._sender, None
             await sender.close()

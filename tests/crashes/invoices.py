@@ -1,9 +1,15 @@
-"""Invoices of chapter 16 of HL7 v2: one visit settled by EHC^E01, its settlement cancelled by E02."""
+"""Invoices of chapter 16 of HL7 v2: one visit settled by EHC^E01, its settlement cancelled by E02.
+
+And what a pharmacy sends over FHIR.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 from gateway.demo import messages as m
 
+PHARMACY = "P43010000001"
 ENCODING = "gb18030"
 HOSPITAL = "长沙示范医院^^^^^^^^^H43010000001"
 ITEM = "PSL|1||1|||P|{code}^{name}||检查|{time}||{quantity}|{price}&CNY|||{amount}&CNY|||||N"
@@ -52,3 +58,15 @@ class Invoices:
         fields = head.split(b"|")
         fields[11] = b"2.6"
         return b"|".join(fields) + b"\r" + rest
+
+
+class ShopClient(m.FHIRClient):
+    """The resources of the pharmacy."""
+
+    def key(self, kind: str) -> dict[str, str]:
+        """A fresh identifier of the pharmacy's own."""
+        return super().key(f"shop-{kind}")
+
+    def provider(self) -> dict[str, Any]:
+        """A reference to the pharmacy."""
+        return {"identifier": self.identifier("fixmedins", PHARMACY)}

@@ -16,7 +16,7 @@ import hashlib
 import random
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,12 @@ from gateway.cli.exits import Exit
 from gateway.demo import sandbox
 from tests.crashes.books import differences
 from tests.crashes.centre import REGION, Centre
-from tests.crashes.hospital import CANCEL, PAYING, Door, Hospital
+from tests.crashes.hospital import CANCEL, PAYING, Desk, Door, FHIRDesk, HL7Desk, Hospital
+from tests.crashes.invoices import PHARMACY
 from tests.crashes.node import RESOLVED_SECONDS, Node, Stuck
 from tests.crashes.nursery import Nursery
+from tests.crashes.shops import SHOP, SHOP_TOKEN, ShopDesk
+from tests.crashes.wards import WardDesk
 
 QUIET_SECONDS = 0.1
 """For how long something is open before the operator decides: a dead process's last request may
@@ -41,8 +44,8 @@ still stand in a socket."""
 TOKEN, OPERATOR = "t-load", "o-load"
 MOMENTS = ("arrived", "worked", "worked", "time")
 """When a gateway is killed."""
-CLAIM_DESKS = 3
-"""One desk in so many posts Claims; the others speak HL7 v2."""
+DESKS: Sequence[type[Desk]] = (HL7Desk, WardDesk, FHIRDesk, HL7Desk, ShopDesk)
+"""What the desks are, in turn: clinics speak HL7 v2 or post Claims, there are wards and shops."""
 
 
 @dataclass
@@ -132,7 +135,7 @@ class World:
             Node(self.config, f"gateway-{number}", nursery, more) for number in range(load.nodes)
         ]
         self.nursery = nursery
-        self.hospital = Hospital([node.door for node in self.nodes], TOKEN)
+        self.hospital = Hospital([node.door for node in self.nodes], TOKEN, self.centre)
         self.outcome = Outcome()
 
     @contextlib.asynccontextmanager
@@ -165,7 +168,13 @@ class World:
             token_sha256=hashlib.sha256(TOKEN.encode()).hexdigest(),
             operator_sha256=hashlib.sha256(OPERATOR.encode()).hexdigest(),
         )
-        self.config.write_text(text.replace("presettle_with_charges = true", ""), "utf-8")
+        text += SHOP.format(
+            pharmacy=PHARMACY,
+            region=REGION,
+            token_sha256=hashlib.sha256(SHOP_TOKEN.encode()).hexdigest(),
+        )
+        applications = 'applications = ["HIS"]'
+        self.config.write_text(text.replace("presettle_with_charges = true", applications), "utf-8")
 
     # The kills ----------------------------------------------------------------------------------
 
@@ -274,9 +283,14 @@ class World:
             return None
         if made := self.centre.settlement(msgid) or self.centre.refund(msgid):
             return {"decision": "confirm", "setl_id": made}
-        if infno == "2201" and (mdtrt_id := self.centre.visit(msgid)):
+        if infno in ("2201", "2401") and (mdtrt_id := self.centre.visit(msgid)):
             return {"decision": "confirm", "mdtrt_id": mdtrt_id}
-        if infno == "2204" and self.centre.did(msgid):
+        if infno == "2402" and self.centre.did(msgid):
+            said = self.hospital.said_of(one["control_id"])
+            if said is None:
+                return None
+            return {"decision": "confirm", "mdtrt_id": self.centre.number(said.visit)}
+        if infno in ("2204", "2301") and self.centre.did(msgid):
             said = self.hospital.said_of(one["control_id"])
             if said is None:
                 return None
@@ -298,8 +312,8 @@ async def play_in(world: World) -> None:
     """Play the load of a world, and stop its gateways."""
     began = time.monotonic()
     load, outcome, hospital = world.load, world.outcome, world.hospital
-    others = load.desks // CLAIM_DESKS
-    working = asyncio.create_task(hospital.work(load.desks - others, others))
+    desks = [DESKS[number % len(DESKS)](hospital, number) for number in range(load.desks)]
+    working = asyncio.create_task(hospital.work(desks))
     world.centre.lossy, world.centre.losses = load.lossy, load.drops
     world.centre.infno = load.infno
     try:

@@ -61,7 +61,9 @@ def test_the_class_of_an_error_is_its_exit_code(
 
 
 def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    """Values set apart by tabs; a tab or line end inside a value cannot make a new one."""
+    """Values set apart by tabs; a tab or line end inside a value cannot make a new one. What to do
+    stands there in both languages.
+    """
     show_table(("a", "b"), [("1", "x\ty\nz")])
     show_problems([UNMAPPED])
     out = capsys.readouterr().out.splitlines()
@@ -69,7 +71,7 @@ def test_a_pipe_gets_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert out[2].split("\t") == [
         "error",
         "MAP-NO-CODE",
-        "FT1[1]-7[1].1: 没有对应的国家编码",
+        "FT1[1]-7[1].1: 没有对应的国家编码（请补充对照）",
         "no national code (add a row)",
     ]
 
@@ -85,5 +87,5 @@ def test_a_terminal_gets_a_table_and_brackets_stay_brackets(
     out = capsys.readouterr().out
     assert "feedetail[0].cnt" in out
     assert "FT1[1]-7[1].1" in out
-    assert "add a row" in out
+    assert "请补充对照 add a row" in out
     assert "\x1b[" in out
