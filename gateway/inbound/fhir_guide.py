@@ -130,9 +130,9 @@ def canonical_mounts(
 def _canonical_mount(
     readers: Sequence[tuple[GuideReader, Speech]], prefix: str, type_name: str, base: str
 ) -> Mount:
-    def route(path: str, summary: str) -> Route:
+    def route(method: str, path: str, summary: str) -> Route:
         return Route(
-            method="GET",
+            method=method,
             path=path,
             handler=_handler(readers, type_name, base),
             permission=Permission.ANYONE,
@@ -142,9 +142,13 @@ def _canonical_mount(
     return Mount(
         prefix=prefix,
         protocol="fhir",
-        routes=(
-            route("", "The resources of the guide."),
-            route("/{id}", "A resource of the guide at its canonical URL."),
+        routes=tuple(
+            route(method, path, summary)
+            for method in ("GET", "HEAD")
+            for path, summary in (
+                ("", "The resources of the guide."),
+                ("/{id}", "A resource of the guide at its canonical URL."),
+            )
         ),
         refuse=readers[0][1].refuse,
     )

@@ -103,7 +103,7 @@ class Interactions:
         self.adapter = adapter
         self._speech = speech
         self._page_size = page_size
-        self._jobs = Jobs(ledger)
+        self._jobs = Jobs(ledger, adapter.now)
 
     @property
     def release(self) -> Release:

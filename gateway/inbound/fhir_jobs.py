@@ -6,22 +6,29 @@ Which exchange a job is stands in the journal, so that every gateway that shares
 job: while its exchange has no answer it is in work, whoever works on it, and one that was released
 sent nothing and may be asked anew. To give a job up stops nothing that was begun: what was sent has
 an outcome, and the outcome is recorded (X-034).
+
+What the journal has of a job is how to find its exchange, or that it was given up. It stands among
+what ends by itself, and is gone `KEPT` after the job began or was given up: by then the answer is
+read as the resource that it is. The exchange and the key of its message stay for ever.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
-from gateway.errors import Problem, ProblemCode, ProblemKind, Severity, StateError
+from gateway.errors import Problem, ProblemCode, ProblemKind, Severity
 from gateway.intents import Answer, Status
-from gateway.journal import BookRow, ExchangeRow
+from gateway.journal import ExchangeRow
 
-KIND = "fhir-job"
-"""Kind of the books of jobs; the data is the id of the exchange."""
+PREFIX = "fhir-job/"
+"""Begins the keys under which the journal has jobs: how one stands, and the id of its exchange."""
+KEPT = timedelta(days=30)
+"""How long the journal has a job."""
 MAX_KEPT = 1_000
 """Answers of finished jobs that are kept at most; the oldest goes."""
 
@@ -41,12 +48,12 @@ class Standing(StrEnum):
 class Ledger(Protocol):
     """The part of the journal that knows of jobs."""
 
-    async def book(self, kind: str, key: str) -> BookRow | None:
-        """The book of this key."""
+    async def session_get(self, key: str) -> str | None:
+        """What is kept under a key and has not ended."""
         ...
 
-    async def put_book(self, book: BookRow) -> BookRow:
-        """Store a book; a `StateError` where it was changed meanwhile."""
+    async def session_put(self, key: str, value: str, expires: datetime) -> None:
+        """Keep it until `expires`."""
         ...
 
     async def exchange(self, exchange_id: str) -> ExchangeRow | None:
@@ -57,8 +64,9 @@ class Ledger(Protocol):
 class Jobs:
     """The jobs of one release, by the name under which they are asked for."""
 
-    def __init__(self, journal: Ledger) -> None:
+    def __init__(self, journal: Ledger, now: Callable[[], datetime]) -> None:
         self._journal = journal
+        self._now = now
         self._running: dict[str, asyncio.Task[Answer]] = {}
         self._done: OrderedDict[str, Answer] = OrderedDict()
 
@@ -72,12 +80,13 @@ class Jobs:
 
     async def standing(self, name: str) -> Standing:
         """How a job stands, here or at another gateway of the same journal."""
-        book = await self._journal.book(KIND, name)
-        if book is not None and book.state == Standing.GIVEN_UP:
+        kept = await self._journal.session_get(PREFIX + name) or ""
+        state, _, exchange_id = kept.partition(" ")
+        if state == Standing.GIVEN_UP:
             return Standing.GIVEN_UP
         if name in self._running:
             return Standing.BEGUN
-        row = await self._journal.exchange(book.data.decode()) if book is not None else None
+        row = await self._journal.exchange(exchange_id) if exchange_id else None
         if row is None:
             return Standing.UNKNOWN
         if row.status != "open":
@@ -97,14 +106,9 @@ class Jobs:
         await self._put(name, Standing.GIVEN_UP)
 
     async def _put(self, name: str, state: Standing, exchange_id: str = "") -> None:
-        """Keep how a job stands; of two that do so at once, one is enough."""
-        known = await self._journal.book(KIND, name)
-        version = known.version if known is not None else 0
-        data = exchange_id.encode() or (known.data if known is not None else b"")
-        try:
-            await self._journal.put_book(BookRow(KIND, name, state.value, version, data))
-        except StateError:
-            return
+        """Keep how a job stands."""
+        ends = self._now() + KEPT
+        await self._journal.session_put(PREFIX + name, f"{state.value} {exchange_id}", ends)
 
     def _finish(self, name: str, task: asyncio.Task[Answer]) -> None:
         if self._running.get(name) is task:

@@ -33,7 +33,7 @@ from gateway.inbound.fhir_validating import Validation
 from gateway.inbound.http_routes import Permission
 
 ANYONE = Permission.ANYONE
-BOTH = ("GET", "POST")
+BOTH, READS = ("GET", "POST"), ("GET", "HEAD")
 
 
 class Tables:
@@ -103,7 +103,8 @@ class Tables:
         """An answer that is not final yet."""
         path = f"/{STATUS_PATH}/{{type}}/{{id}}"
         told = "202 while the outcome behind an answer is not known, then 200 and the answer."
-        yield Row("GET", path, self._status, told)
+        for method in READS:
+            yield Row(method, path, self._status, told)
         yield Row("DELETE", path, self._give_up, "Ask no more for this answer.")
 
     def _operating(self) -> Iterator[Row]:
@@ -129,16 +130,17 @@ class Tables:
             told = "Look a code up."
             yield Row(method, "/ConceptMap/$translate", self._looked(translate), told)
             yield Row(method, "/CodeSystem/$lookup", self._looked(lookup), told)
-        yield Row("GET", "/ConceptMap", self._maps, "The code tables of the institution.")
-        yield Row("GET", "/ConceptMap/{id}", self._map, "A code table.")
-        yield Row("GET", "/CodeSystem/national-{id}", self._list, "A national list.")
+        for method in READS:
+            yield Row(method, "/ConceptMap", self._maps, "The code tables of the institution.")
+            yield Row(method, "/ConceptMap/{id}", self._map, "A code table.")
+            yield Row(method, "/CodeSystem/national-{id}", self._list, "A national list.")
 
     def _looking(self, name: str) -> Iterator[Row]:
         """What is kept of one type."""
         read, search = self._read(name), self._search(name)
         history = self._of_id(self._do.history, name)
         yield Row("POST", f"/{name}/_search", search, "Search.")
-        for method in ("GET", "HEAD"):
+        for method in READS:
             yield Row(method, f"/{name}", search, "Search.")
             yield Row(method, f"/{name}/{{id}}", read, "Read.")
             path = f"/{name}/{{id}}/_history"
@@ -171,8 +173,9 @@ class Tables:
             for method in BOTH:
                 yield Row(method, path, expand, "The codes of a value set.", ANYONE)
         for name in GUIDE_TYPES:
-            yield Row("GET", f"/{name}", listing(guide, name), "The guide.", ANYONE)
-            yield Row("GET", f"/{name}/{{id}}", reading(guide, name), "Of the guide.", ANYONE)
+            for method in READS:
+                yield Row(method, f"/{name}", listing(guide, name), "The guide.", ANYONE)
+                yield Row(method, f"/{name}/{{id}}", reading(guide, name), "Of the guide.", ANYONE)
 
     # What changes something
 

@@ -249,7 +249,7 @@ class Journal(Protocol):
         ...
 
     async def session_get(self, key: str) -> str | None:
-        """The sign-in number of a key, unless it expired."""
+        """What is kept under a key (a sign-in number, a job), unless it expired."""
         ...
 
     async def session_put(
@@ -260,7 +260,7 @@ class Journal(Protocol):
         *,
         events: Sequence[AuditEvent] = (),
     ) -> None:
-        """Keep a sign-in number until `expires` (aware time, or text in China Standard Time)."""
+        """Keep a short text until `expires` (aware time, or text in China Standard Time)."""
         ...
 
     async def session_take(self, key: str, value: str, expires: datetime | str) -> bool:

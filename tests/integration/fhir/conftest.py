@@ -308,7 +308,7 @@ async def port(tmp_path: Path) -> AsyncIterator[Port]:
             ],
         }
     )
-    journal = await SQLiteJournal.open(tmp_path / "journal.db")
+    journal = await SQLiteJournal.open(tmp_path / "journal.db", clock=StoppedClock())
     port = Port(settings, journal)
     await port.server.start()
     try:

@@ -22,6 +22,7 @@ INTERACTIONS = {
     ("GET", "/{id}"): "read",
     ("HEAD", "/{id}"): "read",
     ("GET", "/national-{id}"): "read",
+    ("HEAD", "/national-{id}"): "read",
     ("GET", "/{id}/_history/{version}"): "vread",
     ("HEAD", "/{id}/_history/{version}"): "vread",
     ("GET", "/{id}/_history"): "history-instance",

@@ -117,7 +117,8 @@ def test_only_what_says_nothing_of_patients_needs_no_proof(routes: list[Route]) 
     tokens = (Permission.PEER, Permission.OPERATOR)
     without = {(route.method, route.path) for route in routes if route.permission not in tokens}
     guide = {
-        ("GET", f"{base}/{name}{rest}")
+        (method, f"{base}/{name}{rest}")
+        for method in ("GET", "HEAD")
         for base in ("/fhir", "/fhir/r4")
         for name in GUIDE_TYPES
         for rest in ("", "/{id}")
