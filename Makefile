@@ -38,13 +38,14 @@ FIRST ?= 1
 simulate: install ## Play whole days with faults on virtual time (SEEDS=2000 FIRST=1)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST)
 
+STORE ?= both
 KILLS ?= 50
-kill: install ## Kill gateways under load, on SQLite and on PostgreSQL (KILLS=50)
-	$(BIN)/python -m tests.crashes --kills $(KILLS)
+kill: install ## Kill gateways under load (KILLS=50, STORE=sqlite, postgres or both)
+	$(BIN)/python -m tests.crashes --kills $(KILLS) --store $(STORE)
 
 DROPS ?= 10000
-drops: install ## Lose replies of the platform under load (DROPS=10000)
-	$(BIN)/python -m tests.crashes --drops $(DROPS) --desks 32 --store sqlite
+drops: install ## Lose replies of the platform under load (DROPS=10000, STORE=sqlite, postgres or both)
+	$(BIN)/python -m tests.crashes --drops $(DROPS) --desks 32 --store $(STORE)
 
 soak: install ## The long ones: 100,000 seeds, 500 kills
 	$(BIN)/python -m tests.simulation --seeds 100000 --first $(FIRST)

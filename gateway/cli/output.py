@@ -78,8 +78,10 @@ def show_problems(problems: Sequence[Problem]) -> None:
         colour = _COLOURS[problem.severity]
         console.print(f"[{colour}]{problem.code}[/] [bold]{escape(place)}[/]{escape(problem.zh)}")
         console.print(f"  [dim]{escape(problem.en)}[/]")
-        if problem.remedy_zh or problem.remedy_en:
-            console.print(f"  [green]→[/] {escape(problem.remedy_zh)} {escape(problem.remedy_en)}")
+        if problem.remedy_zh:
+            console.print(f"  [green]→[/] {escape(problem.remedy_zh)}")
+        if problem.remedy_en:
+            console.print(f"  [green]→[/] [dim]{escape(problem.remedy_en)}[/]")
 
 
 def _one_line(value: str) -> str:

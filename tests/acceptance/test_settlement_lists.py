@@ -482,6 +482,8 @@ async def test_the_commands_name_places_and_no_patient(
     ended = await run("prepare", "2026-03-02")
     assert ended.code == 1
     assert "setlinfo.prfs" in ended.out
+    assert "可填写于：HL7 IN2-47" in ended.out
+    assert "give it in one of: HL7 IN2-47" in ended.out
     assert m.ZHANG.name not in ended.out
     assert m.ZHANG.certno not in ended.out
     file = tmp_path / "more.json"
