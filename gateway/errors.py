@@ -202,6 +202,17 @@ class NotSentError(GatewayError):
         super().__init__(reason)
 
 
+class StepError(GatewayError):
+    """A step that an operator asked for cannot be taken; it has changed nothing, and sent nothing.
+
+    The text says why and what to do; `zh` says the same in Chinese.
+    """
+
+    def __init__(self, zh: str, en: str) -> None:
+        self.zh = zh
+        super().__init__(en)
+
+
 class UnknownOutcomeError(GatewayError):
     """A request left and no readable reply came; it must not be repeated."""
 

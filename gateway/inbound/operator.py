@@ -7,12 +7,13 @@ them. Nothing they show identifies a patient.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 from aiohttp import web
 
 from gateway.inbound.http_routes import Mount, Permission, Route, refuse_plainly
+from gateway.inbound.operator_answers import answer, refused
 from gateway.settlement.confirming import Shown
 from gateway.settlement.deciding import Case, Decision, DecisionError, Open
 
@@ -53,20 +54,20 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
     """The mount of the operators' routes; `more` are those of `operator_office`."""
 
     async def unknown(_request: web.Request) -> web.StreamResponse:
-        return _json(200, {"unknown": msgspec.to_builtins(await decider.open())})
+        return answer(200, {"unknown": msgspec.to_builtins(await decider.open())})
 
     async def case(request: web.Request) -> web.StreamResponse:
         try:
             found = await decider.case(request.match_info["msgid"])
         except DecisionError as error:
-            return _json(404, {"error": str(error), "error_zh": error.zh})
-        return _json(200, msgspec.to_builtins(found))
+            return refused(error, 404)
+        return answer(200, msgspec.to_builtins(found))
 
     async def decide(request: web.Request) -> web.StreamResponse:
         try:
             order = msgspec.json.decode(await request.read(), type=Order)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _json(400, {"error": str(error)})
+            return answer(400, {"error": str(error)})
         try:
             left = await decider.decide(
                 request.match_info["msgid"],
@@ -81,8 +82,8 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
                 ),
             )
         except DecisionError as error:
-            return _json(409, {"error": str(error), "error_zh": error.zh})
-        return _json(200, {"unknown": msgspec.to_builtins(left)})
+            return refused(error)
+        return answer(200, {"unknown": msgspec.to_builtins(left)})
 
     routes = (
         Route(
@@ -108,9 +109,3 @@ def operator_mount(decider: Decides, more: Sequence[Route] = ()) -> Mount:
         ),
     )
     return Mount(prefix=PREFIX, protocol="operator", routes=(*routes, *more), refuse=refuse_plainly)
-
-
-def _json(status: int, content: Any) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(content), content_type="application/json"
-    )

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from aiohttp import web
 
-from gateway.errors import Problem, StateError
+from gateway.errors import Problem, StateError, StepError
 from gateway.inbound.http_routes import Permission, Route
-from gateway.settlement.listing.parts import Counted, ListError, Prepared, Shown
+from gateway.inbound.operator_answers import answer, no_institution, refused
+from gateway.settlement.listing.parts import Counted, Prepared, Shown
 from gateway.settlement.listing.record import SettlementList
 
 Code = Annotated[str, msgspec.Meta(pattern=r"^[HP]\d{11}$")]
@@ -113,14 +114,14 @@ def list_routes(lists: Mapping[str, Lists]) -> Sequence[Route]:
         try:
             order = msgspec.json.decode(await request.read(), type=ListOrder)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            return _answer(400, {"error": str(error)})
+            return answer(400, {"error": str(error)})
         steps = lists.get(order.fixmedins_code)
         if steps is None:
-            return _answer(409, {"error": f"no institution {order.fixmedins_code} in the settings"})
+            return no_institution(order.fixmedins_code)
         try:
-            return _answer(200, {"settlement_lists": await _taken(steps, order)})
-        except (ListError, StateError) as error:
-            return _answer(409, {"error": str(error)})
+            return answer(200, {"settlement_lists": await _taken(steps, order)})
+        except (StateError, StepError) as error:
+            return refused(error)
 
     return [
         Route(
@@ -172,9 +173,3 @@ def shown(held: SettlementList, problems: Sequence[Problem]) -> dict[str, Any]:
         "findings": msgspec.to_builtins(held.findings),
         "problems": msgspec.to_builtins(list(problems)),
     }
-
-
-def _answer(status: int, content: Any) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(content), content_type="application/json"
-    )

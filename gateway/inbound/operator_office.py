@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 from aiohttp import web
 
-from gateway.errors import StateError
+from gateway.errors import StateError, StepError
 from gateway.inbound.http_routes import Permission, Route
+from gateway.inbound.operator_answers import answer, no_institution, refused
 from gateway.inbound.operator_lists import Lists, list_routes
-from gateway.settlement.clearing.inputs import ClearingError
 from gateway.settlement.clearing.month import ClearingMonth
 from gateway.settlement.clearing.reporting import content
 from gateway.settlement.reconciling.report import Report
-from gateway.settlement.reconciling.scheduling import BusyError
 
 Code = Annotated[str, msgspec.Meta(pattern=r"^[HP]\d{11}$")]
 
@@ -46,8 +45,8 @@ def reconciliation_routes(schedule: Reconciles) -> Sequence[Route]:
             return answer(400, {"error": str(error)})
         try:
             report = await schedule.reconcile(order.fixmedins_code, order.day)
-        except (BusyError, StateError) as error:
-            return answer(409, {"error": str(error)})
+        except (StateError, StepError) as error:
+            return refused(error)
         found = {
             "fixmedins_code": order.fixmedins_code,
             "day": order.day.isoformat(),
@@ -158,11 +157,11 @@ def clearing_routes(clearing: Mapping[str, Steps]) -> Sequence[Route]:
             return answer(400, {"error": str(error)})
         steps = clearing.get(order.fixmedins_code)
         if steps is None:
-            return answer(409, {"error": f"no institution {order.fixmedins_code} in the settings"})
+            return no_institution(order.fixmedins_code)
         try:
             month = await _taken(steps, order)
-        except (ClearingError, StateError) as error:
-            return answer(409, {"error": str(error)})
+        except (StateError, StepError) as error:
+            return refused(error)
         return answer(200, {"clearing": content(month)})
 
     return [
@@ -222,10 +221,3 @@ def office_routes(office: Office) -> Sequence[Route]:
         *clearing_routes(office.clearing),
         *list_routes(office.lists),
     ]
-
-
-def answer(status: int, content: Any) -> web.Response:
-    """A JSON answer."""
-    return web.Response(
-        status=status, body=msgspec.json.encode(content), content_type="application/json"
-    )

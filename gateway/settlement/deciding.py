@@ -19,7 +19,7 @@ from enum import StrEnum
 
 import msgspec
 
-from gateway.errors import GatewayError, StateError
+from gateway.errors import StateError, StepError
 from gateway.intents import Accepted, Intent, Rejected, Verb
 from gateway.journal import AuditEvent, AuditRow, Journal, SendRow, SendState
 from gateway.settlement import reporting
@@ -42,12 +42,8 @@ class Decision(StrEnum):
     NOTHING = "nothing"
 
 
-class DecisionError(GatewayError):
-    """The decision cannot be carried out; nothing was changed. `zh` says the same in Chinese."""
-
-    def __init__(self, zh: str, en: str) -> None:
-        self.zh = zh
-        super().__init__(en)
+class DecisionError(StepError):
+    """The decision cannot be carried out; nothing was changed."""
 
 
 class Open(msgspec.Struct, kw_only=True):

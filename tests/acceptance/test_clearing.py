@@ -14,8 +14,9 @@ import pytest
 from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.journal import SendState
-from gateway.settlement.clearing.inputs import ClearingError, confirmation
+from gateway.settlement.clearing.inputs import confirmation
 from gateway.settlement.clearing.month import Batch, LineFinding, MonthState
+from gateway.settlement.clearing.refusals import ClearingError
 from gateway.settlement.clearing.reporting import by_pool, total
 
 HOSPITAL = "H43010000001"

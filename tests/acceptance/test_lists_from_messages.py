@@ -340,7 +340,10 @@ async def test_the_command_shows_where_each_field_is_from(world: Any, gateway_co
     assert "13100000000" not in ended.out
     ended = await run("show", setl_id, "--values")
     assert (ended.code, "13100000000" in ended.out) == (0, True)
-    assert (await run("show", "X")).code == 1
+    ended = await run("show", "X")
+    assert ended.code == 1
+    assert "尚未生成X的结算清单：请先执行prepare" in ended.err
+    assert "no list of X was prepared yet: prepare that of its day first" in ended.err
 
 
 class TestFHIR:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from gateway.errors import GatewayError
-from gateway.intents import NotSent, Outcome, Record, Rejected, Unknown
+from gateway.intents import Record
 from gateway.settlement.clearing.month import (
     CONFIRMED,
     LEFT_OUT,
@@ -15,10 +14,7 @@ from gateway.settlement.clearing.month import (
     ClearingMonth,
     LineFinding,
 )
-
-
-class ClearingError(GatewayError):
-    """The step cannot be taken now; nothing was sent."""
+from gateway.settlement.clearing.refusals import ClearingError
 
 
 def decided(
@@ -28,7 +24,10 @@ def decided(
     lines = {line.setl_sn: line for line in held.open_lines()}
     unknown = [number for number in (*accept, *leave_out) if number not in lines]
     if unknown:
-        raise ClearingError(f"no open line of the month: {', '.join(unknown)}")
+        raise ClearingError(
+            f"不是{held.year}-{held.month}待确认的明细：{'、'.join(unknown)}；请核对setl_sn",
+            f"no open line of {held.year}-{held.month}: {', '.join(unknown)}; check the setl_sn",
+        )
     flags = {}
     undecided = []
     for number, line in lines.items():
@@ -40,7 +39,10 @@ def decided(
             undecided.append(f"{number} ({line.finding.value})")
     if undecided:
         shown = ", ".join(undecided[:10])
-        raise ClearingError(f"{len(undecided)} lines need a decision: {shown}")
+        raise ClearingError(
+            f"{len(undecided)}条明细与本院不符，须裁定接受或不确认：{shown}",
+            f"{len(undecided)} lines need a decision, to accept them or to leave them out: {shown}",
+        )
     return flags
 
 
@@ -75,11 +77,3 @@ def line_of(row: Record) -> ClearingLine:
         medfee_sumamt=row.amount("medfee_sumamt"),
         optins_pay_sumamt=row.amount("optins_pay_sumamt"),
     )
-
-
-def why(infno: str, outcome: Outcome) -> str:
-    """Why a transaction did not end well."""
-    if isinstance(outcome, Rejected):
-        return f"{infno} refused: {outcome.reply.err_msg}"
-    assert isinstance(outcome, NotSent | Unknown)
-    return f"{infno}: {outcome.reason}"

@@ -35,13 +35,7 @@ from gateway.settlement.clearing.following import (
     follow,
     unaccounted,
 )
-from gateway.settlement.clearing.inputs import (
-    ClearingError,
-    confirmation,
-    decided,
-    line_of,
-    why,
-)
+from gateway.settlement.clearing.inputs import confirmation, decided, line_of
 from gateway.settlement.clearing.month import (
     KIND,
     Batch,
@@ -52,7 +46,9 @@ from gateway.settlement.clearing.month import (
     decode_month,
     encode_month,
 )
+from gateway.settlement.clearing.refusals import ClearingError, Refusal
 from gateway.settlement.dispatching import Dispatched
+from gateway.settlement.failing import why, why_told
 from gateway.settlement.reconciling.own import collect
 from gateway.settlement.reporting import MASK, NUMBERS
 from gateway.settlement.work import rows
@@ -205,7 +201,7 @@ class Clearing:
         async with self._working(year, month):
             found = await self._read(year, month)
             if found is None:
-                raise ClearingError(f"{year}-{month} was not fetched yet")
+                raise Refusal.NOT_FETCHED.of(f"{year}-{month}")
             row, held = found
             self._check_free(held)
             chosen = self._to_undo(held, msgid)
@@ -227,16 +223,16 @@ class Clearing:
         """The confirmations that a roll back concerns."""
         name = f"{held.year}-{held.month}"
         if any(batch.undo_state in OPEN for batch in held.batches):
-            raise ClearingError("a roll back has no known outcome: decide about it first")
+            raise Refusal.UNKNOWN_ROLL_BACK.of(name)
         chosen = [batch for batch in held.batches if batch.stands or batch.unknown]
         if not chosen:
-            raise ClearingError(f"nothing of {name} is confirmed")
+            raise Refusal.NOTHING_CONFIRMED.of(name)
         if msgid:
             chosen = [batch for batch in chosen if batch.msgid == msgid and batch.stands]
             if not chosen:
-                raise ClearingError(f"no confirmation of {name} stands under {msgid}")
+                raise Refusal.NO_SUCH_CONFIRMATION.of(name, msgid)
             if not chosen[0].inf_refmsgid:
-                raise ClearingError("the centre's reference is not known: roll back everything")
+                raise Refusal.NO_REFERENCE.of(name, msgid)
         return chosen
 
     async def decide(
@@ -251,7 +247,7 @@ class Clearing:
         key = send.visit_key.partition("/clearing/")[2] if send is not None else ""
         mine = send is not None and send.fixmedins_code == self._line.fixmedins_code
         if send is None or not mine or not key or send.state is not SendState.UNKNOWN:
-            raise ClearingError(f"no unknown clearing transaction has the msgid {msgid}")
+            raise Refusal.NOT_UNKNOWN.of(msgid=msgid)
         how = "confirmed" if happened else "manual"
         note = NUMBERS.sub(MASK, note)  # the audit keeps it for ever
         detail = {"msgid": msgid, "how": how, "operator": operator, "note": note}
@@ -275,7 +271,7 @@ class Clearing:
         }
         outcome = (await self._line.dispatch(EXTRACT, {"data": node})).outcome
         if isinstance(outcome, Rejected):
-            raise ClearingError(why(EXTRACT, outcome))
+            raise ClearingError(*why_told(EXTRACT, outcome))
         if not isinstance(outcome, Accepted):
             held.note = why(EXTRACT, outcome)
             return None
@@ -283,7 +279,7 @@ class Clearing:
         known = {line.setl_sn for line in held.incoming}
         if len({line.setl_sn for line in page} - known) != len(page):
             held.incoming = []
-            raise ClearingError("the centre lists a line twice: fetch the month again")
+            raise Refusal.REPEATED_LINE.of(f"{held.year}-{held.month}")
         return page
 
     async def _compare(self, held: ClearingMonth) -> None:
@@ -302,7 +298,10 @@ class Clearing:
     def _check(self, infno: str, content: dict[str, Any]) -> None:
         problems = [p for p in self._checker.check(infno, content) if p.stops]
         if problems:
-            raise ClearingError("; ".join(f"{p.place} {p.en}" for p in problems))
+            raise ClearingError(
+                f"{infno}未发送：" + "；".join(f"{p.place} {p.zh}" for p in problems),
+                f"{infno} was not sent: " + "; ".join(f"{p.place} {p.en}" for p in problems),
+            )
 
     async def _send(self, infno: str, content: dict[str, Any], held: ClearingMonth) -> Outcome:
         key = held.money_key if infno == CONFIRM else back_key(held)
@@ -322,7 +321,7 @@ class Clearing:
         if not held.busy_until or held.node == self._node:
             return
         if is_awaited(read_stamp(held.busy_until), self._clock.now(), BUSY):
-            raise ClearingError("another gateway is in the middle of a step of this month")
+            raise Refusal.OTHER_GATEWAY.of(f"{held.year}-{held.month}")
 
     async def _begin(self, held: ClearingMonth, row: BookRow, detail: dict[str, str]) -> BookRow:
         """Keep what is about to be sent."""
@@ -356,14 +355,14 @@ class Clearing:
     async def _ready(self, year: str, month: str) -> tuple[BookRow, ClearingMonth]:
         found = await self._read(year, month)
         if found is None or not found[1].complete:
-            raise ClearingError(f"{year}-{month} was not fetched to its end yet")
+            raise Refusal.NOT_WHOLE.of(f"{year}-{month}")
         row, held = found
         self._check_free(held)
         if held.state is MonthState.UNKNOWN:
-            raise ClearingError("a transaction of this month has no known outcome")
+            raise Refusal.UNKNOWN.of(f"{year}-{month}")
         lost = await unaccounted(self._journal, held)
         if lost:
-            raise ClearingError(f"the confirmation {lost} is in no book: ask the centre")
+            raise Refusal.LOST.of(f"{year}-{month}", lost)
         return row, held
 
     async def _store(
@@ -374,7 +373,7 @@ class Clearing:
                 encode_month(held, row), events=[event] if event else []
             )
         except StateError:
-            raise ClearingError("another step of this month is under way") from None
+            raise Refusal.OTHER_STEP.of(f"{held.year}-{held.month}") from None
 
     def _detail(self, held: ClearingMonth, step: str) -> dict[str, str]:
         return {

@@ -57,6 +57,9 @@ def _principal(content: Mapping[str, Any], codes: CodeBook, on: date) -> Iterato
             place="diseinfo",
             zh=f"主诊断应有且仅有一个，现有{len(mains)}个",
             en=f"{len(mains)} diagnoses are marked as principal, not one",
+            remedy_zh="请通过ADT^A08、BAR^P12或附加文件更正：主诊断的maindiag_flag（DG1-15）为1，其余为0",
+            remedy_en="correct it by ADT^A08, BAR^P12 or the additions: maindiag_flag (DG1-15) is "
+            "1 for one, and 0 for the others",
         )
     for at in mains:
         code = str(rows[at].get("diag_code") or "")
@@ -117,9 +120,12 @@ def _sums(content: Mapping[str, Any], settlement: Settlement) -> Iterator[Proble
         if stated != info.amount("psn_part_amt"):
             due = info.amount("psn_part_amt")
             yield _sum("setlinfo", "psn_selfpay", "个人自付与自费合计", stated, due)
-    for code, ours in (("acct_pay", "acct_pay"), ("psn_cashpay", "psn_cash_pay")):
+    for code, name, ours in (
+        ("acct_pay", "个人账户支出", "acct_pay"),
+        ("psn_cashpay", "个人现金支付", "psn_cash_pay"),
+    ):
         if code in head and amount_of(head[code]) != info.amount(ours):
-            yield _sum("setlinfo", code, code, amount_of(head[code]), info.amount(ours))
+            yield _sum("setlinfo", code, name, amount_of(head[code]), info.amount(ours))
 
 
 def _sum(node: str, field: str, name: str, stated: Decimal, due: Decimal) -> Problem:
@@ -128,6 +134,9 @@ def _sum(node: str, field: str, name: str, stated: Decimal, due: Decimal) -> Pro
         code=ProblemCode.AMOUNT_MISMATCH,
         field=field,
         place=f"{node}.{field}",
-        zh=f"{name}为{stated}，结算为{due}",
+        zh=f"{name}为{stated}，与结算的{due}不符",
         en=f"{node}.{field} adds up to {stated}, the settlement says {due}",
+        remedy_zh="结算金额以平台为准：请更正附加文件中的金额，或去掉该金额后重新生成清单",
+        remedy_en="the platform's settlement counts: correct the amount in the additions, or take "
+        "it out of them and prepare the list again",
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.intents import NotSent, Outcome, Rejected, Unknown
 from gateway.journal import AuditEvent, Journal, SendRow, SendState
 from gateway.settlement.closing import LATE
 from gateway.settlement.listing.record import (
@@ -144,12 +143,3 @@ def _listed(output: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         if isinstance(found, list):
             return [row for row in found if isinstance(row, Mapping)]
     return [output] if output.get("setl_id") else []
-
-
-def why(infno: str, outcome: Outcome) -> str:
-    """Why a transaction did not end well."""
-    if isinstance(outcome, Rejected):
-        return f"{infno} refused: {outcome.reply.err_msg}"
-    if isinstance(outcome, NotSent | Unknown):
-        return f"{infno}: {outcome.reason}"
-    return ""

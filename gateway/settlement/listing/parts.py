@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.errors import GatewayError, Problem
+from gateway.errors import Problem, StepError
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.settlement.dispatching import Dispatched
@@ -14,7 +14,7 @@ from gateway.settlement.filling import Filler
 from gateway.settlement.listing.record import SettlementList
 
 
-class ListError(GatewayError):
+class ListError(StepError):
     """The step cannot be taken now; nothing was sent."""
 
 

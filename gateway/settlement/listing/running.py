@@ -25,6 +25,7 @@ from gateway.crypto.sm import sm3
 from gateway.errors import Problem, StateError
 from gateway.intents import Accepted, Outcome, Rejected, Settlement, Unknown, VisitClass
 from gateway.journal import AuditEvent, BookRow, Journal, SendState
+from gateway.settlement.failing import why, why_told
 from gateway.settlement.listing import coding
 from gateway.settlement.listing.checking import check
 from gateway.settlement.listing.collecting import Sources, gather
@@ -37,7 +38,6 @@ from gateway.settlement.listing.following import (
     follow,
     learn,
     number_of,
-    why,
 )
 from gateway.settlement.listing.parts import (
     Counted,
@@ -126,7 +126,11 @@ class SettlementLists:
             more = (additions or {}).get(own.setl_id, {})
             found.append(await self._prepare(sources, own.setl_time, more))
         if setl_id and not found:
-            raise ListError(f"no settlement {setl_id} of {day.isoformat()} stands here")
+            raise ListError(
+                f"{day.isoformat()}没有有效的结算{setl_id}：请核对结算ID与结算日期",
+                f"no settlement {setl_id} of {day.isoformat()} stands here: check its id, and the "
+                "day that it was made on",
+            )
         return found
 
     async def _prepare(self, sources: Sources, setl_time: str, more: Additions) -> Prepared:
@@ -198,12 +202,23 @@ class SettlementLists:
         row, held = await self._known(setl_id)
         prepared = Prepared(held=held, problems=await self._check(held, await self._standing(held)))
         if held.state is ListState.UNKNOWN:
-            raise ListError("a step of this list has no known outcome: ask for its status first")
+            raise ListError(
+                f"结算清单{setl_id}有一步结果未知：请先查询其状态（status）",
+                f"a step of the list of {setl_id} has no known outcome: ask for its status first",
+            )
         if held.state in (ListState.SUBMITTED, ListState.APPROVED):
-            raise ListError(f"the centre has this list as {held.state.value}: it cannot be changed")
+            raise ListError(
+                f"中心的结算清单{setl_id}状态为{held.state.value}，不能更改；未通过审核退回后方可更正",
+                f"the centre has the list of {setl_id} as {held.state.value}: it cannot be changed "
+                "unless the centre refuses it",
+            )
         if held.own:
             if held.state is not ListState.UPLOADED or not submit:
-                raise ListError(f"the hospital has uploaded this list itself ({held.own})")
+                raise ListError(
+                    f"结算清单{setl_id}由医院自行上传（{held.own}）：请由医院更正，网关只能提交",
+                    f"the hospital has uploaded this list itself ({held.own}): correct it there; "
+                    "the gateway can only hand it in",
+                )
             await self._order(held, row, HAND_IN)
             return prepared
         if not prepared.ready:
@@ -255,7 +270,7 @@ class SettlementLists:
         }
         outcome = (await self._line.dispatch(COUNT, {"data": node})).outcome
         if not isinstance(outcome, Accepted):
-            raise ListError(why(COUNT, outcome))
+            raise ListError(*why_told(COUNT, outcome))
         output = outcome.reply.output
         due, done = output.get("needUploadCnt") or 0, output.get("uploadedCnt") or 0
         return Counted(due=int(due), uploaded=int(done))
@@ -337,7 +352,10 @@ class SettlementLists:
             if other.reverses == held.msgid and other.state is SendState.ACCEPTED
         ]
         if sources is None or undone or not _stands(sources):
-            raise ListError(f"settlement {held.setl_id} was cancelled or reversed: no list of it")
+            raise ListError(
+                f"结算{held.setl_id}已撤销或冲正：不再需要结算清单",
+                f"settlement {held.setl_id} was cancelled or reversed: no list of it is due",
+            )
         return sources.settlement
 
     async def _read(self, setl_id: str) -> tuple[BookRow, SettlementList] | None:
@@ -351,7 +369,10 @@ class SettlementLists:
     async def _known(self, setl_id: str) -> tuple[BookRow, SettlementList]:
         found = await self._read(setl_id)
         if found is None:
-            raise ListError(f"no list of {setl_id} was prepared yet")
+            raise ListError(
+                f"尚未生成{setl_id}的结算清单：请先执行prepare",
+                f"no list of {setl_id} was prepared yet: prepare that of its day first",
+            )
         return found
 
     async def _store(self, held: SettlementList, row: BookRow | None, step: str) -> BookRow:
@@ -360,7 +381,10 @@ class SettlementLists:
         try:
             return await self._journal.put_book(encode_list(held, row), events=[event])
         except StateError:
-            raise ListError("another step of this list is under way") from None
+            raise ListError(
+                f"结算清单{held.setl_id}的另一步正在进行：请稍后重试",
+                f"another step of the list of {held.setl_id} is under way: try again later",
+            ) from None
 
     def _now(self) -> str:
         return stamp(self._clock.now().astimezone(CHINA))

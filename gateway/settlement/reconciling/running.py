@@ -26,8 +26,9 @@ from gateway.fsi.files.archive import FileError
 from gateway.fsi.files.detail import Group, Reconciled, reconcile
 from gateway.fsi.files.line import Line
 from gateway.fsi.files.transfer import PATIENCE, Patience
-from gateway.intents import Accepted, NotSent, Outcome, Rejected, Unknown
+from gateway.intents import Accepted, Outcome, Rejected, Unknown
 from gateway.journal import Journal
+from gateway.settlement.failing import why
 from gateway.settlement.reconciling import matching
 from gateway.settlement.reconciling.own import FORWARD, REFUND, OwnBooks, collect
 from gateway.settlement.reconciling.report import (
@@ -270,7 +271,6 @@ def _each(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _why(infno: str, outcome: Outcome) -> tuple[GroupState, str]:
-    if isinstance(outcome, Rejected):
-        return GroupState.REFUSED, f"{infno}: {outcome.reply.err_msg}"
-    assert isinstance(outcome, NotSent | Unknown)
-    return GroupState.NOT_REACHED, f"{infno}: {outcome.reason}"
+    """What an outcome other than an acceptance makes of its group, and the words for it."""
+    refused = isinstance(outcome, Rejected)
+    return GroupState.REFUSED if refused else GroupState.NOT_REACHED, why(infno, outcome)

@@ -24,7 +24,7 @@ from typing import Protocol
 import msgspec
 
 from gateway.clock import CHINA, SKEW, Clock, is_awaited, read_stamp, stamp
-from gateway.errors import GatewayError, StateError
+from gateway.errors import StateError, StepError
 from gateway.journal import AuditEvent, BookRow, Journal
 from gateway.settings import ReconciliationSettings
 from gateway.settlement.reconciling.report import (
@@ -95,7 +95,7 @@ async def _tell_nobody(_: Report) -> None:
     """Nobody wants to be told of days that balance."""
 
 
-class BusyError(GatewayError):
+class BusyError(StepError):
     """Another gateway is reconciling this day."""
 
 
@@ -230,11 +230,14 @@ class Schedule:
 
         Raises:
             BusyError: another gateway has it.
-            StateError: the institution is not one of this gateway.
+            StepError: the institution is not one of this gateway.
         """
         reconciler = self._reconcilers.get(fixmedins_code)
         if reconciler is None:
-            raise StateError(f"no institution {fixmedins_code} in the settings")
+            raise StepError(
+                f"配置中没有机构{fixmedins_code}：请核对机构编号",
+                f"no institution {fixmedins_code} in the settings: check its code",
+            )
         row, paper, earlier = await self._take(fixmedins_code, day)
         kinds = await self.kinds(fixmedins_code)
 
@@ -295,7 +298,10 @@ class Schedule:
             kept = decode_book(row)
             running = row.state == RUNNING and _is_leased(kept, self._clock.now())
             if running and kept.node != self._node:
-                raise BusyError(f"{day.isoformat()} is being reconciled by another gateway")
+                raise BusyError(
+                    f"{day.isoformat()}正由另一网关对账：请稍后查看结果",
+                    f"{day.isoformat()} is being reconciled by another gateway: look again later",
+                )
             earlier = held if row.state in (RUNNING, ReportState.INCOMPLETE) else None
         report = earlier or Report(fixmedins_code=fixmedins_code, begin=day, end=day)
         fresh = row or BookRow(KIND, key, RUNNING)
@@ -337,7 +343,10 @@ class Schedule:
         try:
             return await self._journal.put_book(book, events=events)
         except StateError:
-            raise BusyError(f"{book.key} was taken over by another gateway") from None
+            raise BusyError(
+                f"{book.key}已由另一网关接管：请稍后查看结果",
+                f"{book.key} was taken over by another gateway: look again later",
+            ) from None
 
     async def _tell(self, fixmedins_code: str) -> None:
         """Count what is open in the window."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.clock import CHINA
-from gateway.errors import StateError
+from gateway.errors import StepError
 from gateway.journal import BookRow
 from gateway.journal.memory import Memory, MemoryJournal
 from gateway.settings import ReconciliationSettings
@@ -293,5 +293,6 @@ async def test_groups_of_earlier_reports_are_asked_for_again(node: Any, centre: 
 
 async def test_an_institution_of_nobody_is_refused(node: Any) -> None:
     """The error names it; no book is made."""
-    with pytest.raises(StateError, match="H43010000009"):
+    with pytest.raises(StepError, match="no institution H43010000009") as caught:
         await node().reconcile("H43010000009", date(2026, 3, 9))
+    assert caught.value.zh == "配置中没有机构H43010000009：请核对机构编号"
