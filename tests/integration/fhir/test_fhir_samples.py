@@ -36,6 +36,16 @@ READABLE = {
     "Encounter",
     "Task",
 }
+ANSWERS = {
+    "Claim": {201, 422},
+    "CoverageEligibilityRequest": {201, 422},
+    "Encounter": {201, 422},
+    "Subscription": {201, 422},
+    "Task": {201, 422},
+    "Patient": {201},
+    "PaymentNotice": {201},
+}
+"""What a sample of a type that is created may be answered with; any other is 404 or 405."""
 
 pytestmark = [
     pytest.mark.samples,
@@ -104,12 +114,7 @@ async def test_every_sample_gets_a_well_formed_answer(
     reply = await ask("POST", f"/fhir/{release.segment}/{name}", raw)
 
     model_of(release, reply.body["resourceType"]).model_validate(json.loads(encode(reply.body)))
-    if name in {"Claim", "CoverageEligibilityRequest"}:
-        assert reply.status in {201, 422}
-    elif name == "PaymentNotice":
-        assert reply.status == 201
-    else:
-        assert reply.status in {404, 405}
+    assert reply.status in ANSWERS.get(name, {404, 405})
     if reply.status == 422:
         assert all(issue["expression"] for issue in reply.body["issue"])
 
@@ -118,12 +123,17 @@ async def test_every_sample_gets_a_well_formed_answer(
 async def test_every_sample_gets_in_xml_what_it_gets_in_json(
     speakers: Any, release: Release
 ) -> None:
-    """Written as XML and posted, in each release: the same answer, or the same findings."""
+    """Written as XML and posted, in each release: the same answer, or the same findings.
+
+    Without the narrative: its XHTML has several spellings, and another one is other content.
+    """
     in_json, in_xml = (one for one in speakers if one.release == release.segment)
     paths = sorted((FOLDER / release.name).rglob("*.json"))
     for path in paths:
         raw = await asyncio.to_thread(path.read_bytes)
         tree = decode_own(raw)
+        if tree.pop("text", None) is not None:
+            raw = encode(tree)
         place = f"/{tree['resourceType']}"
         first = await in_xml("POST", place, tree)
         second = await in_json("POST", place, raw)
