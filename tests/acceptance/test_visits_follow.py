@@ -246,17 +246,19 @@ async def test_the_hospitals_own_charges_wait_behind_a_registration_of_unknown_o
     assert await world.requests("2204") == ["2204"]
 
 
+@pytest.mark.parametrize("charged", [True, False])
 async def test_an_admission_of_unknown_outcome_holds_no_other_visit_of_the_hospital(
-    open_world: Any,
+    open_world: Any, *, charged: bool
 ) -> None:
-    """A stay that the hospital charged before by national JSON goes on, of the same person too;
-    so does what only asks.
+    """A visit that the hospital opened by national JSON itself, of the same person, goes on,
+    whether it has charges yet or not; so does what only asks.
     """
     world = await open_world(limits=SECTION, resolver="read_back = false")
     opened = await world.carry("2201", registration("N1"), insuplc=REGION)
     number = opened.body["output"]["data"]["mdtrt_id"]
-    first = await world.carry("2204", own_line("2204", number), insuplc=REGION)
-    assert first.body["infcode"] == 0, first.body["err_msg"]
+    if charged:
+        first = await world.carry("2204", own_line("2204", number), insuplc=REGION)
+        assert first.body["infcode"] == 0, first.body["err_msg"]
     mdtrt_id = await admitted_unknown(world, "I1")
     again = own_line("2204", number)
     again["feedetail"][0] |= {"feedetl_sn": "77001", "rxno": "77001"}
