@@ -154,6 +154,8 @@ class Confirmer:
         visit = await self._closer.visit(send, intent)
         opens = send.infno in OPENING or send.infno == PURCHASE
         if intent.verb in WITHOUT_VISIT or (visit is None and not opens):
+            if reply is None and send.infno in UPLOADS:
+                compare_sum(rows(intent.carried, "feedetail"), shown.medfee_sumamt)
             number = intent.visit.get("mdtrt_id")
             output = reply if reply is not None else await self._output(send, shown, intent, number)
             settled = rows(output, "setlinfo") if intent.verb is Verb.CARRY else []

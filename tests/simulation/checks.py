@@ -81,6 +81,7 @@ def findings(world: World, hospital: Hospital) -> Iterator[str]:
     books = _Books(world.memory)
     _name_purchases(world, hospital, books)
     yield from world.platform.wrongs
+    yield from world.wrongs
     yield from world.loop.unhandled
     yield from world.overdue
     yield from _messages(hospital, books)

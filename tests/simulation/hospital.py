@@ -79,6 +79,7 @@ class Hospital:
         """Send a message until it has its final answer, or the day is over."""
         said = Said(asked, takes=takes)
         self.said.append(said)
+        self.world.asked[asked.id] = asked
         if chance.random() < self.world.plan.copies:
             copy = asyncio.get_running_loop().create_task(self.once(said, chance))
         else:

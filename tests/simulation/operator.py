@@ -6,13 +6,31 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-from gateway.settlement.confirming import Shown
+from gateway.settlement.absorbing import CANCELLING
+from gateway.settlement.asked import UPLOADS
+from gateway.settlement.closing import SETTLEMENTS
+from gateway.settlement.confirming import OPENING, Shown
 from gateway.settlement.deciding import Decision, Open
+from gateway.settlement.resolving import REVERSAL
 from tests.simulation.books import rows_of
 from tests.simulation.world import World
 
 ROUNDS = 3
 """A decision may make another one possible: a 2601 that did nothing, and its settlement."""
+
+_SETTLING = SETTLEMENTS | CANCELLING
+
+
+async def glance(world: World) -> None:
+    """Look in the middle of the day: what the pages show has happened, the rest may still come."""
+    node = world.node
+    if node is None or not node.ready:
+        return
+    for one in await node.decider.open():
+        if not await _careless(world, one):
+            return
+        if not _without_effect(world, one.msgid) and not await _decide(world, one):
+            return
 
 
 async def decide(world: World) -> None:
@@ -22,14 +40,32 @@ async def decide(world: World) -> None:
         if node is None or not node.alive:
             return
         for one in await node.decider.open():
-            if not await _decide(world, one):
+            if not await _careless(world, one) or not await _decide(world, one):
                 return  # the gateway crashed: the operator comes again later
 
 
 async def _decide(world: World, one: Open) -> bool:
-    node = world.node
-    assert node is not None
+    """Decide truthfully; False when the gateway died over it."""
     decision, shown = _judged(world, one)
+    return await _carry_out(world, one, decision, shown) is not None
+
+
+async def _careless(world: World, one: Open) -> bool:
+    """Confirm it by what is not its own, which has to be refused; False when the gateway died."""
+    shown = _mistaken(world, one) if world.plan.careless else None
+    if shown is None:
+        return True
+    done = await _carry_out(world, one, Decision.CONFIRM, shown)
+    if done:
+        world.wrongs.append(f"{one.infno} {one.msgid} was confirmed by what is not its own")
+    return done is not None
+
+
+async def _carry_out(world: World, one: Open, decision: Decision, shown: Shown) -> bool | None:
+    """True when it was done, False when it was refused, None when the gateway died over it."""
+    node = world.node
+    if node is None or not node.alive:
+        return None
     world.trace("decide", one.infno, one.msgid, decision.value)
     work = node.decider.decide(
         one.msgid, decision, operator="op", note="looked at both sides", shown=shown
@@ -37,10 +73,32 @@ async def _decide(world: World, one: Open) -> bool:
     task = world.inside(node, work)
     await asyncio.wait([task])
     if task.cancelled():
-        return False
+        return None
     if error := task.exception():
         world.trace("decision failed", repr(error))
-    return True
+    return error is None
+
+
+def _mistaken(world: World, one: Open) -> Shown | None:
+    """What somebody enters who looks at the wrong line of the page; None where all is an own word.
+
+    The number of another settlement or visit, a sum that is a yuan more, a list that is not there.
+    """
+    platform, infno = world.platform, one.infno
+    if infno in _SETTLING:
+        others = [s.setl_id for s in platform.settled.values() if s.msgid != one.msgid]
+        return Shown(setl_id=others[-1] if others else "T00000000")
+    if infno in UPLOADS and one.msgid in platform.inputs:
+        right = _shown(world, one)
+        wrong = Decimal(right.medfee_sumamt) + 1
+        return Shown(mdtrt_id=right.mdtrt_id, medfee_sumamt=format(wrong, "f"))
+    asked = world.asked[one.control_id]
+    if infno == "4101":
+        return None if asked.carried["setlinfo"]["setl_id"] in platform.lists else Shown()
+    if infno == REVERSAL or (infno in OPENING and asked.carried):
+        return None
+    others = [s.mdtrt_id for s in platform.stays.values() if s.number != asked.visit]
+    return Shown(mdtrt_id=others[-1] if others else "430100999999999999")
 
 
 def _judged(world: World, one: Open) -> tuple[Decision, Shown]:

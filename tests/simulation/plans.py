@@ -28,6 +28,10 @@ class Plan:
     """The platform takes things a second time."""
     operator: bool = True
     """Somebody decides in the end what stays unknown."""
+    looks: tuple[float, ...] = ()
+    """When somebody looks at it in the middle of the day, and confirms what has happened."""
+    careless: bool = False
+    """Whoever decides looks at the wrong line of the page first."""
     fates: tuple[str, ...] = ()
     rate: float = 0.0
     """Share of requests that meet one of `fates`."""
@@ -104,6 +108,9 @@ def plan_of(seed: int) -> Plan:
     plan.undoes = more.random() < 0.5
     kinds = random.Random(f"kinds {seed}")  # noqa: S311 - repeatable on purpose
     plan.shops, plan.claims = kinds.choice((0.0, 0.3, 0.7)), kinds.choice((0.0, 0.4, 0.8))
+    if plan.operator and kinds.random() < 0.5:
+        plan.looks = tuple(kinds.uniform(10.0, 200.0) for _ in range(kinds.choice((1, 3, 6))))
+    plan.careless = plan.operator and kinds.random() < 0.4
     if more.random() < 0.3:
         begin = more.uniform(0.0, 20.0)
         plan.closed = [(begin, begin + more.choice((1.0, 8.0, 40.0)))]
@@ -114,6 +121,10 @@ def plan_of(seed: int) -> Plan:
         plan.fates, plan.rate, plan.visits = ("late", "slow", "slow-second"), 0.7, 3
         plan.only = SETTLING
         plan.policy = chance.choice(list(UnknownPolicy))
+    elif plan.operator and kinds.random() < 0.12:  # confirmed while its 2601 is on its way
+        plan.fates, plan.rate, plan.only, plan.visits = ("late", "silent"), 0.7, SETTLING, 3
+        plan.policy = chance.choice([UnknownPolicy.REVERSE, UnknownPolicy.REVERSE_AND_SETTLE])
+        plan.looks = tuple(kinds.uniform(60.0, 190.0) for _ in range(8))
     elif plan.undoes and plan.closed:  # what a refused settlement uploaded is not withdrawn
         plan.closed = [(0.0, more.choice((20.0, 60.0)))]
         plan.fates, plan.rate = ("refused", "outer-401", "unanswered"), 0.5

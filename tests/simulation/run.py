@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from tests.simulation.checks import findings, overdue, unknown_count
 from tests.simulation.hospital import Hospital
 from tests.simulation.loop import StuckError
-from tests.simulation.operator import decide
+from tests.simulation.operator import decide, glance
 from tests.simulation.plans import CALM, Plan, plan_of
 from tests.simulation.wire import LATEST
 from tests.simulation.world import World
@@ -80,11 +80,18 @@ def _close(world: World) -> None:
     world.memory.connection.close()
 
 
+async def _look(world: World, when: float) -> None:
+    await asyncio.sleep(when)
+    await glance(world)
+
+
 async def _day(world: World, hospital: Hospital) -> None:
     world.schedule()
     world.boot()
     working = world.loop.create_task(hospital.work())
+    looks = [world.loop.create_task(_look(world, when)) for when in world.plan.looks]
     await asyncio.sleep(QUIET)
+    await asyncio.gather(*looks)
     world.overdue = await overdue(world)
     world.decided_from = world.points
     if world.plan.operator:

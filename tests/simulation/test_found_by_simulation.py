@@ -164,3 +164,15 @@ def test_a_cancellation_of_several_that_a_crash_stopped_is_about_the_one_under_w
         plan = Plan(claims=1.0, visits=3, crash_when="sent 2208")
         found += simulate(seed, plan).findings
     assert found == []
+
+
+def test_the_sum_of_an_upload_of_the_hospitals_own_is_compared_too() -> None:
+    """Seed 21: an operator confirmed a 2301 that the hospital had composed itself by a sum that was
+    a yuan more than that of its lines; only the uploads of messages were compared.
+    """
+    found = []
+    for seed in range(30):
+        plan = Plan(careless=True, fates=("unanswered", "lost"), rate=0.8)
+        plan.only = frozenset({"2204", "2301"})
+        found += simulate(seed, plan).findings
+    assert found == []

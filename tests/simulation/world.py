@@ -21,6 +21,7 @@ from tests.simulation.node import Node
 from tests.simulation.plans import CALM, Plan
 from tests.simulation.platform import Platform
 from tests.simulation.reading import CentreBooks
+from tests.simulation.speech import Asked
 from tests.simulation.wire import Wire
 
 PERSONS = {"43010000000000000001": 100_000, "43010000000000000002": 0}
@@ -51,6 +52,10 @@ class World:
         self.overdue: list[str] = []
         """What the policy would have reversed by now, and nobody tried to."""
         self.failures: list[str] = []
+        self.wrongs: list[str] = []
+        """What an operator could do and must not, in words."""
+        self.asked: dict[str, Asked] = {}
+        """What the hospital has asked for, by control id."""
         self.lines: list[str] = []
         self.keep_lines = False
         self.delivered: dict[str, bytes] = {}

@@ -9,6 +9,7 @@ from gateway.clock import Age
 from gateway.intents import Accepted, Reply, Result
 from gateway.journal import AuditEvent
 from gateway.pipeline import Pipeline
+from gateway.settlement import confirming
 from gateway.settlement.evidence import Evidence
 from gateway.settlement.proving import Prover
 from gateway.settlement.resolving import Resolver
@@ -93,3 +94,44 @@ def the_resolver_waits_until_a_clock_that_was_set_back_has_caught_up() -> Any:
         return (self._clock.now() - self._since).total_seconds()
 
     return mock.patch.multiple(Age, __init__=made, seconds=property(by_the_clock))
+
+
+@bug
+def a_settlement_is_confirmed_while_its_2601_is_still_open() -> Any:
+    """The page shows it, so it stands."""
+
+    async def never(self: Resolver, send: Any) -> bool:
+        return False
+
+    return mock.patch.object(Resolver, "is_being_undone", never)
+
+
+@bug
+def a_settlement_list_is_confirmed_unseen() -> Any:
+    """4103 is asked, and whatever it says will do."""
+
+    async def listed(self: Prover, *_: Any) -> dict[str, Any]:
+        return {}
+
+    return mock.patch.object(Prover, "listed", listed)
+
+
+@bug
+def a_settlement_of_another_message_confirms_this_one() -> Any:
+    """5203 shows a settlement under this number, that is enough."""
+    settlement = Prover.settlement
+
+    async def shown(self: Prover, send: Any, institution: Any, **ids: str) -> dict[str, Any]:
+        data = {"psn_no": send.psn_no, **ids}
+        output = await self._asked(send, institution, "5203", data)
+        output["setlinfo"]["medins_setl_id"] = send.msgid
+        with mock.patch.object(Prover, "_asked", mock.AsyncMock(return_value=output)):
+            return await settlement(self, send, institution, **ids)
+
+    return mock.patch.object(Prover, "settlement", shown)
+
+
+@bug
+def the_sum_of_an_upload_is_not_compared() -> Any:
+    """Somebody has looked, after all."""
+    return mock.patch.object(confirming, "compare_sum")
