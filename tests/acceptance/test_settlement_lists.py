@@ -15,8 +15,9 @@ import pytest
 from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.errors import ProblemCode
-from gateway.settlement.listing.parts import Counted, ListError
+from gateway.settlement.listing.parts import Counted
 from gateway.settlement.listing.record import KIND, ListState, book_key, decode_list
+from gateway.settlement.listing.refusals import ListError
 from gateway.settlement.listing.stays import read as read_stay
 from gateway.settlement.visits import decode_visit
 

@@ -6,16 +6,12 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.errors import Problem, StepError
+from gateway.errors import Problem
 from gateway.fsi.checks import Checker
 from gateway.fsi.definitions import Definitions
 from gateway.settlement.dispatching import Dispatched
 from gateway.settlement.filling import Filler
 from gateway.settlement.listing.record import SettlementList
-
-
-class ListError(StepError):
-    """The step cannot be taken now; nothing was sent."""
 
 
 class PersonLine(Protocol):

@@ -41,7 +41,6 @@ from gateway.settlement.listing.following import (
 )
 from gateway.settlement.listing.parts import (
     Counted,
-    ListError,
     PersonLine,
     Place,
     Prepared,
@@ -57,6 +56,7 @@ from gateway.settlement.listing.record import (
     decode_list,
     encode_list,
 )
+from gateway.settlement.listing.refusals import ListError, Refusal
 from gateway.settlement.listing.showing import fields_of
 from gateway.settlement.reconciling.own import FORWARD, collect
 from gateway.settlement.work import rows
@@ -126,11 +126,7 @@ class SettlementLists:
             more = (additions or {}).get(own.setl_id, {})
             found.append(await self._prepare(sources, own.setl_time, more))
         if setl_id and not found:
-            raise ListError(
-                f"{day.isoformat()}没有有效的结算{setl_id}：请核对结算ID与结算日期",
-                f"no settlement {setl_id} of {day.isoformat()} stands here: check its id, and the "
-                "day that it was made on",
-            )
+            raise Refusal.NO_SETTLEMENT.of(setl_id, day.isoformat())
         return found
 
     async def _prepare(self, sources: Sources, setl_time: str, more: Additions) -> Prepared:
@@ -202,23 +198,12 @@ class SettlementLists:
         row, held = await self._known(setl_id)
         prepared = Prepared(held=held, problems=await self._check(held, await self._standing(held)))
         if held.state is ListState.UNKNOWN:
-            raise ListError(
-                f"结算清单{setl_id}有一步结果未知：请先查询其状态（status）",
-                f"a step of the list of {setl_id} has no known outcome: ask for its status first",
-            )
+            raise Refusal.UNKNOWN.of(setl_id)
         if held.state in (ListState.SUBMITTED, ListState.APPROVED):
-            raise ListError(
-                f"中心的结算清单{setl_id}状态为{held.state.value}，不能更改；未通过审核退回后方可更正",
-                f"the centre has the list of {setl_id} as {held.state.value}: it cannot be changed "
-                "unless the centre refuses it",
-            )
+            raise Refusal.HANDED_IN.of(setl_id, held.state.value)
         if held.own:
             if held.state is not ListState.UPLOADED or not submit:
-                raise ListError(
-                    f"结算清单{setl_id}由医院自行上传（{held.own}）：请由医院更正，网关只能提交",
-                    f"the hospital has uploaded this list itself ({held.own}): correct it there; "
-                    "the gateway can only hand it in",
-                )
+                raise Refusal.OF_THE_HOSPITAL.of(setl_id, held.own)
             await self._order(held, row, HAND_IN)
             return prepared
         if not prepared.ready:
@@ -352,10 +337,7 @@ class SettlementLists:
             if other.reverses == held.msgid and other.state is SendState.ACCEPTED
         ]
         if sources is None or undone or not _stands(sources):
-            raise ListError(
-                f"结算{held.setl_id}已撤销或冲正：不再需要结算清单",
-                f"settlement {held.setl_id} was cancelled or reversed: no list of it is due",
-            )
+            raise Refusal.UNDONE.of(held.setl_id)
         return sources.settlement
 
     async def _read(self, setl_id: str) -> tuple[BookRow, SettlementList] | None:
@@ -369,10 +351,7 @@ class SettlementLists:
     async def _known(self, setl_id: str) -> tuple[BookRow, SettlementList]:
         found = await self._read(setl_id)
         if found is None:
-            raise ListError(
-                f"尚未生成{setl_id}的结算清单：请先执行prepare",
-                f"no list of {setl_id} was prepared yet: prepare that of its day first",
-            )
+            raise Refusal.NOT_PREPARED.of(setl_id)
         return found
 
     async def _store(self, held: SettlementList, row: BookRow | None, step: str) -> BookRow:
@@ -381,10 +360,7 @@ class SettlementLists:
         try:
             return await self._journal.put_book(encode_list(held, row), events=[event])
         except StateError:
-            raise ListError(
-                f"结算清单{held.setl_id}的另一步正在进行：请稍后重试",
-                f"another step of the list of {held.setl_id} is under way: try again later",
-            ) from None
+            raise Refusal.OTHER_STEP.of(held.setl_id) from None
 
     def _now(self) -> str:
         return stamp(self._clock.now().astimezone(CHINA))

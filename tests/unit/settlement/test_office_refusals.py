@@ -1,4 +1,4 @@
-"""What an operator is told of a step of a clearing month that cannot be taken."""
+"""What an operator is told of a step of a month or a list that cannot be taken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pytest
 from gateway.intents import NotSent
 from gateway.settlement.clearing.refusals import ClearingError, Refusal
 from gateway.settlement.failing import why_told
+from gateway.settlement.listing import refusals as lists
 
 
 @pytest.mark.parametrize("refusal", list(Refusal))
@@ -18,6 +19,17 @@ def test_each_says_in_both_languages_where_it_is(refusal: Refusal) -> None:
         assert "2026-03" in text or "M{1}" in text
         assert "{month}" not in text
         assert "{msgid}" not in text
+
+
+@pytest.mark.parametrize("refusal", list(lists.Refusal))
+def test_each_of_a_list_names_it_in_both_languages(refusal: lists.Refusal) -> None:
+    """The settlement, or the message that uploaded its list; no place is left open."""
+    error = refusal.of("S{1}", "M2")
+    assert isinstance(error, lists.ListError)
+    for text in (error.zh, str(error)):
+        assert "S{1}" in text or "M2" in text
+        assert "{setl_id}" not in text
+        assert "{more}" not in text
 
 
 def test_a_transaction_that_was_not_sent_says_what_to_do() -> None:
