@@ -235,14 +235,19 @@ def _stands(visit: Visit, setl_id: str) -> bool:
 def _undone(world: World, said: Said, books: _Books) -> Iterator[str]:
     """A refused settlement that says its charges were withdrawn left none of them behind.
 
+    What it had settled before the refusal stands, and is told (`_told`).
     Its charges are those that it uploaded itself: what an earlier message of the same lines had
     uploaded, and could not withdraw, is told with that one.
     """
     last = said.last
     if last is None or last.status != "rejected" or "FSI-REVERSED" not in last.problems:
         return
-    inputs = [world.platform.inputs.get(msgid, {}) for msgid in books.msgids(said.asked.id)]
-    uploaded = {row["medins_list_codg"] for data in inputs for row in data.get("feedetail", ())}
+    platform, own = world.platform, books.msgids(said.asked.id)
+    inputs = [platform.inputs.get(msgid, {}) for msgid in own]
+    rows = [row for data in inputs for row in data.get("feedetail", ())]
+    made = [settled for settled in platform.settled.values() if settled.msgid in own]
+    settled = {number for each in made for number in each.lines}
+    uploaded = {r["medins_list_codg"] for r in rows if str(r["feedetl_sn"]) not in settled}
     for item in sorted(_items(world, said) & uploaded):
         yield f"{said.asked.id} says that {item} was withdrawn, and the platform has it"
 
