@@ -18,6 +18,7 @@ from gateway.settlement.clearing.inputs import confirmation
 from gateway.settlement.clearing.month import Batch, LineFinding, MonthState
 from gateway.settlement.clearing.refusals import ClearingError
 from gateway.settlement.clearing.reporting import by_pool, total
+from tests.clocks import HandClock
 
 HOSPITAL = "H43010000001"
 OPERATOR = "o-90b1f6a42c"
@@ -28,19 +29,6 @@ token_sha256 = ["{hashlib.sha256(OPERATOR.encode()).hexdigest()}"]
 WU = m.Person("吴市外", "43029919701224020X", "F", "19701224", "430200", "310")
 """Insured in 430200, another city of the province."""
 MARCH = ("2026", "03")
-
-
-class HandClock:
-    """China Standard Time that stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 @pytest.fixture

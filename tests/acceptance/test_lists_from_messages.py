@@ -15,6 +15,7 @@ from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.settlement.listing.record import ListState
 from tests.acceptance.releases import RELEASES, ask, in_release, post
+from tests.clocks import HandClock
 
 HOSPITAL = "H43010000001"
 OTHER_HOSPITAL = "H43010000002"
@@ -49,20 +50,12 @@ IN_ICU = [
 """From 1 March, 20:00 to 3 March, 9:24: a day, 13 hours and 24 minutes."""
 
 
-class HandClock:
-    """China Standard Time that stands."""
-
-    def now(self) -> datetime:
-        return datetime(2026, 3, 6, 10, 0, tzinfo=CHINA)
-
-    def monotonic(self) -> float:
-        return self.now().timestamp()
-
-
 @pytest.fixture
 async def world(open_world: Callable[..., Awaitable[Any]]) -> Any:
     """A world on 6 March 2026, whose ward ICU is one of intensive care."""
-    return await open_world(clock=HandClock(), sections=SECTION)
+    return await open_world(
+        clock=HandClock(datetime(2026, 3, 6, 10, 0, tzinfo=CHINA)), sections=SECTION
+    )
 
 
 def pv1(ward: str, **fields: str) -> str:

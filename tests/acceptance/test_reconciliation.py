@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.fsi.files.transfer import Patience
 from gateway.settlement.reconciling import (
@@ -22,6 +21,7 @@ from gateway.settlement.reconciling import (
     SideState,
     Silent,
 )
+from tests.clocks import HandClock
 
 HOSPITAL = "H43010000001"
 GROUPS = """
@@ -29,19 +29,6 @@ GROUPS = """
 clr_types = ["11", "21"]
 setl_optins = ["430100"]
 """
-
-
-class HandClock:
-    """China Standard Time that stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 @pytest.fixture

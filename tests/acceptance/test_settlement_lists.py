@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.clock import CHINA
 from gateway.demo import messages as m
 from gateway.errors import ProblemCode
 from gateway.settlement.listing.parts import Counted
@@ -20,6 +18,7 @@ from gateway.settlement.listing.record import KIND, ListState, book_key, decode_
 from gateway.settlement.listing.refusals import ListError
 from gateway.settlement.listing.stays import read as read_stay
 from gateway.settlement.visits import decode_visit
+from tests.clocks import HandClock
 
 HOSPITAL = "H43010000001"
 OPERATOR = "o-90b1f6a42c"
@@ -33,19 +32,6 @@ additions = {{ medins_fill_dept = "病案科", medins_fill_psn = "王" }}
 PROCEDURE = "PR1|1||47.0100^腹腔镜下阑尾切除术||20260301100000||||1||1001^陈医生|||1"
 GRAY = "A15.000"
 """On the list of grey codes (reference: code standards)."""
-
-
-class HandClock:
-    """China Standard Time that stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 @pytest.fixture

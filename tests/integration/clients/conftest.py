@@ -7,7 +7,7 @@ import json
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +19,9 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from gateway.app import Gateway
-from gateway.clock import CHINA
 from gateway.fhir.decode import encode
 from gateway.settings import Settings
+from tests.clocks import HandClock
 from tests.fhir_answers import fhir_answers_are_valid  # noqa: F401 - a fixture for every test
 
 HERE, ELSEWHERE = "H43010000001", "H43010000002"
@@ -30,19 +30,6 @@ PUBLIC = "https://gateway.example"
 AUDIENCE = f"{PUBLIC}/oauth/token"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 BASE = "https://fsi-gateway.example/fhir"
-
-
-class Clock:
-    """Ten o'clock on 2 March 2026, until a test turns it."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return 0.0
 
 
 class Answer(NamedTuple):
@@ -62,7 +49,7 @@ class Answer(NamedTuple):
 class Signer:
     """A client of SMART backend services: its keys, and the assertions it signs with them."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: HandClock) -> None:
         self.clock = clock
         self.file = folder / "app.jwks.json"
         self.keys: dict[str, Any] = {}
@@ -110,7 +97,7 @@ def public_row(identity: str, key: Any) -> dict[str, Any]:
 class World:
     """A gateway and whoever talks to it."""
 
-    def __init__(self, folder: Path, clock: Clock, signer: Signer, settings: Settings) -> None:
+    def __init__(self, folder: Path, clock: HandClock, signer: Signer, settings: Settings) -> None:
         self.folder, self.clock, self.signer, self.settings = folder, clock, signer, settings
         self.gateway = Gateway(settings, clock=clock)
         self.tls: ssl.SSLContext | None = None
@@ -212,13 +199,13 @@ def make_claim() -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock() -> HandClock:
     """The clock of the gateway and of the clients."""
-    return Clock()
+    return HandClock()
 
 
 @pytest.fixture
-def signer(tmp_path: Path, clock: Clock) -> Signer:
+def signer(tmp_path: Path, clock: HandClock) -> Signer:
     """The client `app`."""
     return Signer(tmp_path, clock)
 
@@ -233,7 +220,7 @@ Start = Callable[..., Awaitable[World]]
 
 
 @pytest.fixture
-async def start(tmp_path: Path, clock: Clock, signer: Signer) -> AsyncIterator[Start]:
+async def start(tmp_path: Path, clock: HandClock, signer: Signer) -> AsyncIterator[Start]:
     """Starts a gateway; keywords are settings of `[http]`.
 
     `peers` and `app` change the peers, `journal` is another than the file of the folder.

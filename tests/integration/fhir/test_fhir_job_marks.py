@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from gateway.clock import CHINA
 from gateway.inbound.fhir_jobs import KEPT, Jobs, Standing
 from gateway.intents import Answer, Message
 from gateway.journal import SQLiteJournal
-
-
-class HandClock:
-    """China Standard Time that stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return 0.0
-
+from tests.clocks import HandClock
 
 MESSAGE = Message(
     protocol="fhir",

@@ -23,28 +23,16 @@ from gateway.journal import Journal, Send, SQLiteJournal
 from gateway.journal.embedded import EmbeddedServer
 from gateway.journal.memory import Memory, MemoryJournal
 from gateway.journal.postgres import PostgresJournal
+from tests.clocks import HandClock
 
 STORES = ["sqlite", "postgres", "memory"]
 NOON = datetime(2026, 3, 2, 12, 0, 0, tzinfo=CHINA)
 
 
-class HandClock:
-    """A clock that stands until somebody turns it."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
-
-
 @pytest.fixture
 def clock() -> HandClock:
     """The journal's clock; `clock.time` turns it."""
-    return HandClock()
+    return HandClock(NOON)
 
 
 @pytest.fixture

@@ -17,25 +17,11 @@ from gateway.settlement.reconciling.report import GroupReport, GroupState, Repor
 from gateway.settlement.reconciling.running import Kinds
 from gateway.settlement.reconciling.scheduling import LEASE_SECONDS, REPORTS, BusyError, Schedule
 from gateway.settlement.reconciling.stored import days_of, report_of, reports_of
+from tests.clocks import HandClock
 
 CODE = "H43010000001"
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=CHINA)
 NINTH = date(2026, 3, 9)
-
-
-class HandClock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        """The time that was set."""
-        return self.time
-
-    def monotonic(self) -> float:
-        """The same in seconds."""
-        return self.time.timestamp()
 
 
 class Watcher:
@@ -101,7 +87,7 @@ class Hospital:
 @pytest_asyncio.fixture
 async def hospital(dsn: str) -> AsyncIterator[Hospital]:
     """The gateways, on an empty schema."""
-    clock = HandClock()
+    clock = HandClock(NOON)
     journals = [await PostgresJournal.open(dsn, clock=clock) for _ in range(2)]
     yield Hospital(journals, clock)
     for journal in journals:

@@ -16,22 +16,10 @@ from gateway.inbound import hl7_fragments
 from gateway.inbound.hl7_fragments import BOOK
 from gateway.inbound.mllp_framing import frame
 from gateway.journal.memory import Memory, MemoryJournal
+from tests.clocks import HandClock
 
 Start = Callable[..., Any]
 MSH = "MSH|^~\\&|HIS|H43010000001|||20260301090000||ADT^A04|{id}|P|2.5.1||{before}|{m15}|{m16}||UNICODE UTF-8\r"
-
-
-class Clock:
-    """Stands until it is turned."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 1, 9, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 def _part(
@@ -138,7 +126,7 @@ async def test_fragments_that_do_not_fit_are_refused(
 
 async def test_fragments_are_forgotten_after_their_time(start_port: Start) -> None:
     """Setting continuation_timeout; what was kept is emptied, and the message starts anew."""
-    clock, journal = Clock(), MemoryJournal()
+    clock, journal = HandClock(datetime(2026, 3, 1, 9, tzinfo=CHINA)), MemoryJournal()
     port = await start_port({"continuation_timeout": 60}, clock=clock, store=journal)
     sender = await port.connect()
     await sender.send(frame(FIRST))

@@ -23,20 +23,10 @@ from gateway.settlement.reconciling.scheduling import (
     book_key,
     decode_book,
 )
+from tests.clocks import HandClock
 
 CODE = "H43010000001"
 NOON = datetime(2026, 3, 10, 12, 0, tzinfo=CHINA)
-
-
-class HandClock:
-    def __init__(self) -> None:
-        self.time = NOON
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 class Watcher:
@@ -92,7 +82,7 @@ class Centre:
 @pytest.fixture
 def clock() -> HandClock:
     """Noon of the tenth of March."""
-    return HandClock()
+    return HandClock(NOON)
 
 
 @pytest.fixture

@@ -15,22 +15,10 @@ from gateway.fhir.decode import decode_own
 from gateway.inbound.fhir_hooks import Hooks
 from gateway.inbound.fhir_notifier import Notifier
 from gateway.settings import SubscriptionSettings
+from tests.clocks import HandClock
 
 BASE = "https://fsi-gateway.example/fhir"
 SECRET = "Bearer s-2f81c4a07d"
-
-
-class HandClock:
-    """A clock that stands until somebody turns it."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 3, 2, 10, 30, 0, tzinfo=CHINA)
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time.timestamp()
 
 
 class Receiver:
@@ -95,7 +83,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture
 def clock() -> HandClock:
     """The clock of the notifier."""
-    return HandClock()
+    return HandClock(datetime(2026, 3, 2, 10, 30, 0, tzinfo=CHINA))
 
 
 @pytest.fixture
