@@ -18,8 +18,8 @@ from tests.acceptance.test_lists_from_messages import (
     DAY,
     HOSPITAL,
     LEFT,
+    NOW,
     SECTION,
-    HandClock,
     admitted,
     left,
     prepared,
@@ -29,6 +29,7 @@ from tests.acceptance.test_lists_from_messages import (
     told,
     uploaded,
 )
+from tests.clocks import HandClock
 
 BIRTH_WEIGHT, BODY_WEIGHT = "8339-4^Birth weight Measured^LN", "3141-9^Body weight Measured^LN"
 
@@ -36,7 +37,7 @@ BIRTH_WEIGHT, BODY_WEIGHT = "8339-4^Birth weight Measured^LN", "3141-9^Body weig
 @pytest.fixture
 async def world(open_world: Callable[..., Awaitable[Any]]) -> Any:
     """A world on 6 March 2026."""
-    return await open_world(clock=HandClock(), sections=SECTION)
+    return await open_world(clock=HandClock(NOW), sections=SECTION)
 
 
 def obx(number: int, what: str, value: str, unit: str = "", status: str = "F") -> str:

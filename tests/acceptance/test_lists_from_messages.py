@@ -20,7 +20,8 @@ from tests.clocks import HandClock
 HOSPITAL = "H43010000001"
 OTHER_HOSPITAL = "H43010000002"
 OPERATOR = "o-90b1f6a42c"
-DAY = datetime(2026, 3, 6, tzinfo=CHINA).date()
+NOW = datetime(2026, 3, 6, 10, 0, tzinfo=CHINA)
+DAY = NOW.date()
 SECTION = f"""
 [operator]
 token_sha256 = ["{hashlib.sha256(OPERATOR.encode()).hexdigest()}"]
@@ -53,9 +54,7 @@ IN_ICU = [
 @pytest.fixture
 async def world(open_world: Callable[..., Awaitable[Any]]) -> Any:
     """A world on 6 March 2026, whose ward ICU is one of intensive care."""
-    return await open_world(
-        clock=HandClock(datetime(2026, 3, 6, 10, 0, tzinfo=CHINA)), sections=SECTION
-    )
+    return await open_world(clock=HandClock(NOW), sections=SECTION)
 
 
 def pv1(ward: str, **fields: str) -> str:

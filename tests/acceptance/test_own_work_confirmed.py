@@ -8,9 +8,10 @@ import pytest
 
 from gateway.settlement.clearing.inputs import confirmation
 from gateway.settlement.clearing.month import Batch
-from tests.acceptance.test_clearing import MARCH, YEAR_MONTH, HandClock, settle
+from tests.acceptance.test_clearing import MARCH, YEAR_MONTH, settle
 from tests.acceptance.test_operators_decisions import ask, order
 from tests.acceptance.test_settlement_lists import HOSPITAL, SECTION, ready
+from tests.clocks import HandClock
 
 
 @pytest.fixture
